@@ -1,0 +1,254 @@
+"""Vision transformers from timm: DINOv2 and any other with patch tokens.
+
+DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+from napari_dinoprompt.core.checkpoints import hash_weights, load_weights
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
+from napari_dinoprompt.core.timm_import import import_timm
+from napari_dinoprompt.core.weights import dinov2_weights, find_dinov2, find_timm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["VisionTransformer", "load_dinov2", "load_timm"]
+
+# Tokens near the border of a tile lack context on one side; a quarter of the tile
+# is shared with each neighbour and blended.
+_OVERLAP = 0.25
+_CUDA_BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class VisionTransformer:
+    """Patch tokens of one block of a vision transformer, after its final norm.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        A timm vision transformer in evaluation mode.
+    info : BackboneInfo
+    scoring : {"plain", "centred", "standardised"}
+    tile : int
+        Side in cells of the square input that the network was trained on.
+    mean, std : (3, 1, 1) tensors of float32
+        Of the training images, per channel.
+    dtype : torch.dtype
+        Number format of the weights.
+    device : torch.device
+    """
+
+    model: torch.nn.Module
+    info: BackboneInfo
+    scoring: Scoring
+    tile: int
+    mean: torch.Tensor
+    std: torch.Tensor
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def batch_size(self) -> int:
+        """Several tiles fill a GPU; a CPU is full with one, and stops sooner."""
+        return _CUDA_BATCH if self.device.type == "cuda" else 1
+
+    def plan(self, grid: tuple[int, int]) -> TilePlan:
+        """Cut a grid of cells into overlapping tiles of the trained size.
+
+        Parameters
+        ----------
+        grid : (int, int)
+            Rows and columns of cells.
+
+        Returns
+        -------
+        TilePlan
+        """
+        overlap = math.ceil(self.tile * _OVERLAP)
+        return plan_overlapping(grid, size=self.tile, overlap=overlap)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """Compute the patch tokens of tiles.
+
+        Parameters
+        ----------
+        batch : (B, 3, h, w) tensor of float32
+            RGB in [0, 1], of the trained size.
+
+        Returns
+        -------
+        (B, h / patch, w / patch, D) tensor of float32
+        """
+        with torch.inference_mode():
+            pixels = batch.to(self.device)
+            pixels = ((pixels - self.mean) / self.std).to(self.dtype)
+            (tokens,) = self.model.forward_intermediates(
+                pixels,
+                indices=[self.info.block],
+                norm=True,
+                stop_early=True,
+                intermediates_only=True,
+            )
+            return tokens.float().permute(0, 2, 3, 1)
+
+
+def load_dinov2(
+    name: str,
+    *,
+    checkpoint: Path | None,
+    block: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> VisionTransformer:
+    """Load a DINOv2 backbone.
+
+    Parameters
+    ----------
+    name : str
+        ``dinov2-small|base|large|giant``, with ``-plain`` for the one without
+        registers.
+    checkpoint : Path or None
+        A file; None looks in the caches of this machine.
+    block : int or None
+        Block counted from 0, negative from the end; None is the last.
+    device : torch.device
+    dtype : torch.dtype
+
+    Returns
+    -------
+    VisionTransformer
+
+    Raises
+    ------
+    InputError
+        If name or block do not exist.
+    WeightsNotFoundError
+        If no weights are here.
+    CheckpointError
+        If the file is damaged or another model's.
+    """
+    weights = dinov2_weights(name)
+    path = checkpoint or find_dinov2(name)
+    architecture = weights.timm_name.partition(".")[0]
+    return _load(name, architecture, path, block, device, dtype)
+
+
+def load_timm(
+    name: str,
+    *,
+    checkpoint: Path | None,
+    block: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> VisionTransformer:
+    """Load any other timm vision transformer, by ``timm:<name>``.
+
+    Parameters and errors as `load_dinov2`.
+    """
+    architecture = name.removeprefix("timm:")
+    path = checkpoint
+    if path is None:
+        config = _pretrained_config(architecture)
+        path = find_timm(str(config.get("hf_hub_id") or architecture), name)
+    return _load(name, architecture, path, block, device, dtype)
+
+
+def _load(
+    name: str,
+    architecture: str,
+    path: Path,
+    block: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> VisionTransformer:
+    timm = import_timm()
+    config = _pretrained_config(architecture)
+    model = timm.create_model(architecture, pretrained=False, num_classes=0)
+    classifier = config.get("classifier") or ()
+    names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    load_weights(model, path, name=name, classifier=names)
+    return wrap_model(name, model, block=block, device=device, dtype=dtype)
+
+
+def wrap_model(
+    name: str,
+    model: torch.nn.Module,
+    *,
+    block: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> VisionTransformer:
+    """Make a backbone of a timm model that holds its weights.
+
+    Parameters
+    ----------
+    name : str
+        For references and messages.
+    model : torch.nn.Module
+        A timm vision transformer without classifier.
+    block : int or None
+        Block counted from 0, negative from the end; None is the last.
+    device : torch.device
+    dtype : torch.dtype
+
+    Returns
+    -------
+    VisionTransformer
+
+    Raises
+    ------
+    InputError
+        If the model has no square patches and blocks, or no such block.
+    """
+    timm = import_timm()
+    config = timm.data.resolve_model_data_config(model)
+    patch_embed = getattr(model, "patch_embed", None)
+    patch = getattr(patch_embed, "patch_size", None)
+    blocks = getattr(model, "blocks", None)
+    if (
+        blocks is None
+        or not isinstance(patch, tuple)
+        or patch[0] != patch[1]
+        or not hasattr(model, "forward_intermediates")
+    ):
+        msg = f"{name} is not a vision transformer with square patches."
+        raise InputError(msg)
+    depth = len(blocks)
+    index = depth - 1 if block is None else block + depth if block < 0 else block
+    if not 0 <= index < depth:
+        msg = f"{name} has blocks 0 to {depth - 1}; there is no block {block}."
+        raise InputError(msg)
+    weights_hash = hash_weights(model.state_dict())
+    model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    return VisionTransformer(
+        model=model,
+        info=BackboneInfo(name, index, patch[0], int(model.num_features), weights_hash),
+        scoring="centred",
+        tile=int(config["input_size"][1]) // patch[0],
+        mean=torch.tensor(config["mean"], device=device).view(3, 1, 1),
+        std=torch.tensor(config["std"], device=device).view(3, 1, 1),
+        dtype=dtype,
+        device=device,
+    )
+
+
+def _pretrained_config(architecture: str) -> Mapping[str, object]:
+    timm = import_timm()
+    base, _, _ = architecture.partition(".")
+    if not timm.is_model(base):
+        msg = f"timm has no model {architecture!r}; see timm.list_models('vit_*')."
+        raise InputError(msg)
+    found = timm.get_pretrained_cfg(architecture, allow_unregistered=True)
+    config: Mapping[str, object] = {} if found is None else found.to_dict()
+    return config

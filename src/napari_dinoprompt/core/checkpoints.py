@@ -1,0 +1,134 @@
+"""Reading checkpoint files without running anything in them, and naming weights."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from napari_dinoprompt.core.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["hash_weights", "load_weights", "read_checkpoint"]
+
+
+def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a safetensors or PyTorch file.
+
+    PyTorch files are read with ``weights_only=True``: they cannot run code.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to tensor
+        On the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it does not hold tensors by name.
+    """
+    if not path.is_file():
+        msg = f"There is no checkpoint file {path}."
+        raise CheckpointError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        EOFError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        reason = str(error).partition("\n")[0]
+        msg = f"The checkpoint {path} cannot be read: {reason}"
+        raise CheckpointError(msg) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        msg = f"The checkpoint {path} does not hold tensors by name."
+        raise CheckpointError(msg)
+    return content
+
+
+def load_weights(
+    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
+) -> None:
+    """Load a checkpoint into a timm model, all of it or an error.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A timm model without classifier.
+    path : Path
+        A checkpoint in timm's layout, or one that timm knows how to convert, such
+        as Meta's DINOv2 files.
+    name : str
+        The backbone, for messages.
+    classifier : tuple of str
+        Layers in the checkpoint that the model does without.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or belongs to another model.
+    """
+    tensors = read_checkpoint(path)
+    convert = getattr(
+        sys.modules[type(model).__module__], "checkpoint_filter_fn", None
+    )
+    try:
+        if convert is not None:
+            tensors = convert(tensors, model)
+        dropped = tuple(f"{layer}." for layer in classifier)
+        kept = {k: v for k, v in tensors.items() if not k.startswith(dropped)}
+        model.load_state_dict(kept, strict=True)
+    except (RuntimeError, KeyError, ValueError, AttributeError, IndexError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = (lines[1] if len(lines) > 1 else lines[0])[:160] if lines else ""
+        msg = f"The checkpoint {path} does not hold the weights of {name}. {reason}"
+        raise CheckpointError(msg) from error
+
+
+def hash_weights(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash weights over their names, shapes and half-precision values.
+
+    Weights that were stored in half precision, in timm's layout or in Meta's, give
+    the same hash. The class token is left out: converting it adds two tensors, which
+    rounds differently in half precision.
+
+    Parameters
+    ----------
+    tensors : mapping of str to tensor
+        A model's state dict, on any device.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        if key == "cls_token":
+            continue
+        tensor = tensors[key].detach().to("cpu", torch.float16).contiguous()
+        digest.update(f"{key}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""Which device and number format a backbone computes with."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+
+from napari_dinoprompt.core.errors import InputError
+
+__all__ = ["DeviceName", "Precision", "choose_device", "choose_precision"]
+
+DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Settle the device.
+
+    Parameters
+    ----------
+    name : {"auto", "cuda", "mps", "cpu"}
+        ``"auto"`` takes the first of CUDA, MPS and CPU that is there; ``"cuda:1"``
+        names a card.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    InputError
+        If the device is unknown or not on this machine.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    kind = name.partition(":")[0]
+    if kind not in there:
+        msg = f"Unknown device {name!r}; choose {', '.join(get_args(DeviceName))}."
+        raise InputError(msg)
+    if not there[kind]:
+        available = ", ".join(kind for kind, found in there.items() if found)
+        msg = f"The device {name!r} is not on this machine; there is {available}."
+        raise InputError(msg)
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Settle the number format of a network.
+
+    Parameters
+    ----------
+    name : {"auto", "fp32", "bf16", "fp16"}
+        ``"auto"`` is half precision where the device computes faster with it: bf16
+        on CUDA cards that have it, fp16 on older ones, else fp32.
+    device : torch.device
+
+    Returns
+    -------
+    torch.dtype
+
+    Raises
+    ------
+    InputError
+        If the format is unknown.
+    """
+    if name in _DTYPES:
+        return _DTYPES[name]
+    if name != "auto":
+        msg = f"Unknown precision {name!r}; choose {', '.join(get_args(Precision))}."
+        raise InputError(msg)
+    if device.type != "cuda":
+        return torch.float32
+    with torch.cuda.device(device):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

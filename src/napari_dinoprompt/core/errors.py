@@ -1,0 +1,41 @@
+"""Errors that a user can do something about.
+
+Every one carries a message of one or two sentences that says what is wrong and
+what to do; the dock shows it as it is and the command prints it without a
+traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "DinopromptError",
+    "IncompatibleReferenceError",
+    "InputError",
+    "ReferenceFileError",
+    "WeightsNotFoundError",
+]
+
+
+class DinopromptError(Exception):
+    """Base of all errors that are meant for the user's eyes."""
+
+
+class InputError(DinopromptError, ValueError):
+    """An image, a point or an option that cannot be used as it is."""
+
+
+class WeightsNotFoundError(DinopromptError, FileNotFoundError):
+    """The weights of a backbone are not on this machine."""
+
+
+class CheckpointError(DinopromptError):
+    """A checkpoint file that is damaged or belongs to another model."""
+
+
+class ReferenceFileError(DinopromptError):
+    """A file that is not a readable reference."""
+
+
+class IncompatibleReferenceError(DinopromptError):
+    """A reference whose vectors cannot be compared with these features."""

@@ -1,0 +1,139 @@
+"""Feature maps: a grid of vectors over one plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+    from napari_dinoprompt.core.geometry import CellGrid
+    from napari_dinoprompt.core.intensity import IntensityWindow
+
+__all__ = ["FeatureMap"]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """The features of one image plane.
+
+    Attributes
+    ----------
+    vectors : (rows, columns, D) tensor of float32
+        One vector per cell, on the device that computed it.
+    grid : CellGrid
+        Where the cells lie on the plane.
+    backbone : BackboneInfo
+        What computed the vectors.
+    scoring : {"plain", "centred", "standardised"}
+        The scoring that suits the backbone.
+    window : IntensityWindow
+        The grey values that the backbone saw as 0 and 1.
+    no_data : (H, W) ndarray of bool or None
+        Pixels that hold NaN or infinity.
+    constant : bool
+        The plane has one value everywhere: it shows nothing.
+    """
+
+    vectors: torch.Tensor
+    grid: CellGrid
+    backbone: BackboneInfo
+    scoring: Scoring
+    window: IntensityWindow
+    no_data: NDArray[np.bool_] | None
+    constant: bool
+
+    def at(self, points: ArrayLike) -> NDArray[np.float32]:
+        """Look up vectors at points, bilinearly between cell centres.
+
+        Parameters
+        ----------
+        points : (N, 2) array_like
+            y and x in pixels. Between the outermost cell centres and the edge the
+            nearest cells count.
+
+        Returns
+        -------
+        (N, D) ndarray of float32
+            A point on a cell's centre gives exactly that cell's vector.
+
+        Raises
+        ------
+        InputError
+            If a point lies outside the plane, or on a pixel without data.
+        """
+        where = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        self._check_points(where)
+        return self.interpolate(where)
+
+    def interpolate(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Look up vectors as `at` does, at points that need not be on the plane.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float64
+            y and x in pixels; outside the plane the nearest cells count.
+
+        Returns
+        -------
+        (N, D) ndarray of float32
+        """
+        last = np.asarray(self.vectors.shape[:2]) - 1
+        position = np.clip(self.grid.to_cells(points), 0, last)
+        low = np.floor(position).astype(np.int64)
+        high = np.minimum(low + 1, last)
+        share = torch.from_numpy((position - low).astype(np.float32))
+        dy, dx = share.to(self.vectors.device).split(1, dim=1)
+        top = torch.lerp(self._take(low, low), self._take(low, high), dx)
+        bottom = torch.lerp(self._take(high, low), self._take(high, high), dx)
+        found: NDArray[np.float32] = torch.lerp(top, bottom, dy).cpu().numpy()
+        return found
+
+    def _take(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> torch.Tensor:
+        return self.vectors[
+            torch.from_numpy(rows[:, 0]), torch.from_numpy(columns[:, 1])
+        ]
+
+    def _check_points(self, points: NDArray[np.float64]) -> None:
+        outside = ~self.grid.contains(points)
+        if outside.any():
+            y, x = points[outside][0]
+            height, width = self.grid.shape
+            msg = (
+                f"The point (y={y:g}, x={x:g}) lies outside the image of "
+                f"{height} x {width} pixels."
+            )
+            raise InputError(msg)
+        if self.no_data is None:
+            return
+        last = np.asarray(self.grid.shape) - 1
+        pixels = np.clip(np.floor(points + 0.5).astype(np.int64), 0, last)
+        missing = self.no_data[pixels[:, 0], pixels[:, 1]]
+        if missing.any():
+            y, x = points[missing][0]
+            msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
+            raise InputError(msg)
+
+    def valid_cells(self) -> torch.Tensor | None:
+        """Tell which cells hold data in at least half of their pixels.
+
+        Returns
+        -------
+        (rows, columns) tensor of bool or None
+            None if all do. On the device of the vectors.
+        """
+        if self.no_data is None:
+            return None
+        rows, columns = self.grid.cells
+        held = torch.from_numpy(~self.no_data).to(torch.float32)[None, None]
+        share = F.adaptive_avg_pool2d(held, (rows, columns))[0, 0]
+        return (share >= 0.5).to(self.vectors.device)

@@ -1,0 +1,99 @@
+"""Where cells lie on a plane.
+
+Pixel centres are at integers and a plane covers [-0.5, H - 0.5]. Cell (i, j) covers
+cell-size x cell-size pixels from the top left edge, so its centre is at
+``(i + 0.5) * cell - 0.5``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_dinoprompt.core.errors import InputError
+
+__all__ = ["CellGrid"]
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """The grid of cells over one plane.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of the plane in pixels.
+    patch : int
+        Canvas pixels per cell.
+    upscale : float
+        Canvas pixels per image pixel.
+    """
+
+    shape: tuple[int, int]
+    patch: int
+    upscale: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.upscale) and self.upscale > 0):
+            msg = f"The upscale must be a number above 0, not {self.upscale}."
+            raise InputError(msg)
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell in image pixels."""
+        return self.patch / self.upscale
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of cells; the last ones may reach beyond the plane."""
+        height, width = self.shape
+        return (
+            math.ceil(height * self.upscale / self.patch),
+            math.ceil(width * self.upscale / self.patch),
+        )
+
+    def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
+        """Return the pixel coordinates of cell centres.
+
+        Parameters
+        ----------
+        indices : (..., 2) array_like
+            Row and column of cells.
+
+        Returns
+        -------
+        (..., 2) ndarray of float64
+        """
+        return (np.asarray(indices, dtype=np.float64) + 0.5) * self.cell - 0.5
+
+    def to_cells(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Express pixel coordinates in cells; cell centres are at integers.
+
+        Parameters
+        ----------
+        points : (..., 2) array_like
+            y and x in pixels.
+
+        Returns
+        -------
+        (..., 2) ndarray of float64
+        """
+        return (np.asarray(points, dtype=np.float64) + 0.5) / self.cell - 0.5
+
+    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which points lie on the plane.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray
+            y and x in pixels.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+        """
+        upper = np.asarray(self.shape) - 0.5
+        return np.asarray(((points >= -0.5) & (points <= upper)).all(axis=1))

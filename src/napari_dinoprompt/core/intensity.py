@@ -1,0 +1,110 @@
+"""Intensity windows: which grey values become 0 and 1 before the backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.planes import as_plane, no_data_pixels
+
+__all__ = ["LOWER_PERCENTILE", "UPPER_PERCENTILE", "IntensityWindow", "measure_window"]
+
+LOWER_PERCENTILE = 0.1
+UPPER_PERCENTILE = 99.9
+# Enough for percentiles that are stable to a grey level; larger planes are strided.
+_SAMPLE_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class IntensityWindow:
+    """The grey values that map to 0 and to 1.
+
+    One pair serves all channels of an RGB plane: windows of their own would change
+    its colours.
+
+    Attributes
+    ----------
+    low, high : float
+        In the grey values of the image; ``low <= high``, both finite.
+
+    Raises
+    ------
+    InputError
+        If the two are not finite or in the wrong order.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high)):
+            msg = f"An intensity window must be finite, not {self.low} to {self.high}."
+            raise InputError(msg)
+        if self.low > self.high:
+            msg = f"The intensity window {self.low} to {self.high} is upside down."
+            raise InputError(msg)
+
+    def apply(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Map grey values to [0, 1], clipped; no-data becomes 0.
+
+        Parameters
+        ----------
+        pixels : ndarray of any shape
+
+        Returns
+        -------
+        ndarray of float32, same shape
+            All 0 where the window has no width: there is no contrast to show.
+        """
+        values = np.nan_to_num(
+            pixels.astype(np.float32), nan=self.low, posinf=self.low, neginf=self.low
+        )
+        width = self.high - self.low
+        if width <= 0:
+            return np.zeros_like(values)
+        scaled = (values - np.float32(self.low)) / np.float32(width)
+        return np.clip(scaled, 0.0, 1.0)
+
+
+def measure_window(
+    image: ArrayLike,
+    *,
+    lower: float = LOWER_PERCENTILE,
+    upper: float = UPPER_PERCENTILE,
+) -> IntensityWindow:
+    """Take the intensity window of an image plane from its percentiles.
+
+    The upper percentile is high on purpose: where nuclei cover 1 % of a plane, the
+    99th percentile would clip most of their pixels to white.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3 or 4) array_like
+        RGB channels are pooled.
+    lower, upper : float
+        Percentiles, 0 to 100.
+
+    Returns
+    -------
+    IntensityWindow
+        A boolean plane has the window 0 to 1.
+
+    Raises
+    ------
+    InputError
+        As `as_plane`.
+    """
+    plane = as_plane(image)
+    if plane.dtype.kind == "b":
+        return IntensityWindow(0.0, 1.0)
+    missing = no_data_pixels(plane)
+    values = plane.reshape(-1, *plane.shape[2:]) if missing is None else plane[~missing]
+    step = max(1, len(values) // _SAMPLE_PIXELS)
+    low, high = np.percentile(values[::step].astype(np.float64), [lower, upper])
+    if low == high:
+        # Objects rarer than the percentile still deserve a window.
+        low, high = float(values.min()), float(values.max())
+    return IntensityWindow(float(low), float(high))

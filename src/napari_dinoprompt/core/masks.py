@@ -1,0 +1,167 @@
+"""From similarities to a mask of classes, a clean mask and instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Cleaning", "class_mask", "clean_mask", "split_instances"]
+
+# Neighbouring maxima of the distance transform that differ by less are one object.
+_MIN_DEPTH = 0.75
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is done to a plain mask.
+
+    Attributes
+    ----------
+    min_size : int
+        Objects of fewer pixels are removed.
+    fill_holes : bool
+        Whether holes inside objects are filled.
+    split : bool
+        Whether touching objects are separated, and each gets a number of its own.
+
+    Raises
+    ------
+    InputError
+        If `min_size` is negative.
+    """
+
+    min_size: int = 0
+    fill_holes: bool = False
+    split: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_size < 0:
+            msg = f"The smallest object must have 0 or more pixels, not {self.min_size}."
+            raise InputError(msg)
+
+
+def class_mask(
+    objects: torch.Tensor, background: torch.Tensor | None, thresholds: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Give each pixel the class that claims it.
+
+    A pixel belongs to a class if its similarity is above that class's threshold and
+    above its similarity with every other class, background included.
+
+    Parameters
+    ----------
+    objects : (K, H, W) tensor of float32
+        Similarities with the object classes.
+    background : (H, W) tensor of float32 or None
+        Similarity with the background, if it has prompts.
+    thresholds : sequence of K floats
+
+    Returns
+    -------
+    (H, W) ndarray of uint8
+        0, or the number of the class counted from 1.
+    """
+    if len(thresholds) == 1:
+        best = objects[0]
+        claimed = best > thresholds[0]
+        number = claimed.new_ones((), dtype=torch.uint8)
+    else:
+        best, index = objects.max(dim=0)
+        claimed = best > objects.new_tensor(list(thresholds))[index]
+        number = index.to(torch.uint8) + 1
+    if background is not None:
+        claimed &= best > background
+    mask: NDArray[np.uint8] = (claimed * number).cpu().numpy()
+    return mask
+
+
+def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
+    """Remove small objects and fill holes, class by class.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of uint8
+        Class numbers.
+    cleaning : Cleaning
+
+    Returns
+    -------
+    (H, W) ndarray of uint8
+        A hole is filled with the class around it, but never over another class.
+    """
+    from scipy import ndimage as ndi
+    from skimage.morphology import remove_small_objects
+
+    cleaned = np.zeros_like(mask)
+    for number in np.unique(mask[mask > 0]):
+        region = mask == number
+        if cleaning.fill_holes:
+            region = ndi.binary_fill_holes(region)
+        if cleaning.min_size > 1:
+            region = remove_small_objects(region, max_size=cleaning.min_size - 1)
+        cleaned[region & ((mask == number) | (mask == 0))] = number
+    return cleaned
+
+
+def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.int32]:
+    """Number the objects of a clean mask.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of uint8
+        Class numbers.
+    cleaning : Cleaning
+        With ``split``, touching objects of a class are separated by a watershed of
+        the distance transform; without, each connected region is one object.
+
+    Returns
+    -------
+    (H, W) ndarray of int32
+        0, or the number of the object counted from 1.
+
+    References
+    ----------
+    Meyer, "Topographic distance and watershed lines", Signal Processing 38, 1994.
+    """
+    from skimage.measure import label
+
+    instances = np.zeros(mask.shape, dtype=np.int32)
+    for number in np.unique(mask[mask > 0]):
+        region = mask == number
+        parts = _watershed(region) if cleaning.split else label(region)
+        if cleaning.split and cleaning.min_size > 1:
+            sizes = np.bincount(parts.ravel())
+            parts[sizes[parts] < cleaning.min_size] = 0
+        found = parts > 0
+        instances[found] = parts[found] + instances.max()
+    return _renumber(instances)
+
+
+def _watershed(region: NDArray[np.bool_]) -> NDArray[np.int32]:
+    from scipy import ndimage as ndi
+    from skimage.measure import label
+    from skimage.morphology import h_maxima
+    from skimage.segmentation import watershed
+
+    distance = ndi.gaussian_filter(ndi.distance_transform_edt(region), 1.0)
+    distance[~region] = 0.0
+    markers = label(h_maxima(distance, _MIN_DEPTH))
+    parts: NDArray[np.int32] = watershed(-distance, markers, mask=region)
+    # A region too thin to hold a marker is still an object.
+    forgotten = label(region & (parts == 0))
+    return np.where(forgotten > 0, forgotten + parts.max(), parts).astype(np.int32)
+
+
+def _renumber(instances: NDArray[np.int32]) -> NDArray[np.int32]:
+    from skimage.segmentation import relabel_sequential
+
+    return np.asarray(relabel_sequential(instances)[0], dtype=np.int32)

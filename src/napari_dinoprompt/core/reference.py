@@ -1,0 +1,389 @@
+"""References: the prompts' vectors by class, with all that is needed to use them.
+
+Everything that was estimated from an image (intensity window, mean and scale of the
+features) is taken once from the source, kept here, and used unchanged on every other
+image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
+from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.features import FeatureMap
+
+__all__ = ["BACKGROUND", "OBJECT", "Reference", "Source"]
+
+OBJECT = "object"
+BACKGROUND = "background"
+# Enough for a histogram; the whole map would cost more than scoring it.
+_SAMPLE_CELLS = 20_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that prompts were placed on.
+
+    Attributes
+    ----------
+    name : str
+        For people; never used as a path.
+    shape : (int, int)
+        Height and width in pixels.
+    """
+
+    name: str
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Reference vectors and what they were made with.
+
+    Attributes
+    ----------
+    vectors : (N, D) ndarray of float32
+        One vector per prompt, as the backbone gave it.
+    classes : tuple of str
+        The class of each prompt.
+    points : (N, 2) ndarray of float64
+        y and x of each prompt in pixels of its source.
+    sources : tuple of Source
+        The images.
+    source_of : (N,) ndarray of int64
+        Index into `sources` per prompt.
+    backbone : BackboneInfo
+        What computed the vectors.
+    upscale : float
+        Canvas pixels per image pixel.
+    window : IntensityWindow
+        Grey values of the source that the backbone saw as 0 and 1.
+    statistics : FeatureStatistics
+        Mean and scale of the source's features.
+    scoring : {"plain", "centred", "standardised"}
+        What of the statistics is applied before the cosine.
+    lone_thresholds : mapping of str to float
+        For each class of one prompt only: the similarity with it that splits the
+        source into what resembles it and what does not.
+    thresholds : mapping of str to float
+        Thresholds that a user set, by class; classes without one are on auto.
+    """
+
+    vectors: NDArray[np.float32]
+    classes: tuple[str, ...]
+    points: NDArray[np.float64]
+    sources: tuple[Source, ...]
+    source_of: NDArray[np.int64]
+    backbone: BackboneInfo
+    upscale: float
+    window: IntensityWindow
+    statistics: FeatureStatistics
+    scoring: Scoring
+    lone_thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_prompts(
+        cls,
+        features: FeatureMap,
+        points: ArrayLike,
+        classes: Sequence[str] | None = None,
+        *,
+        source: str = "image",
+        statistics: FeatureStatistics | None = None,
+        scoring: Scoring | None = None,
+    ) -> Reference:
+        """Make a reference from prompts on one image.
+
+        Parameters
+        ----------
+        features : FeatureMap
+            Of the image that the prompts lie on.
+        points : (N, 2) array_like
+            y and x of the prompts in pixels, N at least 1.
+        classes : sequence of N str, optional
+            ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
+        source : str
+            Name of the image.
+        statistics : FeatureStatistics, optional
+            Statistics of `features`, if they are known already.
+        scoring : {"plain", "centred", "standardised"}, optional
+            What suits the backbone by default.
+
+        Returns
+        -------
+        Reference
+
+        Raises
+        ------
+        InputError
+            If there are no prompts, a prompt lies outside the image or on no-data,
+            or the numbers of points and classes differ.
+        """
+        where = np.asarray(points, dtype=np.float64)
+        if where.size == 0:
+            msg = "There are no prompts: place at least one point on the image."
+            raise InputError(msg)
+        if where.ndim != 2 or where.shape[1] != 2:
+            msg = f"Prompts must be (N, 2) points (y, x), not of shape {where.shape}."
+            raise InputError(msg)
+        names = (OBJECT,) * len(where) if classes is None else tuple(classes)
+        if len(names) != len(where):
+            msg = f"There are {len(where)} prompts but {len(names)} classes."
+            raise InputError(msg)
+        statistics = statistics or measure_statistics(features)
+        scoring = scoring or features.scoring
+        reference = cls(
+            vectors=features.at(where),
+            classes=names,
+            points=where,
+            sources=(Source(source, features.grid.shape),),
+            source_of=np.zeros(len(where), dtype=np.int64),
+            backbone=features.backbone,
+            upscale=features.grid.upscale,
+            window=features.window,
+            statistics=statistics,
+            scoring=scoring,
+        )
+        return replace(reference, lone_thresholds=_split_source(reference, features))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Reference:
+        """Read a reference file.
+
+        Parameters
+        ----------
+        path : str or Path
+            A ``*.reference.safetensors`` file.
+
+        Raises
+        ------
+        ReferenceFileError
+            If the file is missing, damaged, foreign or from a newer version.
+        """
+        from napari_dinoprompt.core.reference_file import load_reference
+
+        return load_reference(Path(path))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the reference to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The suffix ``.reference.safetensors`` is added where it is missing.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        ReferenceFileError
+            If it cannot be written; an older file of that name is kept.
+        """
+        from napari_dinoprompt.core.reference_file import save_reference
+
+        return save_reference(self, Path(path))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """All classes in order of first appearance, *background* last."""
+        names = dict.fromkeys(self.classes)
+        objects = [name for name in names if name != BACKGROUND]
+        return (*objects, BACKGROUND) if BACKGROUND in names else tuple(objects)
+
+    @property
+    def object_classes(self) -> tuple[str, ...]:
+        """The classes that make masks; class number 1, 2, … in this order."""
+        return tuple(name for name in self.class_names if name != BACKGROUND)
+
+    def unit_vectors(self) -> NDArray[np.float32]:
+        """Return the prompts' vectors with the statistics applied, at length 1.
+
+        Returns
+        -------
+        (N, D) ndarray of float32
+            A vector without length stays 0.
+        """
+        mean, inverse = self.affine()
+        return _unit((self.vectors - mean) * inverse)
+
+    def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what the scoring subtracts from vectors and multiplies them with.
+
+        Returns
+        -------
+        mean, inverse_scale : (D,) ndarrays of float32
+        """
+        return _affine(self.statistics, self.scoring)
+
+    def prototype(self, name: str) -> NDArray[np.float32]:
+        """Return the mean of a class's unit vectors, at length 1 again.
+
+        Parameters
+        ----------
+        name : str
+            One of `class_names`.
+
+        Returns
+        -------
+        (D,) ndarray of float32
+
+        Raises
+        ------
+        InputError
+            If no prompt has this class.
+        """
+        members = self.unit_vectors()[self._members(name)]
+        return np.asarray(_unit(members.mean(axis=0, keepdims=True))[0])
+
+    def leave_one_out(self, name: str) -> NDArray[np.float32]:
+        """Return each prompt's similarity with the prototype of its class's others.
+
+        Parameters
+        ----------
+        name : str
+            One of `class_names`.
+
+        Returns
+        -------
+        (n,) ndarray of float32
+            Empty if the class has fewer than two prompts.
+        """
+        members = self.unit_vectors()[self._members(name)]
+        if len(members) < 2:
+            return np.zeros(0, dtype=np.float32)
+        others = _unit(members.sum(axis=0) - members)
+        return np.asarray((members * others).sum(axis=1))
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Reference:
+        """Return a copy that carries thresholds set by a user.
+
+        Raises
+        ------
+        InputError
+            If a threshold is not a number in [-1, 1] or its class is unknown.
+        """
+        for name, value in thresholds.items():
+            self._members(name)
+            if not (math.isfinite(value) and -1 <= value <= 1):
+                msg = f"The threshold of {name!r} must be in [-1, 1], not {value}."
+                raise InputError(msg)
+        return replace(self, thresholds=dict(thresholds))
+
+    def check_features(self, features: FeatureMap) -> None:
+        """Refuse features that these vectors cannot be compared with.
+
+        Raises
+        ------
+        IncompatibleReferenceError
+            If backbone, block, weights or dimension differ.
+        """
+        self.check_backbone(features.backbone)
+
+    def check_backbone(self, backbone: BackboneInfo) -> None:
+        """Refuse a backbone other than the one of these vectors.
+
+        Raises
+        ------
+        IncompatibleReferenceError
+            If backbone, block, weights or dimension differ.
+        """
+        if backbone == self.backbone:
+            return
+        mine, other = str(self.backbone), str(backbone)
+        if mine == other:
+            mine += f" with weights {self.backbone.weights_hash[:12]}"
+            other += f" with weights {backbone.weights_hash[:12]}"
+        msg = f"The reference was made with {mine}; it does not fit {other}."
+        raise IncompatibleReferenceError(msg)
+
+    def check_objects(self) -> None:
+        """Refuse to segment with background prompts only.
+
+        Raises
+        ------
+        InputError
+            If no class makes a mask.
+        """
+        if not self.object_classes:
+            msg = "All prompts are background: add at least one on an object."
+            raise InputError(msg)
+
+    def _members(self, name: str) -> NDArray[np.bool_]:
+        members = np.asarray([held == name for held in self.classes])
+        if not members.any():
+            known = ", ".join(self.class_names)
+            msg = f"The reference has no class {name!r}; it has {known}."
+            raise InputError(msg)
+        return members
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def _affine(
+    statistics: FeatureStatistics, scoring: Scoring
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ones = np.ones_like(statistics.mean)
+    if scoring == "plain":
+        return np.zeros_like(statistics.mean), ones
+    if scoring == "centred":
+        return statistics.mean, ones
+    varies = statistics.scale > 0
+    inverse = np.divide(ones, statistics.scale, out=np.zeros_like(ones), where=varies)
+    return statistics.mean, inverse
+
+
+def _split_source(reference: Reference, features: FeatureMap) -> dict[str, float]:
+    """Split the source by its similarity with each class that has one prompt only.
+
+    Otsu's threshold twice: the first cuts off the bulk that is nothing like the
+    prompt, the second parts what is left. Once is too low where objects are small.
+    """
+    from skimage.filters import threshold_otsu
+
+    lone = [name for name in reference.class_names if reference.classes.count(name) == 1]
+    if not lone:
+        return {}
+    mean, inverse = reference.affine()
+    vectors = _unit((_sample_cells(features) - mean) * inverse)
+    splits = {}
+    for name in lone:
+        similar = vectors @ reference.prototype(name)
+        for _ in range(2):
+            if similar.min() < similar.max():
+                split = float(threshold_otsu(similar))
+                similar = similar[similar > split]
+            else:
+                split = float(similar[0])
+        splits[name] = split
+    return splits
+
+
+def _sample_cells(features: FeatureMap) -> NDArray[np.float32]:
+    """Take vectors from a regular subset of the cells that hold data."""
+    rows, columns = features.vectors.shape[:2]
+    step = max(1, math.isqrt(rows * columns // _SAMPLE_CELLS))
+    vectors = features.vectors[::step, ::step].reshape(-1, features.vectors.shape[2])
+    valid = features.valid_cells()
+    if valid is not None and valid[::step, ::step].any():
+        vectors = vectors[valid[::step, ::step].reshape(-1)]
+    found: NDArray[np.float32] = vectors.cpu().numpy()
+    return found

@@ -1,0 +1,293 @@
+"""A reference applied to an image plane: similarity, mask and instances.
+
+The dock, the Python API and the command all come through here, so that they give
+the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.masks import (
+    Cleaning,
+    class_mask,
+    clean_mask,
+    split_instances,
+)
+from napari_dinoprompt.core.reference import BACKGROUND
+from napari_dinoprompt.core.similarity import CellLengths, cell_similarity, to_pixels
+from napari_dinoprompt.core.thresholds import resolve_thresholds
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.reference import Reference
+
+__all__ = [
+    "SegmentOptions",
+    "Segmentation",
+    "Similarities",
+    "WindowPolicy",
+    "finish",
+    "score",
+    "segment",
+    "target_window",
+]
+
+WindowPolicy = Literal["reference", "image"]
+"""Grey values are windowed as the reference's source was, or by the image's own
+percentiles. The second forgives a difference in brightness."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How a reference is applied.
+
+    Attributes
+    ----------
+    window : "reference", "image", IntensityWindow or (low, high)
+        Which grey values the backbone sees as 0 and 1.
+    threshold : float or None
+        In [-1, 1], for all classes; None leaves it to the reference.
+    cleaning : Cleaning
+        Smallest object, holes, touching objects.
+    """
+
+    window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
+    threshold: float | None = None
+    cleaning: Cleaning = Cleaning()
+
+
+@dataclass(frozen=True, eq=False)
+class Similarities:
+    """Similarity with every class at every pixel; no threshold has been applied.
+
+    Attributes
+    ----------
+    names : tuple of K str
+        Object classes; class number k + 1 is ``names[k]``.
+    objects : (K, H, W) tensor of float32
+    background : (H, W) tensor of float32 or None
+    no_data : (H, W) ndarray of bool or None
+    nothing : bool
+        The plane is constant: whatever the similarity, there is no object.
+    """
+
+    names: tuple[str, ...]
+    objects: torch.Tensor
+    background: torch.Tensor | None
+    no_data: NDArray[np.bool_] | None
+    nothing: bool
+
+    def of(self, name: str) -> NDArray[np.float32]:
+        """Return the similarity map of one class.
+
+        Returns
+        -------
+        (H, W) ndarray of float32
+            NaN where the image holds no data.
+        """
+        if name == BACKGROUND and self.background is not None:
+            pixels = self.background
+        else:
+            pixels = self.objects[self.names.index(name)]
+        found: NDArray[np.float32] = pixels.cpu().contiguous().numpy()
+        if self.no_data is not None:
+            found = np.where(self.no_data, np.float32(np.nan), found)
+        return found
+
+    def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.uint8]:
+        """Return the plain mask.
+
+        Parameters
+        ----------
+        thresholds : mapping of str to float
+            One per object class.
+
+        Returns
+        -------
+        (H, W) ndarray of uint8
+            Class numbers; 0 where the image holds no data.
+        """
+        if self.nothing:
+            return np.zeros(tuple(self.objects.shape[1:]), dtype=np.uint8)
+        limits = [thresholds[name] for name in self.names]
+        mask = class_mask(self.objects, self.background, limits)
+        if self.no_data is not None:
+            mask[self.no_data] = 0
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result of `segment`.
+
+    Attributes
+    ----------
+    similarity : (H, W) ndarray of float32
+        Of the first object class; `similarities` has all.
+    mask : (H, W) ndarray of uint8
+        Class numbers after cleaning.
+    instances : (H, W) ndarray of int32
+        Object numbers.
+    thresholds : mapping of str to float
+        What was used, by class.
+    similarities : Similarities
+    """
+
+    similarity: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    instances: NDArray[np.int32]
+    thresholds: Mapping[str, float]
+    similarities: Similarities
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of the first object class."""
+        return self.thresholds[self.similarities.names[0]]
+
+
+def score(
+    features: FeatureMap, reference: Reference, lengths: CellLengths | None = None
+) -> Similarities:
+    """Compare a feature map with every class of a reference.
+
+    Parameters
+    ----------
+    features : FeatureMap
+    reference : Reference
+        With at least one object class.
+    lengths : CellLengths, optional
+        Of these features under this reference's statistics, if kept from before.
+
+    Returns
+    -------
+    Similarities
+
+    Raises
+    ------
+    InputError
+        If the reference has background prompts only.
+    IncompatibleReferenceError
+        If the features are of another backbone.
+    """
+    names = reference.class_names
+    reference.check_objects()
+    with torch.inference_mode():
+        cells = cell_similarity(features, reference, names, lengths)
+        pixels = to_pixels(cells, features.grid)
+    count = len(reference.object_classes)
+    return Similarities(
+        names=reference.object_classes,
+        objects=pixels[:count],
+        background=pixels[count] if len(names) > count else None,
+        no_data=features.no_data,
+        nothing=features.constant,
+    )
+
+
+def finish(
+    mask: NDArray[np.uint8], cleaning: Cleaning
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Clean a plain mask and number its objects.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of uint8
+    cleaning : Cleaning
+
+    Returns
+    -------
+    mask : (H, W) ndarray of uint8
+        Where splitting dropped a fragment below the smallest size, it is 0 here too.
+    instances : (H, W) ndarray of int32
+    """
+    cleaned = clean_mask(mask, cleaning)
+    instances = split_instances(cleaned, cleaning)
+    cleaned[instances == 0] = 0
+    return cleaned, instances
+
+
+def segment(
+    image: ArrayLike,
+    reference: Reference,
+    backbone: Backbone | None = None,
+    options: SegmentOptions | None = None,
+) -> Segmentation:
+    """Find in an image plane what resembles the prompts of a reference.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3 or 4) array_like
+        Any image; the reference's statistics are used unchanged.
+    reference : Reference
+    backbone : Backbone, optional
+        The one of the reference; loaded by its name if not given.
+    options : SegmentOptions, optional
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        If the image or an option cannot be used.
+    IncompatibleReferenceError
+        If the backbone is not the reference's.
+    WeightsNotFoundError
+        If the backbone has to be loaded and its weights are not here.
+    """
+    options = options or SegmentOptions()
+    if backbone is None:
+        info = reference.backbone
+        backbone = load_backbone(info.name, block=info.block if info.block >= 0 else None)
+    # Before the work, not after it.
+    reference.check_backbone(backbone.info)
+    thresholds = resolve_thresholds(reference, options.threshold)
+    features = extract_features(
+        image,
+        backbone,
+        upscale=reference.upscale,
+        window=target_window(reference, options.window),
+    )
+    similarities = score(features, reference)
+    mask, instances = finish(similarities.mask(thresholds), options.cleaning)
+    return Segmentation(
+        similarity=similarities.of(similarities.names[0]),
+        mask=mask,
+        instances=instances,
+        thresholds=thresholds,
+        similarities=similarities,
+    )
+
+
+def target_window(
+    reference: Reference,
+    policy: WindowPolicy | IntensityWindow | tuple[float, float],
+) -> IntensityWindow | tuple[float, float] | None:
+    """Settle the intensity window of an image that a reference is applied to.
+
+    Returns
+    -------
+    IntensityWindow, (low, high) or None
+        None where the image's own percentiles decide.
+    """
+    if policy == "reference":
+        return reference.window
+    if policy == "image":
+        return None
+    if isinstance(policy, str):
+        msg = f"The window is 'reference', 'image' or (low, high), not {policy!r}."
+        raise InputError(msg)
+    return policy

@@ -1,0 +1,153 @@
+"""Cosine similarity of every cell with the prototypes of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.geometry import CellGrid
+    from napari_dinoprompt.core.reference import Reference
+
+__all__ = ["CellLengths", "cell_similarity", "similarity_map", "to_pixels"]
+
+
+@dataclass(frozen=True, eq=False)
+class CellLengths:
+    """Inverse lengths of all vectors of a map once statistics are applied.
+
+    They depend on the statistics but not on the prompts, and are the larger part of
+    the work: whoever scores a map again and again keeps them.
+
+    Attributes
+    ----------
+    inverse : (rows, columns, 1) tensor of float32
+        0 where a vector has no length.
+    """
+
+    inverse: torch.Tensor
+
+    @classmethod
+    def of(cls, features: FeatureMap, reference: Reference) -> CellLengths:
+        """Measure the vectors of a map under the statistics of a reference."""
+        mean, inverse = (
+            torch.from_numpy(part).to(features.vectors.device)
+            for part in reference.affine()
+        )
+        lengths = torch.empty((*features.vectors.shape[:2], 1), device=mean.device)
+        # Row by row, so that no second copy of the whole map is made.
+        for row, vectors in enumerate(features.vectors):
+            torch.linalg.vector_norm(
+                (vectors - mean) * inverse, dim=1, keepdim=True, out=lengths[row]
+            )
+        return cls(torch.where(lengths > 0, 1 / lengths, 0.0))
+
+
+def cell_similarity(
+    features: FeatureMap,
+    reference: Reference,
+    names: tuple[str, ...],
+    lengths: CellLengths | None = None,
+) -> torch.Tensor:
+    """Score each cell against the prototypes of some classes.
+
+    Parameters
+    ----------
+    features : FeatureMap
+    reference : Reference
+    names : tuple of K str
+        Classes of the reference.
+    lengths : CellLengths, optional
+        Of these features under this reference's statistics, if kept from before.
+
+    Returns
+    -------
+    (K, rows, columns) tensor of float32
+        Cosine similarities in [-1, 1]; 0 where a vector has no length.
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the features are of another backbone than the reference.
+    InputError
+        If a class has no prompt.
+    """
+    reference.check_features(features)
+    lengths = lengths or CellLengths.of(features, reference)
+    device = features.vectors.device
+    mean, inverse = reference.affine()
+    prototypes = np.stack([reference.prototype(name) for name in names])
+    # <(v - m) / s, q> = <v, q / s> - <m, q / s>: one product with the stored vectors.
+    weights = torch.from_numpy(prototypes * inverse).to(device)
+    offset = weights @ torch.from_numpy(mean).to(device)
+    scores = (features.vectors @ weights.T - offset) * lengths.inverse
+    return scores.clamp_(-1, 1).permute(2, 0, 1)
+
+
+def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
+    """Interpolate cell values bilinearly onto the pixels of the plane.
+
+    Parameters
+    ----------
+    cells : (K, rows, columns) tensor
+    grid : CellGrid
+
+    Returns
+    -------
+    (K, H, W) tensor
+        A pixel on a cell's centre has exactly that cell's value; beyond the outermost
+        centres the nearest cells count.
+    """
+    height, width = grid.shape
+    if grid.cell == 1:
+        return cells[:, :height, :width]
+    # One repeated cell more, so that rounding can't make the result a pixel short.
+    padded = F.pad(cells[None], (0, 1, 0, 1), mode="replicate")
+    pixels = F.interpolate(
+        padded,
+        scale_factor=grid.cell,
+        mode="bilinear",
+        align_corners=False,
+        recompute_scale_factor=False,
+    )
+    return pixels[0, :, :height, :width]
+
+
+def similarity_map(
+    features: FeatureMap,
+    reference: Reference,
+    name: str | None = None,
+) -> NDArray[np.float32]:
+    """Compute the similarity map of one class.
+
+    Parameters
+    ----------
+    features : FeatureMap
+    reference : Reference
+    name : str, optional
+        A class of the reference; its first object class by default.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        Cosine similarity in [-1, 1]; NaN where the image holds no data.
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the features are of another backbone than the reference.
+    InputError
+        If the class has no prompt.
+    """
+    name = name or reference.class_names[0]
+    cells = cell_similarity(features, reference, (name,))
+    pixels: NDArray[np.float32] = to_pixels(cells, features.grid)[0].cpu().numpy()
+    if features.no_data is not None:
+        pixels[features.no_data] = np.nan
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,138 @@
+"""Tiles: how a feature map too large for one pass is cut up and put together.
+
+All sizes are in cells. A tile writes its *core* and reads a *halo* around it, which
+is context only. Cores either abut (local filters, exact) or overlap and are blended
+with ramps (networks that look at the whole tile).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Tile", "TilePlan", "plan_abutting", "plan_overlapping"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile's core.
+
+    Attributes
+    ----------
+    row, column : int
+        First cell of the core.
+    height, width : int
+        Size of the core in cells; it may reach beyond the grid.
+    """
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """Tiles that cover a grid of cells.
+
+    Attributes
+    ----------
+    grid : (int, int)
+        Rows and columns of cells.
+    tiles : tuple of Tile
+        All of one size, in reading order.
+    halo : int
+        Cells of context that a tile reads on each side and throws away.
+    overlap : int
+        Cells over which the weight of a core ramps up at each side; 0 if cores abut.
+    """
+
+    grid: tuple[int, int]
+    tiles: tuple[Tile, ...]
+    halo: int
+    overlap: int
+
+    def weights(self) -> NDArray[np.float32]:
+        """Return the blending weight of each cell of a core.
+
+        Returns
+        -------
+        (height, width) ndarray of float32
+            In (0, 1]; a product of ramps that fall towards the borders of the core,
+            so that no tile ends abruptly.
+        """
+        tile = self.tiles[0]
+        rows = _ramp(tile.height, self.overlap)
+        columns = _ramp(tile.width, self.overlap)
+        return np.outer(rows, columns).astype(np.float32)
+
+
+def _ramp(length: int, overlap: int) -> NDArray[np.float64]:
+    distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+    return np.minimum(distance / max(overlap, 0.5), 1.0)
+
+
+def _even_starts(cells: int, size: int, overlap: int) -> list[int]:
+    """Spread tiles of one size evenly over an axis, overlapping by at least that."""
+    if cells <= size:
+        return [0]
+    count = math.ceil((cells - overlap) / (size - overlap))
+    return [round(i * (cells - size) / (count - 1)) for i in range(count)]
+
+
+def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TilePlan:
+    """Plan square tiles of a fixed size that overlap and stay on the grid.
+
+    Along an axis shorter than the tile one tile reaches beyond the grid: the size
+    that a network was trained on is kept.
+
+    Parameters
+    ----------
+    grid : (int, int)
+        Rows and columns of cells.
+    size : int
+        Side of a tile in cells.
+    overlap : int
+        Least overlap of neighbours in cells, less than `size`.
+
+    Returns
+    -------
+    TilePlan
+    """
+    rows = _even_starts(grid[0], size, overlap)
+    columns = _even_starts(grid[1], size, overlap)
+    tiles = tuple(Tile(r, c, size, size) for r in rows for c in columns)
+    return TilePlan(grid, tiles, halo=0, overlap=overlap)
+
+
+def plan_abutting(
+    grid: tuple[int, int], *, size: int, halo: int, align: int
+) -> TilePlan:
+    """Plan tiles whose cores abut and that read a halo; for filters of finite reach.
+
+    Parameters
+    ----------
+    grid : (int, int)
+        Rows and columns of cells.
+    size : int
+        Largest side of a core in cells, a multiple of `align`.
+    halo : int
+        Cells of context on each side, a multiple of `align`.
+    align : int
+        Cells that coarse levels of the filters lump together. Cores start and end
+        on its multiples, so that tiling never shifts the coarse levels.
+
+    Returns
+    -------
+    TilePlan
+    """
+    height, width = (min(size, math.ceil(cells / align) * align) for cells in grid)
+    tiles = tuple(
+        Tile(row, column, height, width)
+        for row in range(0, grid[0], height)
+        for column in range(0, grid[1], width)
+    )
+    return TilePlan(grid, tiles, halo=halo, overlap=0)

@@ -1,0 +1,77 @@
+"""The project's own sample pictures: two drawn fields, real, fake and truth.
+
+Everything here is made by the scripts beside it: `draw_tissue` draws, and
+`train_fake_stain` trains the small network that predicts the fakes;
+``python -m napari_dinoprompt.sample_data.make_sample_data`` runs both. This module
+only finds the files, and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["FIELDS", "ROLES", "sample_files", "sample_path"]
+
+FIELDS = ("early", "late")
+"""The fields: *early* has few large cells, *late* many small ones."""
+
+ROLES = {
+    "membrane": "membrane.png",
+    "nuclei_real": "nuclei_real.png",
+    "nuclei_fake_undertrained": "nuclei_fake_undertrained.png",
+    "nuclei_fake_trained": "nuclei_fake_trained.png",
+    "nuclei_truth": "nuclei_truth.tif",
+    "prompts": "prompts.csv",
+}
+"""What is stored of each field, and how the name of its file ends."""
+
+
+def sample_path(name: str) -> Path:
+    """Find one sample file.
+
+    Parameters
+    ----------
+    name : str
+        File name in this folder, for example ``"early_membrane.png"``.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute path of the existing file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no sample file of that name.
+    """
+    path = Path(__file__).resolve().parent / name
+    if not path.is_file():
+        raise FileNotFoundError(f"no sample file {name!r} in {path.parent}")
+    return path
+
+
+def sample_files(field: str) -> dict[str, Path]:
+    """Find all files of one field.
+
+    Parameters
+    ----------
+    field : str
+        One of `FIELDS`.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Absolute path for each key of `ROLES`. The images are ``(512, 512)``
+        uint8, the truth ``(512, 512)`` uint16 instance labels with 0 as
+        background, the prompts a napari points CSV, ``(y, x)`` in pixel indices.
+
+    Raises
+    ------
+    ValueError
+        If `field` is not one of `FIELDS`.
+    FileNotFoundError
+        If a file of the field is missing.
+    """
+    if field not in FIELDS:
+        raise ValueError(f"field must be one of {FIELDS}, not {field!r}")
+    return {role: sample_path(f"{field}_{end}") for role, end in ROLES.items()}

@@ -1,0 +1,135 @@
+"""The walls between the rooms of the package, and what importing it may cost."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "napari_dinoprompt"
+
+QT = (
+    "PyQt5",
+    "PyQt6",
+    "PySide2",
+    "PySide6",
+    "qtpy",
+    "superqt",
+    "magicgui",
+    "napari.qt",
+    "napari._qt",
+)
+COMPUTING = ("torch", "timm", "scipy", "skimage")
+
+
+def imported_names(source: str) -> Iterator[str]:
+    """Yield the dotted name of everything that is imported, wherever in the file.
+
+    For ``from a import b`` both ``a`` and ``a.b``, since b may be a module. Relative
+    imports stay inside the package and are left out.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.Call(
+                func=ast.Name(id="__import__" | "import_module")
+                | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(module)), *_],
+            ):
+                yield module
+
+
+def within(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def trespassers(files: list[Path], forbidden: tuple[str, ...]) -> list[str]:
+    assert files, "nothing to check: has the room moved?"
+    return [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in files
+        for name in imported_names(path.read_text(encoding="utf-8"))
+        if within(name, forbidden)
+    ]
+
+
+def run_python(code: str) -> str:
+    """Run code in a fresh interpreter, which has imported nothing of ours yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import torch.nn as nn", {"torch.nn"}),
+        ("from skimage import measure", {"skimage", "skimage.measure"}),
+        ("def f():\n    import timm", {"timm"}),
+        ("import importlib\nimportlib.import_module('scipy')", {"importlib", "scipy"}),
+        ("from . import torch", set()),
+    ],
+)
+def test_the_check_itself_sees_imports(source: str, found: set[str]) -> None:
+    assert set(imported_names(source)) == found
+
+
+def test_core_names_neither_napari_nor_qt() -> None:
+    assert not trespassers(sorted(PACKAGE.glob("core/**/*.py")), ("napari", *QT))
+
+
+def test_core_loads_neither_napari_nor_qt() -> None:
+    """Every module of core, imported for real: catches what comes in by a detour."""
+    report = run_python(
+        """
+import importlib, json, pkgutil, sys
+from napari_dinoprompt import core
+
+def fail(name):
+    raise
+
+modules = ["napari_dinoprompt.core"]
+modules += [
+    module.name
+    for module in pkgutil.walk_packages(core.__path__, core.__name__ + ".", fail)
+]
+for name in modules:
+    importlib.import_module(name)
+print(json.dumps({"imported": modules, "loaded": sorted(sys.modules)}))
+"""
+    )
+    report = json.loads(report)
+    assert len(report["imported"]) > 1
+    assert not [name for name in report["loaded"] if within(name, ("napari", *QT))]
+
+
+def test_qt_does_not_compute() -> None:
+    assert not trespassers(sorted(PACKAGE.glob("_qt/**/*.py")), COMPUTING)
+
+
+@pytest.mark.parametrize("module", ["layers.py", "session.py"])
+def test_state_and_layers_know_no_qt(module: str) -> None:
+    assert not trespassers([PACKAGE / module], QT)
+
+
+def test_importing_the_package_is_quick_and_pulls_in_nothing_heavy() -> None:
+    code = """
+import json, sys, time
+start = time.perf_counter()
+import napari_dinoprompt
+print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+"""
+    runs = [json.loads(run_python(code)) for _ in range(3)]
+    loaded = runs[0][1]
+    assert not [name for name in loaded if within(name, (*COMPUTING, "napari", *QT))]
+    # The best of the runs: other programs can only make an import slower.
+    assert min(seconds for seconds, _ in runs) < 0.1
