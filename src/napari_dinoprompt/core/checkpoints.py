@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +15,7 @@ from napari_dinoprompt.core.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["hash_weights", "load_weights", "read_checkpoint"]
 
@@ -91,9 +91,7 @@ def load_weights(
         If the file cannot be read or belongs to another model.
     """
     tensors = read_checkpoint(path)
-    convert = getattr(
-        sys.modules[type(model).__module__], "checkpoint_filter_fn", None
-    )
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         if convert is not None:
             tensors = convert(tensors, model)

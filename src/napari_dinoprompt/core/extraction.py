@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from napari_dinoprompt.core.planes import (
 from napari_dinoprompt.core.resampling import resample, resampling_taps
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -117,8 +118,6 @@ def iter_features(
     info = backbone.info
     grid = CellGrid(plane_shape(plane), info.patch, upscale)
     plan = backbone.plan(grid.cells)
-    rows, columns = grid.cells
-    device = backbone.device
     vectors = _Accumulator.over(plan, info.dimension, backbone.device)
     done = 0
     for start in range(0, len(plan.tiles), backbone.batch_size):
@@ -176,9 +175,7 @@ class _Accumulator:
     weight: torch.Tensor | None
 
     @classmethod
-    def over(
-        cls, plan: TilePlan, dimension: int, device: torch.device
-    ) -> _Accumulator:
+    def over(cls, plan: TilePlan, dimension: int, device: torch.device) -> _Accumulator:
         total = torch.zeros((*plan.grid, dimension), device=device)
         if plan.overlap == 0:
             return cls(total, None, None)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import ArrayLike, NDArray
 
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.intensity import IntensityWindow

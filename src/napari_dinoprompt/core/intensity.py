@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.planes import as_plane, no_data_pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["LOWER_PERCENTILE", "UPPER_PERCENTILE", "IntensityWindow", "measure_window"]
 
@@ -66,7 +69,8 @@ class IntensityWindow:
         if width <= 0:
             return np.zeros_like(values)
         scaled = (values - np.float32(self.low)) / np.float32(width)
-        return np.clip(scaled, 0.0, 1.0)
+        clipped: NDArray[np.float32] = np.clip(scaled, 0.0, 1.0)
+        return clipped
 
 
 def measure_window(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["Cleaning", "class_mask", "clean_mask", "split_instances"]
 
@@ -45,7 +46,9 @@ class Cleaning:
 
     def __post_init__(self) -> None:
         if self.min_size < 0:
-            msg = f"The smallest object must have 0 or more pixels, not {self.min_size}."
+            msg = (
+                f"The smallest object must have 0 or more pixels, not {self.min_size}."
+            )
             raise InputError(msg)
 
 

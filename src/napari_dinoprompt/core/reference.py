@@ -8,21 +8,23 @@ image.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
-from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.intensity import IntensityWindow
 
 __all__ = ["BACKGROUND", "OBJECT", "Reference", "Source"]
 
@@ -229,7 +231,7 @@ class Reference:
         -------
         mean, inverse_scale : (D,) ndarrays of float32
         """
-        return _affine(self.statistics, self.scoring)
+        return self.statistics.affine(self.scoring)
 
     def prototype(self, name: str) -> NDArray[np.float32]:
         """Return the mean of a class's unit vectors, at length 1 again.
@@ -335,20 +337,9 @@ class Reference:
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-
-
-def _affine(
-    statistics: FeatureStatistics, scoring: Scoring
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    ones = np.ones_like(statistics.mean)
-    if scoring == "plain":
-        return np.zeros_like(statistics.mean), ones
-    if scoring == "centred":
-        return statistics.mean, ones
-    varies = statistics.scale > 0
-    inverse = np.divide(ones, statistics.scale, out=np.zeros_like(ones), where=varies)
-    return statistics.mean, inverse
+    unit = np.zeros_like(vectors)
+    np.divide(vectors, length, out=unit, where=length > 0)
+    return unit
 
 
 def _split_source(reference: Reference, features: FeatureMap) -> dict[str, float]:
@@ -359,7 +350,9 @@ def _split_source(reference: Reference, features: FeatureMap) -> dict[str, float
     """
     from skimage.filters import threshold_otsu
 
-    lone = [name for name in reference.class_names if reference.classes.count(name) == 1]
+    lone = [
+        name for name in reference.class_names if reference.classes.count(name) == 1
+    ]
     if not lone:
         return {}
     mean, inverse = reference.affine()

@@ -162,7 +162,7 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
         if tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
             msg = f"{name} is not {shape} finite numbers"
             raise ValueError(msg)
-    if count == 0 or not (0 <= tensors["source_of"]).all():
+    if count == 0 or not (tensors["source_of"] >= 0).all():
         msg = "it has no prompts"
         raise ValueError(msg)
     if (tensors["source_of"] >= len(sources)).any():

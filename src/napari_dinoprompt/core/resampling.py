@@ -8,9 +8,12 @@ whole number of pixels, so that any real upscale is exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Taps", "mirror", "resample", "resampling_taps"]
 

@@ -6,18 +6,15 @@ the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.masks import (
     Cleaning,
     class_mask,
@@ -29,8 +26,13 @@ from napari_dinoprompt.core.similarity import CellLengths, cell_similarity, to_p
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.reference import Reference
 
 __all__ = [
@@ -65,7 +67,7 @@ class SegmentOptions:
 
     window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
     threshold: float | None = None
-    cleaning: Cleaning = Cleaning()
+    cleaning: Cleaning = field(default_factory=Cleaning)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +253,9 @@ def segment(
     options = options or SegmentOptions()
     if backbone is None:
         info = reference.backbone
-        backbone = load_backbone(info.name, block=info.block if info.block >= 0 else None)
+        backbone = load_backbone(
+            info.name, block=info.block if info.block >= 0 else None
+        )
     # Before the work, not after it.
     reference.check_backbone(backbone.info)
     thresholds = resolve_thresholds(reference, options.threshold)

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.statistics import FeatureStatistics
 
 __all__ = ["CellLengths", "cell_similarity", "similarity_map", "to_pixels"]
+
+_ROWS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +39,32 @@ class CellLengths:
     inverse: torch.Tensor
 
     @classmethod
-    def of(cls, features: FeatureMap, reference: Reference) -> CellLengths:
-        """Measure the vectors of a map under the statistics of a reference."""
+    def of(
+        cls, features: FeatureMap, statistics: FeatureStatistics, scoring: Scoring
+    ) -> CellLengths:
+        """Measure the vectors of a map.
+
+        Parameters
+        ----------
+        features : FeatureMap
+        statistics : FeatureStatistics
+        scoring : {"plain", "centred", "standardised"}
+
+        Returns
+        -------
+        CellLengths
+        """
+        device = features.vectors.device
         mean, inverse = (
-            torch.from_numpy(part).to(features.vectors.device)
-            for part in reference.affine()
+            torch.from_numpy(part).to(device) for part in statistics.affine(scoring)
         )
-        lengths = torch.empty((*features.vectors.shape[:2], 1), device=mean.device)
-        # Row by row, so that no second copy of the whole map is made.
-        for row, vectors in enumerate(features.vectors):
-            torch.linalg.vector_norm(
-                (vectors - mean) * inverse, dim=1, keepdim=True, out=lengths[row]
+        lengths = torch.empty((*features.vectors.shape[:2], 1), device=device)
+        # A few rows at a time, so that no second copy of the whole map is made.
+        for rows, out in zip(
+            features.vectors.split(_ROWS), lengths.split(_ROWS), strict=True
+        ):
+            out[:] = torch.linalg.vector_norm(
+                (rows - mean) * inverse, dim=2, keepdim=True
             )
         return cls(torch.where(lengths > 0, 1 / lengths, 0.0))
 
@@ -79,7 +99,9 @@ def cell_similarity(
         If a class has no prompt.
     """
     reference.check_features(features)
-    lengths = lengths or CellLengths.of(features, reference)
+    lengths = lengths or CellLengths.of(
+        features, reference.statistics, reference.scoring
+    )
     device = features.vectors.device
     mean, inverse = reference.affine()
     prototypes = np.stack([reference.prototype(name) for name in names])

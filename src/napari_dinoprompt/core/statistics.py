@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
 
 __all__ = ["FeatureStatistics", "measure_statistics"]
@@ -38,6 +40,29 @@ class FeatureStatistics:
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     count: int
+
+    def affine(
+        self, scoring: Scoring
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what a scoring subtracts from vectors and then multiplies them with.
+
+        Parameters
+        ----------
+        scoring : {"plain", "centred", "standardised"}
+
+        Returns
+        -------
+        mean, inverse_scale : (D,) ndarrays of float32
+            A feature that does not vary in the source is multiplied with 0.
+        """
+        ones = np.ones_like(self.mean)
+        if scoring == "plain":
+            return np.zeros_like(self.mean), ones
+        if scoring == "centred":
+            return self.mean, ones
+        inverse = np.zeros_like(ones)
+        np.divide(ones, self.scale, out=inverse, where=self.scale > 0)
+        return self.mean, inverse
 
 
 def measure_statistics(features: FeatureMap) -> FeatureStatistics:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
-__all__ = ["DINOV2_SIZES", "Dinov2Weights", "dinov2_weights", "find_dinov2", "find_timm"]
+__all__ = [
+    "DINOV2_SIZES",
+    "Dinov2Weights",
+    "dinov2_weights",
+    "find_dinov2",
+    "find_timm",
+]
 
 DINOV2_SIZES = ("small", "base", "large", "giant")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -111,8 +117,8 @@ def find_dinov2(name: str) -> Path:
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
         f"{weights.hub_id}/{_HUB_FILES[0]} in the Hugging Face cache "
-        f"({hub_cache_folder()}) and for {meta}. Put one of them there or give the file "
-        "as checkpoint; the backbone 'filterbank' works without weights."
+        f"({hub_cache_folder()}) and for {meta}. Put one of them there or give the "
+        "file as checkpoint; the backbone 'filterbank' works without weights."
     )
     raise WeightsNotFoundError(msg)
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,7 +19,8 @@ from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights import dinov2_weights, find_dinov2, find_timm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 __all__ = ["VisionTransformer", "load_dinov2", "load_timm"]
 
@@ -93,7 +93,10 @@ class VisionTransformer:
         with torch.inference_mode():
             pixels = batch.to(self.device)
             pixels = ((pixels - self.mean) / self.std).to(self.dtype)
-            (tokens,) = self.model.forward_intermediates(
+            # timm's method, which torch.nn.Module does not know.
+            forward: Callable[..., list[torch.Tensor]]
+            forward = self.model.forward_intermediates  # type: ignore[assignment]
+            (tokens,) = forward(
                 pixels,
                 indices=[self.info.block],
                 norm=True,
@@ -233,7 +236,7 @@ def wrap_model(
     model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
     return VisionTransformer(
         model=model,
-        info=BackboneInfo(name, index, patch[0], int(model.num_features), weights_hash),
+        info=BackboneInfo(name, index, patch[0], _dimension(model), weights_hash),
         scoring="centred",
         tile=int(config["input_size"][1]) // patch[0],
         mean=torch.tensor(config["mean"], device=device).view(3, 1, 1),
@@ -243,12 +246,18 @@ def wrap_model(
     )
 
 
-def _pretrained_config(architecture: str) -> Mapping[str, object]:
+def _dimension(model: torch.nn.Module) -> int:
+    dimension = model.num_features
+    assert isinstance(dimension, int)
+    return dimension
+
+
+def _pretrained_config(architecture: str) -> Mapping[str, Any]:
     timm = import_timm()
     base, _, _ = architecture.partition(".")
     if not timm.is_model(base):
         msg = f"timm has no model {architecture!r}; see timm.list_models('vit_*')."
         raise InputError(msg)
     found = timm.get_pretrained_cfg(architecture, allow_unregistered=True)
-    config: Mapping[str, object] = {} if found is None else found.to_dict()
+    config: Mapping[str, Any] = {} if found is None else found.to_dict()
     return config

@@ -1,0 +1,76 @@
+"""How large the features of an image will be and how long they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_dinoprompt.core.geometry import CellGrid
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import Backbone
+
+__all__ = ["Estimate", "available_memory", "estimate"]
+
+_FLOAT_BYTES = 4
+# The map and what scoring keeps beside it: lengths, similarities, masks in pixels.
+_BYTES_PER_PIXEL = 24
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an extraction will need.
+
+    Attributes
+    ----------
+    cells : (int, int)
+        Rows and columns of the feature map.
+    cell : float
+        Side of a cell in image pixels.
+    tiles : int
+        Passes through the backbone.
+    bytes : int
+        Memory for the features and for scoring them.
+    """
+
+    cells: tuple[int, int]
+    cell: float
+    tiles: int
+    bytes: int
+
+
+def estimate(shape: tuple[int, int], backbone: Backbone, upscale: float) -> Estimate:
+    """Estimate the feature map of a plane.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the plane in pixels.
+    backbone : Backbone
+    upscale : float
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    InputError
+        If the upscale cannot be used.
+    """
+    info = backbone.info
+    grid = CellGrid(shape, info.patch, upscale)
+    rows, columns = grid.cells
+    plan = backbone.plan(grid.cells)
+    # Blended tiles are summed up with a weight beside the vectors, then divided.
+    copies = 2 if plan.overlap else 1
+    size = rows * columns * info.dimension * _FLOAT_BYTES * copies
+    size += shape[0] * shape[1] * _BYTES_PER_PIXEL
+    return Estimate(grid.cells, grid.cell, len(plan.tiles), size)
+
+
+def available_memory() -> int:
+    """Return the bytes of main memory that programs can still take."""
+    return int(psutil.virtual_memory().available)
