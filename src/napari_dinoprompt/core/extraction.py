@@ -17,6 +17,7 @@ from napari_dinoprompt.core.planes import (
     no_data_pixels,
     plane_shape,
 )
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.resampling import resample, resampling_taps
 
 if TYPE_CHECKING:
@@ -27,21 +28,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.tiles import Tile, TilePlan
 
-__all__ = ["Progress", "extract_features", "iter_features"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
-
-    Attributes
-    ----------
-    done, total : int
-        Tiles, or files.
-    """
-
-    done: int
-    total: int
+__all__ = ["extract_features", "iter_features"]
 
 
 def extract_features(

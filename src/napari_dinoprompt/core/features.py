@@ -104,6 +104,25 @@ class FeatureMap:
             torch.from_numpy(rows[:, 0]), torch.from_numpy(columns[:, 1])
         ]
 
+    def holds_data(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which points lie on the plane and on a pixel that holds data.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float64
+            y and x in pixels.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+        """
+        inside = self.grid.contains(points)
+        if self.no_data is None:
+            return inside
+        last = np.asarray(self.grid.shape) - 1
+        pixels = np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
+        return inside & ~self.no_data[pixels[:, 0], pixels[:, 1]]
+
     def _check_points(self, points: NDArray[np.float64]) -> None:
         outside = ~self.grid.contains(points)
         if outside.any():
@@ -114,11 +133,7 @@ class FeatureMap:
                 f"{height} x {width} pixels."
             )
             raise InputError(msg)
-        if self.no_data is None:
-            return
-        last = np.asarray(self.grid.shape) - 1
-        pixels = np.clip(np.floor(points + 0.5).astype(np.int64), 0, last)
-        missing = self.no_data[pixels[:, 0], pixels[:, 1]]
+        missing = ~self.holds_data(points)
         if missing.any():
             y, x = points[missing][0]
             msg = f"The image holds no data at the point (y={y:g}, x={x:g})."

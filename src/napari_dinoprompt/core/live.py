@@ -9,52 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.estimate import available_memory, estimate
-from napari_dinoprompt.core.extraction import Progress, iter_features
+from napari_dinoprompt.core.estimate import Estimate, available_memory, estimate
+from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.planes import as_plane, plane_shape
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.segmentation import Similarities, score
 from napari_dinoprompt.core.similarity import CellLengths
 from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features import FeatureMap
 
-__all__ = ["BackboneChoice", "PreparedImage", "prepare_image"]
-
-
-@dataclass(frozen=True)
-class BackboneChoice:
-    """Everything that decides which backbone is loaded and how.
-
-    Attributes
-    ----------
-    name : str
-    checkpoint : str or None
-    device, precision : str
-        As `load_backbone` takes them.
-    """
-
-    name: str
-    checkpoint: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-
-    def load(self) -> Backbone:
-        """Load the backbone; errors as `load_backbone`."""
-        return load_backbone(
-            self.name,
-            checkpoint=self.checkpoint,
-            device=self.device,
-            precision=self.precision,
-        )
+__all__ = ["LiveResult", "PreparedImage", "apply_thresholds", "prepare_image", "update"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +72,7 @@ def prepare_image(
     read_plane: Callable[[], ArrayLike],
     get_backbone: Callable[[], Backbone],
     upscale: float,
-) -> Generator[Progress, None, PreparedImage]:
+) -> Generator[Progress | Estimate, None, PreparedImage]:
     """Read a plane, load the backbone and extract the features, step by step.
 
     Parameters
@@ -109,8 +84,10 @@ def prepare_image(
 
     Yields
     ------
+    Estimate
+        Once the backbone is loaded.
     Progress
-        After reading, after loading, and after each batch of tiles.
+        After reading, with a total of 0, and after each batch of tiles.
 
     Returns
     -------
@@ -125,8 +102,8 @@ def prepare_image(
     plane = as_plane(read_plane())
     yield Progress(0, 0)
     backbone = get_backbone()
-    yield Progress(0, 0)
     needed = estimate(plane_shape(plane), backbone, upscale)
+    yield needed
     if backbone.device.type == "cpu" and needed.bytes > available_memory():
         msg = (
             f"The features would need about {needed.bytes / 1e9:.1f} GB, more than is "
@@ -135,3 +112,86 @@ def prepare_image(
         raise InputError(msg)
     features = yield from iter_features(plane, backbone, upscale=upscale)
     return PreparedImage.of(features)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveResult:
+    """What the current prompts find.
+
+    Attributes
+    ----------
+    reference : Reference
+        Of the prompts, with the thresholds that the user set.
+    similarities : Similarities
+    thresholds : mapping of str to float
+        In use, by object class: set by the user, or auto.
+    mask : (H, W) ndarray of uint8
+        Plain class numbers, not cleaned.
+    """
+
+    reference: Reference
+    similarities: Similarities
+    thresholds: Mapping[str, float]
+    mask: NDArray[np.uint8]
+
+
+def update(
+    prepared: PreparedImage,
+    points: ArrayLike,
+    classes: Sequence[str],
+    chosen: Mapping[str, float],
+    *,
+    source: str,
+) -> LiveResult:
+    """Find what the prompts find, after they changed.
+
+    Parameters
+    ----------
+    prepared : PreparedImage
+    points : (N, 2) array_like
+        y and x in pixels.
+    classes : sequence of N str
+    chosen : mapping of str to float
+        Thresholds that the user set; classes without one are on auto, and classes
+        without prompts are passed over.
+    source : str
+        Name of the image.
+
+    Returns
+    -------
+    LiveResult
+
+    Raises
+    ------
+    InputError
+        If no prompt is on an object, or one lies outside the image.
+    """
+    reference = prepared.reference(points, classes, source=source)
+    similarities = prepared.score(reference)
+    return apply_thresholds(reference, similarities, chosen)
+
+
+def apply_thresholds(
+    reference: Reference, similarities: Similarities, chosen: Mapping[str, float]
+) -> LiveResult:
+    """Cut similarities anew, after a threshold changed.
+
+    Parameters
+    ----------
+    reference : Reference
+    similarities : Similarities
+        Of this reference.
+    chosen : mapping of str to float
+        As `update`.
+
+    Returns
+    -------
+    LiveResult
+    """
+    names = similarities.names
+    known = {name: value for name, value in chosen.items() if name in names}
+    reference = reference.with_thresholds(known)
+    thresholds = resolve_thresholds(reference)
+    return LiveResult(
+        reference, similarities, thresholds, similarities.mask(thresholds)
+    )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from numpy.typing import NDArray
 
 __all__ = ["Cleaning", "class_mask", "clean_mask", "split_instances"]
@@ -76,11 +76,11 @@ def class_mask(
     if len(thresholds) == 1:
         best = objects[0]
         claimed = best > thresholds[0]
-        number = claimed.new_ones((), dtype=torch.uint8)
+        number = claimed.new_ones(()).byte()
     else:
         best, index = objects.max(dim=0)
         claimed = best > objects.new_tensor(list(thresholds))[index]
-        number = index.to(torch.uint8) + 1
+        number = index.byte() + 1
     if background is not None:
         claimed &= best > background
     mask: NDArray[np.uint8] = (claimed * number).cpu().numpy()

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.errors import DinopromptError, ReferenceFileError
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.reference import Reference, Source
 from napari_dinoprompt.core.statistics import FeatureStatistics
 from napari_dinoprompt.core.version import software_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["SUFFIX", "load_reference", "save_reference"]
 
@@ -73,25 +74,12 @@ def save_reference(reference: Reference, path: Path) -> Path:
         metadata={_HEADER: json.dumps(header)},
     )
     try:
-        _write_atomically(path, content)
+        with open_atomically(path) as file:
+            file.write(content)
     except OSError as error:
         msg = f"The reference cannot be written to {path}: {error.strerror or error}."
         raise ReferenceFileError(msg) from error
     return path
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def load_reference(path: Path) -> Reference:

@@ -45,8 +45,13 @@ PROMPT_SEEDS = {"early": 101, "late": 102}
 PROMPTS = 5
 LEARNING_SEEDS = range(1000, 1004)
 
-FAKE_TOLERANCE = 4.0
-"""Largest mean absolute difference, in grey values, of a fake that is made anew."""
+FAKE_TOLERANCE = 8.0
+"""Largest mean absolute difference, in grey values, of a fake that is made anew.
+
+On one machine it was 0. With torch held to older processor instructions, which
+stands for another machine, it was 3.1 to 4.1 for the trained fakes and 6.0 to 6.3 for
+the undertrained ones. The two kinds of fake differ from each other by 16 to 22.
+"""
 
 
 def draw_sample_field(field: str) -> TissueField:

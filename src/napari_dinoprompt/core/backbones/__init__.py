@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.weights import DINOV2_SIZES
+from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+from napari_dinoprompt.core.weights import DINOV2_SIZES, find_dinov2
 
-__all__ = ["Backbone", "BackboneInfo", "Scoring", "backbone_names", "load_backbone"]
+__all__ = [
+    "FILTERBANK",
+    "Backbone",
+    "BackboneChoice",
+    "BackboneInfo",
+    "Scoring",
+    "backbone_names",
+    "default_backbone",
+    "load_backbone",
+]
 
 FILTERBANK = "filterbank"
 
@@ -16,6 +26,22 @@ FILTERBANK = "filterbank"
 def backbone_names() -> tuple[str, ...]:
     """Return the names that are offered; ``timm:<name>`` adds any other."""
     return (*(f"dinov2-{size}" for size in DINOV2_SIZES), FILTERBANK)
+
+
+def default_backbone() -> str:
+    """Return the backbone of choice on this machine.
+
+    Returns
+    -------
+    str
+        ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
+    """
+    choice = "dinov2-small"
+    try:
+        find_dinov2(choice)
+    except WeightsNotFoundError:
+        return FILTERBANK
+    return choice
 
 
 def load_backbone(
@@ -78,3 +104,30 @@ def load_backbone(
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
     return load(name, checkpoint=path, block=block, device=where, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """Everything that decides which backbone is loaded and how.
+
+    Attributes
+    ----------
+    name : str
+    checkpoint : str or None
+    device, precision : str
+        As `load_backbone` takes them.
+    """
+
+    name: str
+    checkpoint: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+    def load(self) -> Backbone:
+        """Load the backbone; errors as `load_backbone`."""
+        return load_backbone(
+            self.name,
+            checkpoint=self.checkpoint,
+            device=self.device,
+            precision=self.precision,
+        )

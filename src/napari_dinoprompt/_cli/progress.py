@@ -1,0 +1,57 @@
+"""Progress bars on stderr, where somebody looks at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rich.console import Console
+
+    from napari_dinoprompt.core.extraction import Progress as Step
+
+__all__ = ["follow", "progress_bar"]
+
+T = TypeVar("T")
+
+
+def progress_bar(console: Console) -> Progress:
+    """Make a bar that leaves no trace, and none at all in a log file."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Remaining(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def follow(steps: Generator[Step, None, T], what: str, console: Console) -> T:
+    """Run a job that reports its progress, and return its result.
+
+    Parameters
+    ----------
+    steps : generator of Progress
+    what : str
+        What is being done, for the bar.
+    console : Console
+
+    Returns
+    -------
+    whatever the generator returns
+    """
+    with progress_bar(console) as bar:
+        task = bar.add_task(what, total=None)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            bar.update(task, completed=step.done, total=step.total or None)

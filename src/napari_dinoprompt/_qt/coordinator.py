@@ -1,0 +1,397 @@
+"""The one that talks to the viewer: turns requests of the panels into work.
+
+It reads layers, starts jobs and shows their results; what is computed, `core`
+computes, in threads.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt import steps
+from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.prompt_layer import PromptLayer
+from napari_dinoprompt._qt.result_layers import ResultLayers
+from napari_dinoprompt.core.backbones import (
+    FILTERBANK,
+    BackboneChoice,
+    default_backbone,
+)
+from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.reference import BACKGROUND
+from napari_dinoprompt.session import FeatureRequest, Phase, Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from napari.components import ViewerModel
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.estimate import Estimate
+    from napari_dinoprompt.core.live import LiveResult, PreparedImage
+    from napari_dinoprompt.session import ImageState
+
+__all__ = ["Coordinator", "coordinator_of"]
+
+_CLEANING_DELAY_MS = 120
+
+_coordinators: WeakValueDictionary[int, Coordinator] = WeakValueDictionary()
+
+
+def coordinator_of(viewer: ViewerModel) -> Coordinator:
+    """Return the coordinator of a viewer: one, however many docks are open.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        Or napari's proxy of it, which hashes alike.
+    """
+    found = _coordinators.get(hash(viewer))
+    if found is None:
+        found = Coordinator(viewer)
+        _coordinators[hash(viewer)] = found
+    return found
+
+
+class Coordinator(QObject):
+    """Session, layers and jobs of one viewer."""
+
+    changed = Signal()
+    """Something that panels show is different."""
+    images_changed = Signal()
+    """Images were opened, closed or renamed."""
+    progressed = Signal(int, int)
+    """Tiles done and in all; a total of 0 is unknown."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        backbone = default_backbone()
+        self.session = Session(FeatureRequest(BackboneChoice(backbone), 1.0))
+        self.missing_dinov2 = backbone == FILTERBANK
+        self.seconds_left: float | None = None
+        self._shelf = steps.BackboneShelf()
+        self._started = 0.0
+        self._features = LatestJob(self)
+        self._features.yielded.connect(self._on_progress)
+        self._features.returned.connect(self._on_features)
+        self._features.failed.connect(self._on_features_failed)
+        self._features.crashed.connect(self._on_features_crashed)
+        self._scores = LatestJob(self)
+        self._scores.returned.connect(self._on_result)
+        self._scores.failed.connect(self._on_score_failed)
+        self._cleaned = LatestJob(self)
+        self._cleaned.returned.connect(self._on_cleaned)
+        self._prompts = PromptLayer(viewer, self)
+        self._prompts.changed.connect(self._on_prompts)
+        self._results = ResultLayers(viewer)
+        self._cleaning_timer = QTimer(self)
+        self._cleaning_timer.setSingleShot(True)
+        self._cleaning_timer.setInterval(_CLEANING_DELAY_MS)
+        self._cleaning_timer.timeout.connect(self._clean)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.renamed.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def working(self) -> bool:
+        """Whether anything is being computed or about to be."""
+        return (
+            self._features.running
+            or self._scores.running
+            or self._cleaned.running
+            or self._cleaning_timer.isActive()
+            or self._prompts.pending
+        )
+
+    def images(self) -> list[Image]:
+        """Return the layers that can be segmented, as the viewer lists them."""
+        return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    # --- requests of the panels
+
+    def choose_image(self, image: Image | None) -> None:
+        """Turn to an image; what it had before comes back."""
+        current = self.session.current
+        if current is not None and current.image is image:
+            return
+        self._prompts.flush()
+        self.stop()
+        self.session.message = ""
+        if image is None:
+            self.session.current = None
+            self._prompts.watch(None)
+            self.changed.emit()
+            return
+        state = self.session.open(image)
+        self.session.current = state
+        self._results.adopt(state)
+        self._prompts.ensure(state, self.session)
+        self.compute()
+
+    def choose_features(self, request: FeatureRequest) -> None:
+        """Use another backbone, device or upscale."""
+        if request == self.session.request:
+            return
+        if request.backbone.name != self.session.request.backbone.name:
+            # A threshold of one backbone means nothing to another.
+            for state in self.session:
+                state.thresholds.clear()
+        self.session.request = request
+        self.session.message = ""
+        if self.session.current is not None:
+            self.compute()
+        self.changed.emit()
+
+    def compute(self) -> None:
+        """Get the features that are asked for, unless they are here."""
+        state = self.session.current
+        if state is None:
+            return
+        self.session.estimate = None
+        self.seconds_left = None
+        if state.prepared is not None and state.request == self.session.request:
+            self._features.cancel()
+            self.session.phase = Phase.READY
+            self._score()
+        else:
+            self.session.phase = Phase.PREPARING
+            self._scores.cancel()
+            request = self.session.request
+            self._started = monotonic()
+            self._features.start(
+                steps.prepare(
+                    partial(layers.read_plane, state.image),
+                    self._shelf,
+                    request.backbone,
+                    request.upscale,
+                )
+            )
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop computing features; the image can go on from here later."""
+        if self._features.running:
+            self._features.cancel()
+            self.session.phase = Phase.STOPPED
+            self.changed.emit()
+
+    def stop(self) -> None:
+        """Drop all work under way."""
+        for job in (self._features, self._scores, self._cleaned):
+            job.cancel()
+        self._cleaning_timer.stop()
+
+    def choose_class(self, name: str) -> None:
+        """Make the next prompts of a class, and the selected ones too."""
+        self.session.selected_class = name
+        self._prompts.use_class(self.session)
+        self._show_similarity()
+        self.changed.emit()
+
+    def add_class(self, name: str) -> None:
+        """Add a class by name and choose it."""
+        name = self.session.add_class(name)
+        if name:
+            self._prompts.show_colours(self.session)
+            self.choose_class(name)
+
+    def add_prompts(self) -> None:
+        """Let the user click prompts: the layer is there, active, in add mode."""
+        if self.session.current is not None:
+            self._prompts.ensure(self.session.current, self.session)
+            self.changed.emit()
+
+    def undo(self) -> None:
+        """Take back the last change of the prompts."""
+        self._prompts.undo()
+
+    def clear(self) -> None:
+        """Remove all prompts of the image."""
+        self._prompts.clear()
+
+    def choose_threshold(self, value: float | None) -> None:
+        """Set the threshold of the class on the slider; None is auto."""
+        state = self.session.current
+        if state is None:
+            return
+        name = self.session.threshold_class()
+        if value is None:
+            state.thresholds.pop(name, None)
+        else:
+            state.thresholds[name] = value
+        if state.result is not None and self.session.phase is Phase.READY:
+            self._cleaned.cancel()
+            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
+
+    def choose_cleaning(self, cleaning: Cleaning) -> None:
+        """Clean the mask in another way."""
+        self.session.cleaning = cleaning
+        self._show_mask()
+
+    # --- what the viewer does
+
+    def _on_layers(self, _event: object) -> None:
+        self.images_changed.emit()
+
+    def _on_removed(self, event: object) -> None:
+        gone = event.value  # type: ignore[attr-defined]
+        for state in list(self.session):
+            if gone is state.image:
+                if state is self.session.current:
+                    self.choose_image(None)
+                self.session.forget(state)
+            elif gone is state.prompts:
+                state.prompts = None
+                state.snapshot = None
+                state.history.clear()
+                if state is self.session.current:
+                    self._prompts.watch(None)
+                    self._score()
+            else:
+                self._results.drop(state, gone)
+        self.images_changed.emit()
+        self.changed.emit()
+
+    def _on_prompts(self) -> None:
+        self.session.message = ""
+        self._score()
+        self.changed.emit()
+
+    # --- what the jobs say
+
+    def _on_progress(self, said: Progress | Estimate) -> None:
+        if not isinstance(said, Progress):
+            self.session.estimate = said
+            self._started = monotonic()
+        else:
+            self.progressed.emit(said.done, said.total)
+            if said.done:
+                spent = monotonic() - self._started
+                self.seconds_left = spent / said.done * (said.total - said.done)
+        self.changed.emit()
+
+    def _on_features(self, prepared: PreparedImage) -> None:
+        state = self.session.current
+        assert state is not None
+        state.prepared = prepared
+        state.request = self.session.request
+        self.session.phase = Phase.READY
+        self.seconds_left = None
+        self._score()
+        self.changed.emit()
+
+    def _on_features_failed(self, message: str) -> None:
+        state = self.session.current
+        assert state is not None
+        self.session.message = message
+        self.seconds_left = None
+        if state.prepared is None or state.request is None:
+            self.session.phase = Phase.FAILED
+        else:
+            # What was there before goes on working.
+            self.session.request = state.request
+            self.session.phase = Phase.READY
+            self._score()
+        self.changed.emit()
+
+    def _on_features_crashed(self) -> None:
+        self._on_features_failed("Computing features failed; see the notification.")
+
+    def _on_score_failed(self, message: str) -> None:
+        self.session.message = message
+        self.changed.emit()
+
+    def _on_result(self, result: LiveResult) -> None:
+        state = self.session.current
+        assert state is not None
+        state.result = result
+        self._show_similarity()
+        self._show_mask()
+        self.changed.emit()
+
+    def _on_cleaned(self, cleaned: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
+        state = self.session.current
+        if state is None or state.result is None:
+            return
+        mask, instances = cleaned
+        if self.session.cleaning.split:
+            self._results.show_instances(state, instances)
+        else:
+            self._results.show_mask(state, mask, self._mask_colours(state.result))
+
+    # --- work
+
+    def _score(self) -> None:
+        state = self.session.current
+        if (
+            state is None
+            or state.prepared is None
+            or self.session.phase is not Phase.READY
+        ):
+            return
+        self._cleaned.cancel()
+        self._cleaning_timer.stop()
+        points, classes, left_out = self._prompts.usable(state)
+        if left_out:
+            self.session.message = _left_out(left_out)
+        if not any(name != BACKGROUND for name in classes):
+            self._scores.cancel()
+            state.result = None
+            self._results.blank(state)
+            return
+        self._scores.start(
+            steps.score_prompts(
+                state.prepared,
+                points,
+                classes,
+                dict(state.thresholds),
+                state.image.name,
+            )
+        )
+
+    def _clean(self) -> None:
+        state = self.session.current
+        if state is not None and state.result is not None:
+            self._cleaned.start(steps.clean(state.result.mask, self.session.cleaning))
+
+    def _show_similarity(self) -> None:
+        state, name = self.session.current, self.session.shown_class()
+        if state is not None and state.result is not None and name is not None:
+            self._results.show_similarity(state, state.result, name)
+
+    def _show_mask(self) -> None:
+        """Show the plain mask at once; cleaning follows when the user pauses."""
+        state = self.session.current
+        if state is None or state.result is None:
+            return
+        self._cleaned.cancel()
+        self._results.show_mask(
+            state, state.result.mask, self._mask_colours(state.result)
+        )
+        if self.session.cleaning != Cleaning():
+            self._cleaning_timer.start()
+
+    def _mask_colours(self, result: LiveResult) -> list[str]:
+        colours = self.session.colours()
+        return [colours[name] for name in result.similarities.names]
+
+    def thresholds_in_force(self, state: ImageState) -> tuple[float | None, bool]:
+        """Return the threshold on the slider, and whether it is auto."""
+        name = self.session.threshold_class()
+        value = state.thresholds.get(name)
+        if value is None and state.result is not None:
+            value = state.result.thresholds.get(name)
+        return value, name not in state.thresholds
+
+
+def _left_out(count: int) -> str:
+    prompts = "1 prompt lies" if count == 1 else f"{count} prompts lie"
+    return f"{prompts} outside the image or on pixels without data and do not count."

@@ -1,0 +1,110 @@
+"""The dock "Prompt segmentation"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+
+from napari_dinoprompt._qt.coordinator import coordinator_of
+from napari_dinoprompt._qt.image_panel import ImagePanel
+from napari_dinoprompt._qt.prompt_panel import PromptPanel
+from napari_dinoprompt._qt.result_panel import ResultPanel
+from napari_dinoprompt._qt.status_panel import StatusPanel
+from napari_dinoprompt.core.backbones import FILTERBANK
+from napari_dinoprompt.session import Phase
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["PromptSegmentation"]
+
+
+class PromptSegmentation(QWidget):
+    """Click prompts on an image; everything that looks like them is segmented.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari when the dock is opened from a menu.
+    """
+
+    def __init__(
+        self, napari_viewer: napari.Viewer, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.coordinator = coordinator_of(napari_viewer)
+        session = self.coordinator.session
+        self.status = StatusPanel()
+        self.image = ImagePanel(self.coordinator.images, session.request)
+        self.notice = QLabel(
+            "DINOv2's weights are not on this machine; filterbank is used instead."
+        )
+        self.notice.setWordWrap(True)
+        self.prompts = PromptPanel()
+        self.result = ResultPanel(session.cleaning)
+        self._lay_out()
+        self._connect()
+        self._on_images_changed()
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.status)
+        for panel in (self.image, self.prompts, self.result):
+            line = QFrame()
+            line.setFrameShape(QFrame.Shape.HLine)
+            layout.addWidget(line)
+            layout.addWidget(panel)
+            if panel is self.image:
+                layout.addWidget(self.notice)
+        layout.addStretch()
+
+    def _connect(self) -> None:
+        work = self.coordinator
+        self.status.cancel_requested.connect(work.cancel)
+        self.status.compute_requested.connect(work.compute)
+        self.image.image_requested.connect(work.choose_image)
+        self.image.features_requested.connect(work.choose_features)
+        self.prompts.class_requested.connect(work.choose_class)
+        self.prompts.new_class_requested.connect(work.add_class)
+        self.prompts.add_requested.connect(work.add_prompts)
+        self.prompts.undo_requested.connect(work.undo)
+        self.prompts.clear_requested.connect(work.clear)
+        self.result.threshold_requested.connect(work.choose_threshold)
+        self.result.cleaning_requested.connect(work.choose_cleaning)
+        work.changed.connect(self._refresh)
+        work.images_changed.connect(self._on_images_changed)
+        work.progressed.connect(self.status.show_progress)
+
+    def _on_images_changed(self) -> None:
+        """Offer the images that are there; turn to one if none is chosen."""
+        self.image.refresh_images()
+        if self.image.image is None:
+            images = self.coordinator.images()
+            active = self.coordinator.viewer.layers.selection.active
+            if active in images:
+                self.image.image = active
+            elif images:
+                self.image.image = images[-1]
+        self.coordinator.choose_image(self.image.image)
+
+    def _refresh(self) -> None:
+        """Show the session as it is."""
+        work, session = self.coordinator, self.coordinator.session
+        state = session.current
+        running = state is not None and session.phase is Phase.PREPARING
+        idle = state is not None and session.phase in (Phase.STOPPED, Phase.FAILED)
+        self.status.show_hint(session.hint())
+        self.status.show_work(running=running, stopped=idle)
+        self.image.show_request(session.request)
+        self.image.show_facts(session.estimate, work.seconds_left)
+        self.notice.setVisible(
+            session.request.backbone.name == FILTERBANK and work.missing_dinov2
+        )
+        counts = {} if state is None else state.counts()
+        self.prompts.show_classes(session.colours(), counts, session.selected_class)
+        self.prompts.enable_undo(state is not None and bool(state.history))
+        value, auto = (None, True) if state is None else work.thresholds_in_force(state)
+        self.result.show_threshold(session.threshold_class(), value, auto)
+        self.result.show_cleaning(session.cleaning)

@@ -1,0 +1,204 @@
+"""Choosing the image, the backbone and the resolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import ComboBox, Container, FileEdit
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_dinoprompt.core.backbones import BackboneChoice, backbone_names
+from napari_dinoprompt.session import FeatureRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.layers import Image
+
+    from napari_dinoprompt.core.estimate import Estimate
+
+__all__ = ["ImagePanel"]
+
+_UPSCALES = ("×1", "×2", "×4")
+
+
+class ImagePanel(QWidget):
+    """Image, backbone, upscale; device, precision and checkpoint under Advanced."""
+
+    image_requested = Signal(object)
+    """The user chose an image layer, or None."""
+    features_requested = Signal(object)
+    """The user chose a `FeatureRequest`."""
+
+    def __init__(
+        self,
+        images: Callable[[], Sequence[Image]],
+        request: FeatureRequest,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._images = images
+        self._shown: FeatureRequest | None = None
+        self._image = ComboBox(
+            label="image",
+            choices=self._choices,
+            nullable=True,
+            tooltip="The image layer to segment: 2-D, grey or RGB.",
+        )
+        self._backbone = QComboBox()
+        self._backbone.setEditable(True)
+        self._backbone.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self._backbone.addItems(backbone_names())
+        self._backbone.setToolTip(
+            "What turns the image into features. filterbank always works; DINOv2 "
+            "needs its weights. Type timm:<name> for any other timm transformer."
+        )
+        self._upscale = QComboBox()
+        self._upscale.setEditable(True)
+        self._upscale.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self._upscale.addItems(_UPSCALES)
+        self._upscale.setToolTip(
+            "How much the image is enlarged before the backbone. More gives smaller "
+            "cells and finer masks, and costs its square in time. Type any number."
+        )
+        self._device = ComboBox(
+            label="device",
+            choices=["auto", "cuda", "mps", "cpu"],
+            tooltip="Where to compute; auto takes a GPU if there is one.",
+        )
+        self._precision = ComboBox(
+            label="precision",
+            choices=["auto", "fp32", "bf16", "fp16"],
+            tooltip="Number format of networks; auto is half where that is faster.",
+        )
+        self._checkpoint = FileEdit(
+            label="checkpoint",
+            mode=FileDialogMode.EXISTING_FILE,
+            nullable=True,
+            filter="Weights (*.safetensors *.pth *.pt *.bin)",
+            tooltip="A file with the backbone's weights, if they are in no cache.",
+        )
+        self._facts = QLabel()
+        self._facts.setWordWrap(True)
+        self._lay_out()
+        self.show_request(request)
+        self._image.changed.connect(self._on_image)
+        self._backbone.activated.connect(self._on_features)
+        self._upscale.activated.connect(self._on_features)
+        for line in (self._backbone.lineEdit(), self._upscale.lineEdit()):
+            assert line is not None
+            line.editingFinished.connect(self._on_features)
+        for widget in (self._device, self._precision, self._checkpoint):
+            widget.changed.connect(self._on_features)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("image", self._image.native)
+        form.addRow("backbone", self._backbone)
+        form.addRow("upscale", self._upscale)
+        advanced = QCollapsible("Advanced")
+        rows = Container(
+            widgets=[self._device, self._precision, self._checkpoint], labels=True
+        )
+        rows.margins = (0, 0, 0, 0)
+        advanced.addWidget(rows.native)
+        self._rows = rows
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self._facts)
+        layout.addWidget(advanced)
+
+    def _choices(self, _widget: object) -> list[tuple[str, Image]]:
+        return [(image.name, image) for image in self._images()]
+
+    def refresh_images(self) -> None:
+        """Offer the images that are open now; a choice that is gone becomes another."""
+        self._image.reset_choices()
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer that is chosen."""
+        chosen: Image | None = self._image.value
+        return chosen
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        self._image.value = image
+
+    @property
+    def request(self) -> FeatureRequest | None:
+        """What is chosen, or None while the upscale is not a number above 0."""
+        try:
+            upscale = float(self._upscale.currentText().lstrip("×x ").replace(",", "."))
+        except ValueError:
+            return None
+        if not 0 < upscale < float("inf"):
+            return None
+        checkpoint = self._checkpoint.value
+        choice = BackboneChoice(
+            name=self._backbone.currentText().strip(),
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            device=self._device.value,
+            precision=self._precision.value,
+        )
+        return FeatureRequest(choice, upscale)
+
+    def show_request(self, request: FeatureRequest) -> None:
+        """Show what is in force, without disturbing somebody who is typing."""
+        if request == self._shown:
+            return
+        self._shown = request
+        self._backbone.setCurrentText(request.backbone.name)
+        self._upscale.setCurrentText(_times(request.upscale))
+
+    def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
+        """Show how large the features are and how long they take.
+
+        Parameters
+        ----------
+        estimate : Estimate or None
+            None while that is not known.
+        seconds : float or None
+            Remaining, None if not known or done.
+        """
+        if estimate is None:
+            self._facts.clear()
+            return
+        rows, columns = estimate.cells
+        text = (
+            f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
+            f"about {_size(estimate.bytes)}"
+        )
+        if seconds is not None:
+            text += f", {_duration(seconds)} left"
+        self._facts.setText(text)
+
+    def _on_image(self, image: Image | None) -> None:
+        self.image_requested.emit(image)
+
+    def _on_features(self, _value: object = None) -> None:
+        request = self.request
+        if request is not None:
+            self.features_requested.emit(request)
+        elif self._shown is not None:
+            self._upscale.setCurrentText(_times(self._shown.upscale))
+
+
+def _times(upscale: float) -> str:
+    return f"×{upscale:g}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"

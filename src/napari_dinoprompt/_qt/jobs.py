@@ -1,0 +1,117 @@
+"""Work in the background of which only the latest request counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+
+from napari_dinoprompt.core.errors import DinopromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["LatestJob"]
+
+
+class LatestJob(QObject):
+    """Runs one generator at a time; a newer request replaces the one under way.
+
+    What an outdated or cancelled request still says is dropped.
+    """
+
+    yielded = Signal(object)
+    """What the generator yields."""
+    returned = Signal(object)
+    """What the generator returns."""
+    failed = Signal(str)
+    """The message of an error that the user can do something about."""
+    crashed = Signal()
+    """The generator ended with a bug, which napari shows with its traceback."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._run: _Run | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a request is under way."""
+        return self._run is not None
+
+    def start(self, steps: Generator[Any, None, Any]) -> None:
+        """Drop what is under way and run a generator in a thread.
+
+        Parameters
+        ----------
+        steps : generator
+            It is stopped at its next yield when it is no longer wanted.
+        """
+        self.cancel()
+        self._run = _Run(self, steps)
+        self._run.worker.start()
+
+    def cancel(self) -> None:
+        """Drop what is under way; nothing of it will be heard again."""
+        if self._run is not None:
+            self._run.worker.quit()
+            self._run = None
+
+    def hear(self, run: _Run, said: object) -> None:
+        """Pass on what a run yields, if it is the latest."""
+        if run is self._run:
+            self.yielded.emit(said)
+
+    def end(self, run: _Run, result: object) -> None:
+        """Pass on what a run returns, if it is the latest."""
+        if run is not self._run:
+            return
+        self._run = None
+        if isinstance(result, _Failure):
+            self.failed.emit(result.message)
+        else:
+            self.returned.emit(result)
+
+    def crash(self, run: _Run) -> None:
+        """Note that a run ended with a bug, if it is the latest."""
+        if run is self._run:
+            self._run = None
+            self.crashed.emit()
+
+
+class _Run(QObject):
+    """One request; it tells its job who is speaking."""
+
+    def __init__(self, job: LatestJob, steps: Generator[Any, None, Any]) -> None:
+        super().__init__(job)
+        self._job = job
+        self.worker = create_worker(_catching, steps)
+        self.worker.yielded.connect(self._on_yielded)
+        self.worker.returned.connect(self._on_returned)
+        self.worker.errored.connect(self._on_errored)
+        self.worker.finished.connect(self.deleteLater)
+
+    def _on_yielded(self, said: object) -> None:
+        self._job.hear(self, said)
+
+    def _on_returned(self, result: object) -> None:
+        self._job.end(self, result)
+
+    def _on_errored(self, _error: Exception) -> None:
+        self._job.crash(self)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    message: str
+
+
+def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
+    """Turn errors meant for the user's eyes into a result."""
+    try:
+        return (yield from steps)
+    except DinopromptError as error:
+        return _Failure(str(error))
+    except MemoryError:
+        return _Failure("There is not enough memory for this image.")

@@ -1,0 +1,125 @@
+"""Classes as coloured chips, and undoing prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QFlowLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qtpy.QtWidgets import QAbstractButton
+
+__all__ = ["PromptPanel"]
+
+_SWATCH = 12
+
+
+class PromptPanel(QWidget):
+    """Chooses the class of the next prompt and takes prompts back."""
+
+    class_requested = Signal(str)
+    """The user chose a class; selected prompts are to become of it."""
+    new_class_requested = Signal(str)
+    """The user typed the name of a new class."""
+    add_requested = Signal()
+    """The user wants to click prompts."""
+    undo_requested = Signal()
+    """The user wants the last change of the prompts taken back."""
+    clear_requested = Signal()
+    """The user wants all prompts of the image removed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._chips: dict[str, QToolButton] = {}
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self._group.buttonClicked.connect(self._on_chip)
+        self._flow = QWidget()
+        self._chip_layout = QFlowLayout(self._flow)
+        self._chip_layout.setContentsMargins(0, 0, 0, 0)
+        self._new = QLineEdit()
+        self._new.setPlaceholderText("new class…")
+        self._new.setToolTip("Type a name and press Enter to add a class.")
+        self._new.returnPressed.connect(self._on_new)
+        self._add = _button("Add prompts", "Click on the image to place prompts.")
+        self._undo = _button("Undo", "Take back the last change of the prompts.")
+        self._clear = _button("Clear", "Remove all prompts of this image.")
+        self._add.clicked.connect(self.add_requested)
+        self._undo.clicked.connect(self.undo_requested)
+        self._clear.clicked.connect(self.clear_requested)
+        buttons = QHBoxLayout()
+        for button in (self._add, self._undo, self._clear):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._flow)
+        layout.addWidget(self._new)
+        layout.addLayout(buttons)
+
+    def show_classes(
+        self, colours: Mapping[str, str], counts: Mapping[str, int], selected: str
+    ) -> None:
+        """Show a chip per class.
+
+        Parameters
+        ----------
+        colours : mapping of str to str
+            Every class and its colour.
+        counts : mapping of str to int
+            Prompts per class; absent is none.
+        selected : str
+            Class of the next prompt.
+        """
+        for name, colour in colours.items():
+            if name not in self._chips:
+                self._chips[name] = self._make_chip(name, colour)
+        for name, chip in self._chips.items():
+            chip.setText(f"{name}  {counts.get(name, 0)}")
+            chip.setChecked(name == selected)
+
+    def enable_undo(self, possible: bool) -> None:
+        """Enable Undo while there is something to take back."""
+        self._undo.setEnabled(possible)
+
+    def _make_chip(self, name: str, colour: str) -> QToolButton:
+        swatch = QPixmap(_SWATCH, _SWATCH)
+        swatch.fill(QColor(colour))
+        chip = QToolButton()
+        chip.setObjectName(name)
+        chip.setCheckable(True)
+        chip.setIcon(QIcon(swatch))
+        chip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        chip.setToolTip(
+            f"The next prompts are {name}. With prompts selected: make them {name}."
+        )
+        self._group.addButton(chip)
+        self._chip_layout.addWidget(chip)
+        return chip
+
+    def _on_chip(self, chip: QAbstractButton) -> None:
+        self.class_requested.emit(chip.objectName())
+
+    def _on_new(self) -> None:
+        name = self._new.text().strip()
+        self._new.clear()
+        if name:
+            self.new_class_requested.emit(name)
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button

@@ -1,0 +1,75 @@
+"""What to do next, how far the work is, and stopping it."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+__all__ = ["StatusPanel"]
+
+
+class StatusPanel(QWidget):
+    """One line of advice, a progress bar, and Cancel or Compute."""
+
+    cancel_requested = Signal()
+    """The user wants the extraction stopped."""
+    compute_requested = Signal()
+    """The user wants the extraction started."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._hint = QLabel()
+        self._hint.setWordWrap(True)
+        self._hint.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._bar = QProgressBar()
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setToolTip("Stop computing features.")
+        self._compute = QPushButton("Compute features")
+        self._cancel.clicked.connect(self.cancel_requested)
+        self._compute.clicked.connect(self.compute_requested)
+        row = QHBoxLayout()
+        row.addWidget(self._bar)
+        row.addWidget(self._cancel)
+        row.addWidget(self._compute)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._hint)
+        layout.addLayout(row)
+        self.show_work(running=False, stopped=False)
+
+    @property
+    def hint(self) -> str:
+        """The line on show."""
+        return self._hint.text()
+
+    def show_hint(self, hint: str) -> None:
+        """Show a line of advice."""
+        self._hint.setText(hint)
+
+    def show_work(self, *, running: bool, stopped: bool) -> None:
+        """Show whether features are being computed, or could be.
+
+        Parameters
+        ----------
+        running : bool
+            Show progress and Cancel.
+        stopped : bool
+            Show Compute features.
+        """
+        self._bar.setVisible(running)
+        self._cancel.setVisible(running)
+        self._compute.setVisible(stopped and not running)
+        if running:
+            self._bar.setRange(0, 0)
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how far the work is; a total of 0 is unknown."""
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)

@@ -1,0 +1,115 @@
+"""Figures about masks: how much there is, and how well it agrees with a truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Agreement", "Extent", "measure_agreement", "measure_extent"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the pixels of a mask and of a truth are the same.
+
+    A figure that would be 0 / 0 is NaN: nothing can be said.
+
+    Attributes
+    ----------
+    iou : float
+        Pixels in both, of those in either.
+    precision : float
+        Of the mask's pixels, how many are true.
+    recall : float
+        Of the true pixels, how many are in the mask.
+    """
+
+    iou: float
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of an image belongs to one class.
+
+    Attributes
+    ----------
+    objects : int
+    pixels : int
+    fraction : float
+        Of all pixels of the image.
+    """
+
+    objects: int
+    pixels: int
+    fraction: float
+
+
+def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
+    """Compare a mask with a truth, pixel by pixel.
+
+    Parameters
+    ----------
+    mask, truth : (H, W) array_like
+        What is not 0 belongs to an object.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    InputError
+        If the two differ in shape.
+    """
+    found, true = np.asarray(mask) != 0, np.asarray(truth) != 0
+    if found.shape != true.shape:
+        msg = f"The mask is {found.shape} pixels, the truth {true.shape}."
+        raise InputError(msg)
+    both = np.count_nonzero(found & true)
+    return Agreement(
+        iou=_share(both, np.count_nonzero(found | true)),
+        precision=_share(both, np.count_nonzero(found)),
+        recall=_share(both, np.count_nonzero(true)),
+    )
+
+
+def measure_extent(
+    mask: NDArray[np.integer], instances: NDArray[np.integer], number: int
+) -> Extent:
+    """Count the objects and pixels of one class.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of uint8
+        Class numbers.
+    instances : (H, W) ndarray of int32
+        Object numbers; each object is of one class.
+    number : int
+        The class, counted from 1.
+
+    Returns
+    -------
+    Extent
+    """
+    there = mask == number
+    pixels = int(np.count_nonzero(there))
+    objects = np.unique(instances[there])
+    return Extent(
+        objects=int(np.count_nonzero(objects)),
+        pixels=pixels,
+        fraction=_share(pixels, there.size),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

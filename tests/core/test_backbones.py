@@ -1,0 +1,103 @@
+"""Backbones, devices and precisions by name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_dinoprompt.core.backbones import backbone_names, load_backbone
+from napari_dinoprompt.core.errors import (
+    CheckpointError,
+    InputError,
+    WeightsNotFoundError,
+)
+from napari_dinoprompt.core.timm_import import import_timm
+
+
+def test_offered_names() -> None:
+    assert backbone_names() == (
+        "dinov2-small",
+        "dinov2-base",
+        "dinov2-large",
+        "dinov2-giant",
+        "filterbank",
+    )
+
+
+def test_the_filter_bank_needs_nothing() -> None:
+    backbone = load_backbone("filterbank", device="cpu")
+    assert backbone.info.name == "filterbank"
+    assert backbone.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    "options", [{"checkpoint": "weights.pth"}, {"block": 3}, {"block": 0}]
+)
+def test_the_filter_bank_refuses_what_belongs_to_networks(options: dict) -> None:
+    with pytest.raises(InputError, match="neither weights nor blocks"):
+        load_backbone("filterbank", device="cpu", **options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dinov2",
+        "dinov2-tiny",
+        "dinov2-small-reg",
+        "dinov2-small-plain-plain",
+        "dino",
+        "",
+        "timm:no_such_model",
+        "timm:",
+    ],
+)
+def test_unknown_names_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_backbone(name, device="cpu")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("dinov2-small", "dinov2_vits14_reg4_pretrain.pth"),
+        ("dinov2-giant-plain", "dinov2_vitg14_pretrain.pth"),
+        ("timm:vit_tiny_patch16_224", "timm/vit_tiny_patch16_224"),
+    ],
+)
+def test_missing_weights_say_where_they_were_looked_for(name: str, file: str) -> None:
+    with pytest.raises(WeightsNotFoundError, match="filterbank") as missing:
+        load_backbone(name, device="cpu")
+    assert file in str(missing.value)
+    assert "\n" not in str(missing.value)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere\.pth"):
+        load_backbone("dinov2-small", checkpoint=tmp_path / "nowhere.pth", device="cpu")
+
+
+def test_any_timm_transformer_loads_from_a_file(tmp_path: Path) -> None:
+    """With its classifier in the file, as timm publishes it."""
+    timm = import_timm()
+    model = timm.create_model("vit_tiny_patch16_224", pretrained=False)
+    path = tmp_path / "tiny.pth"
+    torch.save(model.state_dict(), path)
+    backbone = load_backbone(
+        "timm:vit_tiny_patch16_224",
+        checkpoint=str(path),
+        device="cpu",
+        precision="fp32",
+        block=-2,
+    )
+    info = backbone.info
+    assert (info.patch, info.dimension, info.block) == (16, 192, 10)
+    picture = torch.rand(1, 3, 224, 224)
+    # This one was trained with mean and deviation 0.5.
+    with torch.inference_mode():
+        _, (expected,) = model.eval().forward_intermediates(
+            (picture - 0.5) / 0.5, indices=[10], norm=True
+        )
+    torch.testing.assert_close(
+        backbone(picture), expected.permute(0, 2, 3, 1), atol=1e-4, rtol=1e-4
+    )
