@@ -30,6 +30,7 @@ __all__ = [
     "make_similarity_layer",
     "pixel_points",
     "plane_shape",
+    "points_from_pixels",
     "prompt_classes",
     "read_plane",
     "set_prompts",
@@ -115,6 +116,30 @@ def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
     world = np.asarray(points.data, dtype=np.float64) @ matrix.T + shift
     pixels = np.linalg.solve(image_matrix, (world - image_shift).T).T
     return np.asarray(pixels).reshape(-1, 2)
+
+
+def points_from_pixels(
+    pixels: NDArray[np.float64], points: Points, image: Image
+) -> NDArray[np.float64]:
+    """Express pixels of an image in the coordinates of a Points layer.
+
+    The inverse of `pixel_points`.
+
+    Parameters
+    ----------
+    pixels : (N, 2) ndarray of float64
+        y and x.
+    points : napari.layers.Points
+    image : napari.layers.Image
+
+    Returns
+    -------
+    (N, 2) ndarray of float64
+    """
+    image_matrix, image_shift = _to_world(image)
+    matrix, shift = _to_world(points)
+    world = pixels @ image_matrix.T + image_shift
+    return np.asarray(np.linalg.solve(matrix, (world - shift).T).T).reshape(-1, 2)
 
 
 def _to_world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

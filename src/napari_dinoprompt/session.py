@@ -207,10 +207,10 @@ class Session:
                     "click on objects of interest already."
                 )
             return f"Computing features; your {_count(prompts)} will count when ready."
-        if prompts == 0:
-            return "Click on a few objects of interest in the image."
         if self.message:
             return self.message
+        if prompts == 0:
+            return "Click on a few objects of interest in the image."
         if not any(name != BACKGROUND for name in self.current.counts()):
             return "All prompts are background: choose object and click on one."
         if prompts == 1:

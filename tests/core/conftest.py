@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
@@ -22,6 +22,9 @@ from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.timm_import import import_timm
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 CPU = torch.device("cpu")
 
 
@@ -32,6 +35,12 @@ class Blobs:
     image: NDArray[np.uint8]
     truth: NDArray[np.int32]
     centres: NDArray[np.float64]
+
+    @property
+    def prompts(self) -> NDArray[np.float64]:
+        """Where people click: in five discs, but not on their exact centres."""
+        aside = [(2.5, -1), (-3, 2), (0.5, 3.5), (-1, -4), (4, 1)]
+        return self.centres[:5] + aside
 
 
 def draw_blobs(seed: int, shape: tuple[int, int] = (141, 187)) -> Blobs:
@@ -111,7 +120,7 @@ def blob_features(blobs: Blobs, filterbank: FilterBank) -> FeatureMap:
 
 @pytest.fixture(scope="session")
 def blob_reference(blobs: Blobs, blob_features: FeatureMap) -> Reference:
-    return Reference.from_prompts(blob_features, blobs.centres[:5])
+    return Reference.from_prompts(blob_features, blobs.prompts)
 
 
 MakeMap = Callable[..., FeatureMap]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -26,21 +25,17 @@ Weights = dict[str, torch.Tensor]
 
 
 def empty_toy() -> torch.nn.Module:
-    from copy import deepcopy
-
-    timm = import_timm()
-    return deepcopy(
-        timm.models.vision_transformer.VisionTransformer(
-            img_size=64,
-            patch_size=8,
-            embed_dim=32,
-            depth=3,
-            num_heads=4,
-            num_classes=0,
-            global_pool="",
-            reg_tokens=2,
-            init_values=1.0,
-        )
+    """The architecture of the toy model with other weights."""
+    return import_timm().models.vision_transformer.VisionTransformer(
+        img_size=64,
+        patch_size=8,
+        embed_dim=32,
+        depth=3,
+        num_heads=4,
+        num_classes=0,
+        global_pool="",
+        reg_tokens=2,
+        init_values=1.0,
     )
 
 
@@ -173,22 +168,26 @@ class Attack:
         return Path.touch, (self.marker,)
 
 
-@pytest.mark.parametrize("how", ["torch", "pickle"])
-def test_a_malicious_file_is_refused_and_never_run(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("protocol", [None, 0, 2, 4, 5], ids=str)
+def test_a_malicious_file_is_refused_and_never_run(
+    tmp_path: Path, protocol: int | None
+) -> None:
+    """Written by torch, and as a plain pickle of any protocol."""
     marker, path = tmp_path / "ran", tmp_path / "evil.pth"
     content = {"a": torch.ones(2), "b": Attack(marker)}
-    if how == "torch":
+    if protocol is None:
         torch.save(content, path)
     else:
-        path.write_bytes(pickle.dumps({"b": Attack(marker)}))
+        path.write_bytes(pickle.dumps({"b": Attack(marker)}, protocol))
     with pytest.raises(CheckpointError) as refused:
         read_checkpoint(path)
     assert "\n" not in str(refused.value)
     assert not marker.exists()
     # The attack itself works, so that the check means something.
-    torch.load(path, weights_only=False) if how == "torch" else pickle.loads(
-        path.read_bytes()
-    )
+    if protocol is None:
+        torch.load(path, weights_only=False)
+    else:
+        pickle.loads(path.read_bytes())
     assert marker.exists()
 
 
@@ -283,10 +282,3 @@ def test_another_model_s_weights_are_refused(
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     refused_in_one_line(tmp_path / "none.pth")
     refused_in_one_line(tmp_path)
-
-
-def test_numpy_arrays_are_no_weights(tmp_path: Path) -> None:
-    path = tmp_path / "array.pth"
-    np.save(path.with_suffix(".npy"), np.ones(3))
-    path.write_bytes(path.with_suffix(".npy").read_bytes())
-    refused_in_one_line(path)

@@ -31,7 +31,7 @@ def test_unknown_devices_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
 def test_an_absent_card_is_refused_with_what_is_there(name: str) -> None:
-    with pytest.raises(InputError, match="there is .*cpu"):
+    with pytest.raises(InputError, match=r"there is .*cpu"):
         choose_device(name)
 
 

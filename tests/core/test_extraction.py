@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features, iter_features
-from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
 
@@ -162,33 +162,30 @@ class Abutting(VisionTransformer):
         return plan_abutting(grid, size=self.tile, halo=0, align=1)
 
 
-def smooth_picture(size: int) -> np.ndarray:
-    y, x = np.mgrid[:size, :size] / 9.0
-    return np.sin(y) * np.cos(0.8 * x) + 0.5 * np.sin(0.37 * (x + y))
-
-
-def jumps(features: FeatureMap) -> np.ndarray:
+def jumps(backbone: VisionTransformer) -> np.ndarray:
     """Mean jump of the vectors between each row of cells and the next."""
-    steps = (features.vectors[1:] - features.vectors[:-1]).norm(dim=2)
-    return steps.mean(dim=1).numpy()
+    rows = []
+    for seed in range(12):
+        image = ndi.gaussian_filter(picture((288, 64), seed), 12)
+        vectors = extract_features(image, backbone).vectors
+        rows.append((vectors[1:] - vectors[:-1]).norm(dim=2).mean(dim=1).numpy())
+    return np.mean(rows, axis=0)
 
 
 def test_blended_tiles_leave_no_seam(toy_vit: VisionTransformer) -> None:
-    image = smooth_picture(36 * 8)
-    abutting = Abutting(**vars(toy_vit))
-    # Where tiles meet, seen in the map that is cut up without overlap.
+    # Where tiles meet, seen in maps that are cut up without overlap.
     seams = np.arange(toy_vit.tile, 36, toy_vit.tile) - 1
-    cut = jumps(extract_features(image, abutting))
+    cut = jumps(Abutting(**vars(toy_vit)))
     visible = cut[seams].mean() / np.delete(cut, seams).mean()
-    assert visible > 1.3, "the check itself sees no seams"
+    assert visible > 2, "the check itself sees no seams"
 
-    blended = jumps(extract_features(image, toy_vit))
-    starts = {tile.row for tile in toy_vit.plan((36, 36)).tiles} - {0}
+    blended = jumps(toy_vit)
+    starts = {tile.row for tile in toy_vit.plan((36, 8)).tiles} - {0}
     ends = {row + toy_vit.tile for row in starts | {0}} - {36}
     borders = np.array(sorted(starts | ends)) - 1
     elsewhere = np.delete(blended, borders)
-    assert blended[borders].mean() < 1.1 * elsewhere.mean()
-    assert blended[borders].max() < 1.1 * elsewhere.max()
+    assert blended[borders].mean() < 1.2 * elsewhere.mean()
+    assert blended[borders].max() <= elsewhere.max()
 
 
 def test_a_tile_alone_is_what_the_network_says(toy_vit: VisionTransformer) -> None:

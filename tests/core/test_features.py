@@ -1,10 +1,14 @@
 """Looking up vectors in a feature map."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features import FeatureMap
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.features import FeatureMap
 
 GEOMETRIES = [
     ((40, 57), 2, 1.0),

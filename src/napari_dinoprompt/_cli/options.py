@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_dinoprompt._cli.messages import say
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
@@ -11,18 +12,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.segmentation import SegmentOptions, WindowPolicy
 
-__all__ = ["default_backbone", "parse_threshold", "parse_window"]
+__all__ = ["default_backbone", "parse_threshold", "parse_window", "segment_options"]
+
+Word = TypeVar("Word", bound=str)
 
 
-def parse_window(text: str, *words: str) -> IntensityWindow | str:
+def parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
     """Read an intensity window.
 
     Parameters
     ----------
     text : str
         One of `words`, or two numbers ``LOW,HIGH``.
-    *words : str
+    words : tuple of str
         What may be said instead of numbers.
 
     Returns
@@ -36,8 +40,9 @@ def parse_window(text: str, *words: str) -> IntensityWindow | str:
     """
     from napari_dinoprompt.core.intensity import IntensityWindow
 
-    if text in words:
-        return text
+    for word in words:
+        if text == word:
+            return word
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
@@ -46,37 +51,73 @@ def parse_window(text: str, *words: str) -> IntensityWindow | str:
     return IntensityWindow(low, high)
 
 
-def parse_threshold(text: str | None) -> float | Literal["auto"] | None:
+def parse_threshold(text: str | None) -> float | None:
     """Read a threshold.
 
     Parameters
     ----------
     text : str or None
-        ``"auto"`` or a number in [-1, 1].
+        ``"auto"``, a number in [-1, 1], or nothing.
 
     Returns
     -------
-    float, "auto" or None
-        None if the user did not ask for any.
+    float or None
+        None where the reference decides.
 
     Raises
     ------
     InputError
         If it is something else.
     """
-    if text is None:
+    if text is None or text == "auto":
         return None
-    if text == "auto":
-        return "auto"
     try:
         value = float(text)
     except ValueError:
-        value = float("nan")
-    # A comparison that NaN fails.
+        value = math.nan
+    # NaN fails the comparison.
     if not -1 <= value <= 1:
         msg = f"--threshold must be auto or a number in [-1, 1], not {text!r}."
         raise InputError(msg)
     return value
+
+
+def segment_options(
+    threshold: str | None, window: str, *, min_size: int, fill_holes: bool, split: bool
+) -> SegmentOptions:
+    """Collect how a reference is applied.
+
+    Parameters
+    ----------
+    threshold : str or None
+        As `parse_threshold`.
+    window : str
+        ``"reference"``, ``"image"`` or ``LOW,HIGH``.
+    min_size : int
+    fill_holes, split : bool
+        As `Cleaning`.
+
+    Returns
+    -------
+    SegmentOptions
+
+    Raises
+    ------
+    InputError
+        If an option cannot be used.
+    """
+    # Before torch is loaded for nothing.
+    cut = parse_threshold(threshold)
+    policies: tuple[WindowPolicy, ...] = ("reference", "image")
+    seen = parse_window(window, policies)
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+    return SegmentOptions(
+        window=seen,
+        threshold=cut,
+        cleaning=Cleaning(min_size=min_size, fill_holes=fill_holes, split=split),
+    )
 
 
 def default_backbone(checkpoint: Path | None = None) -> str:

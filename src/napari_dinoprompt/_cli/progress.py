@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from napari_dinoprompt.core.extraction import Progress as Step
+    from napari_dinoprompt.core.progress import Progress as Step
 
 __all__ = ["follow", "progress_bar"]
 

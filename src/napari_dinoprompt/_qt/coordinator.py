@@ -29,6 +29,8 @@ from napari_dinoprompt.core.reference import BACKGROUND
 from napari_dinoprompt.session import FeatureRequest, Phase, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image
@@ -209,6 +211,22 @@ class Coordinator(QObject):
             self._prompts.ensure(self.session.current, self.session)
             self.changed.emit()
 
+    def place_prompts(
+        self, points: NDArray[np.float64], classes: Sequence[str]
+    ) -> None:
+        """Replace the prompts of the current image; can be undone.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float64
+            y and x in pixels of the image.
+        classes : sequence of N str
+        """
+        for name in classes:
+            self.session.add_class(name)
+        self._prompts.show_colours(self.session)
+        self._prompts.place(points, classes)
+
     def undo(self) -> None:
         """Take back the last change of the prompts."""
         self._prompts.undo()
@@ -235,6 +253,7 @@ class Coordinator(QObject):
         """Clean the mask in another way."""
         self.session.cleaning = cleaning
         self._show_mask()
+        self.changed.emit()
 
     # --- what the viewer does
 

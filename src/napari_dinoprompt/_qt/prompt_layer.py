@@ -11,6 +11,8 @@ from napari_dinoprompt import layers
 from napari_dinoprompt.session import PromptSnapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Points
     from numpy.typing import NDArray
@@ -108,6 +110,12 @@ class PromptLayer(QObject):
         if state is None or state.prompts is None or not state.history:
             return
         self._restore(state.history.pop())
+
+    def place(self, points: NDArray[np.float64], classes: Sequence[str]) -> None:
+        """Replace all prompts by points in pixels of the image; can be undone."""
+        if self._state is not None and self._points is not None:
+            where = layers.points_from_pixels(points, self._points, self._state.image)
+            layers.set_prompts(self._points, where, classes)
 
     def clear(self) -> None:
         """Remove all prompts; can be undone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -101,18 +101,21 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
 
 
 def _read_other(path: Path) -> NDArray[np.generic]:
-    # The content, not the name: imageio would look up some names on the web.
-    with iio.imopen(path.read_bytes(), "r", plugin="pillow") as file:
-        found = file.properties(index=...)
-        if found.n_images != 1:
-            msg = (
-                f"{path} holds {found.n_images} images (shape {tuple(found.shape)}); "
-                "one is needed."
-            )
-            raise InputError(msg)
-        mode = file.metadata()["mode"]
-        # Four channels of ink are no RGBA.
-        image = np.asarray(file.read(index=0, mode="RGB" if mode == "CMYK" else None))
+    # The content, not the name: imageio looks some names up on the web.
+    content = path.read_bytes()
+    # "..." is imageio's word for all that is in the file, not known to its types.
+    everything: Any = ...
+    found = iio.improps(content, plugin="pillow", index=everything)
+    mode = iio.immeta(content, plugin="pillow")["mode"]
+    if found.n_images != 1:
+        msg = (
+            f"{path} holds {found.n_images} images (shape {found.shape}); one is "
+            "needed."
+        )
+        raise InputError(msg)
+    # Four channels of ink are no RGBA.
+    options = {"mode": "RGB"} if mode == "CMYK" else {}
+    image = iio.imread(content, plugin="pillow", index=0, **options)
     return image[:, :, 0] if mode in ("LA", "La") else image
 
 

@@ -75,11 +75,11 @@ def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
     if found.shape != true.shape:
         msg = f"The mask is {found.shape} pixels, the truth {true.shape}."
         raise InputError(msg)
-    both = np.count_nonzero(found & true)
+    both = _count(found & true)
     return Agreement(
-        iou=_share(both, np.count_nonzero(found | true)),
-        precision=_share(both, np.count_nonzero(found)),
-        recall=_share(both, np.count_nonzero(true)),
+        iou=_share(both, _count(found | true)),
+        precision=_share(both, _count(found)),
+        recall=_share(both, _count(true)),
     )
 
 
@@ -102,13 +102,16 @@ def measure_extent(
     Extent
     """
     there = mask == number
-    pixels = int(np.count_nonzero(there))
-    objects = np.unique(instances[there])
+    pixels = _count(there)
     return Extent(
-        objects=int(np.count_nonzero(objects)),
+        objects=_count(np.unique(instances[there])),
         pixels=pixels,
         fraction=_share(pixels, there.size),
     )
+
+
+def _count(array: NDArray[np.generic]) -> int:
+    return int(np.count_nonzero(array))
 
 
 def _share(part: int, whole: int) -> float:

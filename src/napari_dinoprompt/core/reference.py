@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+from napari_dinoprompt.core.thresholds import choose_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,9 +77,9 @@ class Reference:
         Mean and scale of the source's features.
     scoring : {"plain", "centred", "standardised"}
         What of the statistics is applied before the cosine.
-    lone_thresholds : mapping of str to float
-        For each class of one prompt only: the similarity with it that splits the
-        source into what resembles it and what does not.
+    auto_thresholds : mapping of str to float
+        By object class, as `choose_threshold` chose it on the source. They are kept,
+        so that an image that holds no object cannot lower them.
     thresholds : mapping of str to float
         Thresholds that a user set, by class; classes without one are on auto.
     """
@@ -93,7 +94,7 @@ class Reference:
     window: IntensityWindow
     statistics: FeatureStatistics
     scoring: Scoring
-    lone_thresholds: Mapping[str, float] = field(default_factory=dict)
+    auto_thresholds: Mapping[str, float]
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -158,8 +159,9 @@ class Reference:
             window=features.window,
             statistics=statistics,
             scoring=scoring,
+            auto_thresholds={},
         )
-        return replace(reference, lone_thresholds=_split_source(reference, features))
+        return replace(reference, auto_thresholds=_auto_thresholds(reference, features))
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
@@ -342,32 +344,15 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _split_source(reference: Reference, features: FeatureMap) -> dict[str, float]:
-    """Split the source by its similarity with each class that has one prompt only.
-
-    Otsu's threshold twice: the first cuts off the bulk that is nothing like the
-    prompt, the second parts what is left. Once is too low where objects are small.
-    """
-    from skimage.filters import threshold_otsu
-
-    lone = [
-        name for name in reference.class_names if reference.classes.count(name) == 1
-    ]
-    if not lone:
-        return {}
+def _auto_thresholds(reference: Reference, features: FeatureMap) -> dict[str, float]:
     mean, inverse = reference.affine()
     vectors = _unit((_sample_cells(features) - mean) * inverse)
-    splits = {}
-    for name in lone:
-        similar = vectors @ reference.prototype(name)
-        for _ in range(2):
-            if similar.min() < similar.max():
-                split = float(threshold_otsu(similar))
-                similar = similar[similar > split]
-            else:
-                split = float(similar[0])
-        splits[name] = split
-    return splits
+    return {
+        name: choose_threshold(
+            reference.leave_one_out(name), vectors @ reference.prototype(name)
+        )
+        for name in reference.object_classes
+    }
 
 
 def _sample_cells(features: FeatureMap) -> NDArray[np.float32]:

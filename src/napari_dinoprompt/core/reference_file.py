@@ -60,7 +60,7 @@ def save_reference(reference: Reference, path: Path) -> Path:
         "statistics_count": reference.statistics.count,
         "classes": list(reference.classes),
         "sources": [asdict(source) for source in reference.sources],
-        "lone_thresholds": dict(reference.lone_thresholds),
+        "auto_thresholds": dict(reference.auto_thresholds),
         "thresholds": dict(reference.thresholds),
     }
     content = save(
@@ -159,6 +159,10 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
     if header["scoring"] not in ("plain", "centred", "standardised"):
         msg = f"unknown scoring {header['scoring']!r}"
         raise ValueError(msg)
+    auto = {str(k): float(v) for k, v in header["auto_thresholds"].items()}
+    if not np.isfinite(list(auto.values())).all():
+        msg = "a threshold is not a number"
+        raise ValueError(msg)
     reference = Reference(
         vectors=tensors["vectors"],
         classes=tuple(str(name) for name in header["classes"]),
@@ -172,6 +176,9 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
             tensors["mean"], tensors["scale"], int(header["statistics_count"])
         ),
         scoring=header["scoring"],
-        lone_thresholds={k: float(v) for k, v in header["lone_thresholds"].items()},
+        auto_thresholds=auto,
     )
+    if auto.keys() != set(reference.object_classes):
+        msg = "it does not have one threshold per class"
+        raise ValueError(msg)
     return reference.with_thresholds(header["thresholds"])

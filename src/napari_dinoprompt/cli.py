@@ -1,0 +1,345 @@
+"""The command `dinoprompt`: the jobs of the dock without a viewer.
+
+Only options are read here; `_cli` does the work, and `core` computes. Nothing heavy
+is imported before a command runs: the help has to be there at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+# Whichever typer: older ones take it from click, newer ones carry their own.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+_EXAMPLES = """Examples:
+
+dinoprompt demo --no-viewer
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
+--output results --split
+
+Prompts are points that napari saves from a Points layer (File > Save Selected \
+Layers), with a column class for more than one kind: object, background or any name."""
+
+_REFERENCE_EXAMPLES = """Examples:
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei \
+--backbone dinov2-base --upscale 2
+
+The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
+in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
+
+_SEGMENT_EXAMPLES = """Examples:
+
+dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
+
+dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
+--output results --threshold 0.6 --min-size 50 --fill-holes --split
+
+Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
+NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
+names that are there already are replaced. Images of one name in two folders get the \
+folder's name in front. An image that cannot be read is reported and skipped, and the \
+exit code is 2."""
+
+app = typer.Typer(
+    name="dinoprompt",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Place a few prompts on an image; everything that looks like them is "
+    "segmented, with no training. The prompts become a reference that is used again "
+    "on other images, above all on virtually stained ones.",
+    epilog=_EXAMPLES,
+)
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights of the backbone, a .safetensors or .pth file. By default they "
+        "are looked for on this machine, see 'dinoprompt models'.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from napari_dinoprompt.core.version import software_version
+
+        print(f"dinoprompt {software_version()}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write into this folder and open no viewer. (default without a "
+            "display: dinoprompt-demo)",
+        ),
+    ] = None,
+    no_viewer: Annotated[
+        bool, typer.Option("--no-viewer", help="Write files even with a display.")
+    ] = False,
+) -> None:
+    """Show the whole story on the sample images.
+
+    Five prompts on a real stain make a reference; it is applied to that stain and to
+    two virtual ones of the same field, one from a network that was trained and one
+    from a network that was not trained enough. In a viewer where there is a display,
+    else as files: similarity maps, masks, references, a figure and a table.
+    """
+    from napari_dinoprompt._cli.display import has_display
+
+    if output is None and not no_viewer and has_display(os.environ, sys.platform):
+        from napari_dinoprompt._cli.viewer import open_viewer
+
+        open_viewer()
+        return
+    from napari_dinoprompt._cli.demo import write_demo
+    from napari_dinoprompt._cli.demo_table import show_demo_table
+    from napari_dinoprompt._cli.messages import results_console
+    from napari_dinoprompt._cli.options import default_backbone
+    from napari_dinoprompt.core.backbones import load_backbone
+
+    folder = output or Path("dinoprompt-demo")
+    stories = write_demo(folder, load_backbone(default_backbone()))
+    console = results_console()
+    show_demo_table(stories, console)
+    console.print(f"Written to {folder.resolve()}", soft_wrap=True)
+    console.print(f"Look at {folder / 'demo.png'} first.", soft_wrap=True)
+
+
+@app.command()
+def models() -> None:
+    """List the backbones, where their weights are, and what runs on this machine.
+
+    Nothing is downloaded.
+    """
+    from napari_dinoprompt._cli.messages import results_console
+    from napari_dinoprompt._cli.models import show_models
+
+    show_models(results_console())
+
+
+@app.command(epilog=_REFERENCE_EXAMPLES)
+def reference(
+    image: Annotated[
+        Path, typer.Argument(help="The image that the prompts were placed on.")
+    ],
+    points: Annotated[Path, typer.Option(help="The prompts: a points CSV of napari.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write; .reference.safetensors is added if missing."
+        ),
+    ],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="dinov2-small, -base, -large, -giant, filterbank or timm:NAME. "
+            "(default: dinov2-small if its weights are here, else filterbank)",
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    upscale: Annotated[
+        float,
+        typer.Option(
+            help="Enlarge the image before the backbone: small objects need it. "
+            "A cell of DINOv2 is 14 pixels / upscale.",
+        ),
+    ] = 1.0,
+    block: Annotated[
+        int | None,
+        typer.Option(
+            help="Transformer block, from 0, or negative from the end. "
+            "(default: the last)",
+        ),
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    window: Annotated[
+        str,
+        typer.Option(
+            help="Grey values that become black and white: auto takes percentiles of "
+            "the image, LOW,HIGH sets them.",
+        ),
+    ] = "auto",
+) -> None:
+    """Make a reference from an image and prompts placed on it."""
+    from napari_dinoprompt._cli.messages import results_console
+    from napari_dinoprompt._cli.options import default_backbone, parse_window
+    from napari_dinoprompt._cli.reference import (
+        ReferenceJob,
+        describe_reference,
+        write_reference,
+    )
+    from napari_dinoprompt.core.backbones import load_backbone
+
+    chosen = parse_window(window, ("auto",))
+    job = ReferenceJob(
+        image=image,
+        points=points,
+        output=output,
+        upscale=upscale,
+        window=None if isinstance(chosen, str) else chosen,
+    )
+    loaded = load_backbone(
+        backbone or default_backbone(checkpoint),
+        checkpoint=checkpoint,
+        device=device,
+        precision=precision,
+        block=block,
+    )
+    written = write_reference(job, loaded)
+    results_console().print(describe_reference(written), soft_wrap=True)
+
+
+@app.command(epilog=_SEGMENT_EXAMPLES)
+def segment(
+    images: Annotated[
+        list[Path], typer.Argument(help="Images, one plane each: TIFF, PNG, JPEG …")
+    ],
+    reference: Annotated[Path, typer.Option(help="A file *.reference.safetensors.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the results; made if it is not there.")
+    ],
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            help="Similarity from which on a pixel belongs to an object, from -1 to 1, "
+            "or auto: from the prompts. (default: what the reference carries, else "
+            "auto)",
+        ),
+    ] = None,
+    window: Annotated[
+        str,
+        typer.Option(
+            help="Grey values that become black and white: those of the reference, "
+            "percentiles of each image (forgives a difference in brightness), or "
+            "LOW,HIGH.",
+            metavar="reference|image|LOW,HIGH",
+        ),
+    ] = "reference",
+    min_size: Annotated[
+        int, typer.Option(help="Remove objects of fewer pixels.", min=0)
+    ] = 0,
+    fill_holes: Annotated[
+        bool, typer.Option("--fill-holes", help="Fill holes in objects.")
+    ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Separate objects that touch.")
+    ] = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Find in images what resembles the prompts of a reference."""
+    from napari_dinoprompt._cli.messages import results_console
+    from napari_dinoprompt._cli.options import segment_options
+    from napari_dinoprompt._cli.segment import (
+        load_backbone_of,
+        segment_files,
+        show_summary,
+    )
+    from napari_dinoprompt.core.reference import Reference
+
+    options = segment_options(
+        threshold, window, min_size=min_size, fill_holes=fill_holes, split=split
+    )
+    loaded = Reference.load(reference)
+    if threshold == "auto":
+        loaded = loaded.with_thresholds({})
+    loaded.check_objects()
+    backbone = load_backbone_of(
+        loaded, checkpoint=checkpoint, device=device, precision=precision
+    )
+    rows, failed = segment_files(images, output, loaded, backbone, options)
+    console = results_console()
+    if rows:
+        show_summary(rows, console)
+        console.print(f"Written to {output.resolve()}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What was typed after ``dinoprompt``; from `sys.argv` by default.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 if all is done, 2 after wrong use or bad input, 130 if the user
+        stopped it.
+    """
+    # What readers have to say about damaged files is in our own message.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        code = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="dinoprompt",
+            standalone_mode=False,
+        )
+    except Exception as error:
+        reason = _explain(error)
+        if reason is None:
+            raise
+        from napari_dinoprompt._cli.messages import say
+
+        say(reason)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> str | None:
+    if isinstance(error, _UsageError):
+        text = str(error.format_message())  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "dinoprompt"
+        return f"{text.rstrip('.')}. See '{command} --help'."
+    from napari_dinoprompt._cli.messages import explain
+
+    return explain(error)
+
+
+if __name__ == "__main__":
+    main()
