@@ -58,7 +58,9 @@ def references(draw: st.DrawFn) -> Reference:
             draw(st.integers(1, 10**9)),
         ),
         scoring=draw(st.sampled_from(["plain", "centred", "standardised"])),
-        auto_thresholds=draw(limits),
+        auto_thresholds=draw(
+            st.fixed_dictionaries({name: st.floats(-1, 1) for name in used})
+        ),
         thresholds=draw(limits),
     )
 

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.segmentation import Similarities, score
 from napari_dinoprompt.core.similarity import CellLengths
-from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+from napari_dinoprompt.core.statistics import SourceMeasures, measure_source
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -39,28 +39,28 @@ class PreparedImage:
     Attributes
     ----------
     features : FeatureMap
-    statistics : FeatureStatistics
+    measures : SourceMeasures
         Of these features: the image is the source of its prompts.
     lengths : CellLengths
     """
 
     features: FeatureMap
-    statistics: FeatureStatistics
+    measures: SourceMeasures
     lengths: CellLengths
 
     @classmethod
     def of(cls, features: FeatureMap) -> PreparedImage:
         """Prepare a feature map."""
-        statistics = measure_statistics(features)
-        lengths = CellLengths.of(features, statistics, features.scoring)
-        return cls(features, statistics, lengths)
+        measures = measure_source(features)
+        lengths = CellLengths.of(features, measures.statistics, features.scoring)
+        return cls(features, measures, lengths)
 
     def reference(
         self, points: ArrayLike, classes: Sequence[str], *, source: str
     ) -> Reference:
         """Make a reference from prompts on the image; as `Reference.from_prompts`."""
         return Reference.from_prompts(
-            self.features, points, classes, source=source, statistics=self.statistics
+            self.features, points, classes, source=source, measures=self.measures
         )
 
     def score(self, reference: Reference) -> Similarities:

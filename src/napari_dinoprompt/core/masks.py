@@ -76,14 +76,16 @@ def class_mask(
     if len(thresholds) == 1:
         best = objects[0]
         claimed = best > thresholds[0]
-        number = claimed.new_ones(()).byte()
+        number = None
     else:
         best, index = objects.max(dim=0)
         claimed = best > objects.new_tensor(list(thresholds))[index]
         number = index.byte() + 1
     if background is not None:
         claimed &= best > background
-    mask: NDArray[np.uint8] = (claimed * number).cpu().numpy()
+    # True is 1, which is the number of the only class.
+    numbered = claimed if number is None else number * claimed
+    mask: NDArray[np.uint8] = numbered.cpu().numpy().view(np.uint8)
     return mask
 
 

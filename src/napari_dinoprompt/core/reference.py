@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
-from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+from napari_dinoprompt.core.statistics import measure_source, unit_vectors
 from napari_dinoprompt.core.thresholds import choose_threshold
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.statistics import FeatureStatistics, SourceMeasures
 
 __all__ = ["BACKGROUND", "OBJECT", "Reference", "Source"]
 
 OBJECT = "object"
 BACKGROUND = "background"
-# Enough for a histogram; the whole map would cost more than scoring it.
-_SAMPLE_CELLS = 20_000
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,7 @@ class Reference:
         classes: Sequence[str] | None = None,
         *,
         source: str = "image",
-        statistics: FeatureStatistics | None = None,
-        scoring: Scoring | None = None,
+        measures: SourceMeasures | None = None,
     ) -> Reference:
         """Make a reference from prompts on one image.
 
@@ -120,10 +118,8 @@ class Reference:
             ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
         source : str
             Name of the image.
-        statistics : FeatureStatistics, optional
-            Statistics of `features`, if they are known already.
-        scoring : {"plain", "centred", "standardised"}, optional
-            What suits the backbone by default.
+        measures : SourceMeasures, optional
+            Of `features`, if they are known already.
 
         Returns
         -------
@@ -146,8 +142,7 @@ class Reference:
         if len(names) != len(where):
             msg = f"There are {len(where)} prompts but {len(names)} classes."
             raise InputError(msg)
-        statistics = statistics or measure_statistics(features)
-        scoring = scoring or features.scoring
+        measures = measures or measure_source(features)
         reference = cls(
             vectors=features.at(where),
             classes=names,
@@ -157,11 +152,18 @@ class Reference:
             backbone=features.backbone,
             upscale=features.grid.upscale,
             window=features.window,
-            statistics=statistics,
-            scoring=scoring,
+            statistics=measures.statistics,
+            scoring=features.scoring,
             auto_thresholds={},
         )
-        return replace(reference, auto_thresholds=_auto_thresholds(reference, features))
+        thresholds = {
+            name: choose_threshold(
+                reference.leave_one_out(name),
+                measures.sample @ reference.prototype(name),
+            )
+            for name in reference.object_classes
+        }
+        return replace(reference, auto_thresholds=thresholds)
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
@@ -224,7 +226,7 @@ class Reference:
             A vector without length stays 0.
         """
         mean, inverse = self.affine()
-        return _unit((self.vectors - mean) * inverse)
+        return unit_vectors((self.vectors - mean) * inverse)
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the scoring subtracts from vectors and multiplies them with.
@@ -253,7 +255,7 @@ class Reference:
             If no prompt has this class.
         """
         members = self.unit_vectors()[self._members(name)]
-        return np.asarray(_unit(members.mean(axis=0, keepdims=True))[0])
+        return np.asarray(unit_vectors(members.mean(axis=0, keepdims=True))[0])
 
     def leave_one_out(self, name: str) -> NDArray[np.float32]:
         """Return each prompt's similarity with the prototype of its class's others.
@@ -271,7 +273,7 @@ class Reference:
         members = self.unit_vectors()[self._members(name)]
         if len(members) < 2:
             return np.zeros(0, dtype=np.float32)
-        others = _unit(members.sum(axis=0) - members)
+        others = unit_vectors(members.sum(axis=0) - members)
         return np.asarray((members * others).sum(axis=1))
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Reference:
@@ -335,33 +337,3 @@ class Reference:
             msg = f"The reference has no class {name!r}; it has {known}."
             raise InputError(msg)
         return members
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.zeros_like(vectors)
-    np.divide(vectors, length, out=unit, where=length > 0)
-    return unit
-
-
-def _auto_thresholds(reference: Reference, features: FeatureMap) -> dict[str, float]:
-    mean, inverse = reference.affine()
-    vectors = _unit((_sample_cells(features) - mean) * inverse)
-    return {
-        name: choose_threshold(
-            reference.leave_one_out(name), vectors @ reference.prototype(name)
-        )
-        for name in reference.object_classes
-    }
-
-
-def _sample_cells(features: FeatureMap) -> NDArray[np.float32]:
-    """Take vectors from a regular subset of the cells that hold data."""
-    rows, columns = features.vectors.shape[:2]
-    step = max(1, math.isqrt(rows * columns // _SAMPLE_CELLS))
-    vectors = features.vectors[::step, ::step].reshape(-1, features.vectors.shape[2])
-    valid = features.valid_cells()
-    if valid is not None and valid[::step, ::step].any():
-        vectors = vectors[valid[::step, ::step].reshape(-1)]
-    found: NDArray[np.float32] = vectors.cpu().numpy()
-    return found

@@ -108,8 +108,15 @@ def cell_similarity(
     # <(v - m) / s, q> = <v, q / s> - <m, q / s>: one product with the stored vectors.
     weights = torch.from_numpy(prototypes * inverse).to(device)
     offset = weights @ torch.from_numpy(mean).to(device)
-    scores = (features.vectors @ weights.T - offset) * lengths.inverse
-    return scores.clamp_(-1, 1).permute(2, 0, 1)
+    flat = features.vectors.reshape(-1, features.vectors.shape[2])
+    # A product with one vector at a time reads the map at full speed; a narrow matrix
+    # does not.
+    scores = flat.new_empty((len(names), len(flat)))
+    for weight, out in zip(weights, scores, strict=True):
+        torch.mv(flat, weight, out=out)
+    scores -= offset[:, None]
+    scores *= lengths.inverse.reshape(1, -1)
+    return scores.clamp_(-1, 1).reshape(-1, *features.vectors.shape[:2])
 
 
 def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
@@ -129,8 +136,10 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
     height, width = grid.shape
     if grid.cell == 1:
         return cells[:, :height, :width]
-    # One repeated cell more, so that rounding can't make the result a pixel short.
-    padded = F.pad(cells[None], (0, 1, 0, 1), mode="replicate")
+    padded = cells[None]
+    if not grid.cell.is_integer():
+        # One repeated cell more: rounding must not make the result a pixel short.
+        padded = F.pad(padded, (0, 1, 0, 1), mode="replicate")
     pixels = F.interpolate(
         padded,
         scale_factor=grid.cell,

@@ -6,6 +6,7 @@ structure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
 
-__all__ = ["FeatureStatistics", "measure_statistics"]
+__all__ = ["FeatureStatistics", "SourceMeasures", "measure_source", "unit_vectors"]
 
 # A feature that varies less than this in the source (float32 noise on features of
 # order 1) says nothing there, and dividing by it would say a lot elsewhere.
 _NEGLIGIBLE = 1e-5
+# Enough for a histogram; all cells of a large map would cost more than scoring it.
+_SAMPLE_CELLS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +68,26 @@ class FeatureStatistics:
         return self.mean, inverse
 
 
-def measure_statistics(features: FeatureMap) -> FeatureStatistics:
-    """Take mean and scale of each feature over the cells that hold data.
+@dataclass(frozen=True, eq=False)
+class SourceMeasures:
+    """What is measured on a source before there are prompts.
+
+    Attributes
+    ----------
+    statistics : FeatureStatistics
+    sample : (M, D) ndarray of float32
+        Vectors of a regular subset of the cells, as the scoring sees them: statistics
+        applied, length 1.
+    """
+
+    statistics: FeatureStatistics
+    sample: NDArray[np.float32]
+
+
+def measure_source(features: FeatureMap) -> SourceMeasures:
+    """Measure the features of an image that prompts will be placed on.
+
+    Cells without data are passed over.
 
     Parameters
     ----------
@@ -74,15 +95,41 @@ def measure_statistics(features: FeatureMap) -> FeatureStatistics:
 
     Returns
     -------
-    FeatureStatistics
+    SourceMeasures
     """
-    vectors = features.vectors.reshape(-1, features.vectors.shape[2])
+    rows, columns, dimension = features.vectors.shape
+    vectors = features.vectors.reshape(-1, dimension)
+    step = max(1, math.isqrt(rows * columns // _SAMPLE_CELLS))
+    sample = features.vectors[::step, ::step].reshape(-1, dimension)
     valid = features.valid_cells()
-    if valid is not None and valid.any():
+    if valid is not None and valid[::step, ::step].any():
         vectors = vectors[valid.reshape(-1)]
+        sample = sample[valid[::step, ::step].reshape(-1)]
     mean = vectors.mean(dim=0)
     scale = vectors.std(dim=0, unbiased=False)
     scale[scale < _NEGLIGIBLE] = 0.0
-    return FeatureStatistics(
+    statistics = FeatureStatistics(
         mean=mean.cpu().numpy(), scale=scale.cpu().numpy(), count=len(vectors)
     )
+    shift, inverse = statistics.affine(features.scoring)
+    return SourceMeasures(
+        statistics, unit_vectors((sample.cpu().numpy() - shift) * inverse)
+    )
+
+
+def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale vectors to length 1.
+
+    Parameters
+    ----------
+    vectors : (N, D) ndarray of float32
+
+    Returns
+    -------
+    (N, D) ndarray of float32
+        A vector without length stays 0.
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.zeros_like(vectors)
+    np.divide(vectors, length, out=unit, where=length > 0)
+    return unit
