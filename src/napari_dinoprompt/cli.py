@@ -11,49 +11,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from napari_dinoprompt._cli.examples import (
+    EXAMPLES,
+    REFERENCE_EXAMPLES,
+    SEGMENT_EXAMPLES,
+)
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import Backbone
 
 __all__ = ["app", "main"]
 
 # Whichever typer: older ones take it from click, newer ones carry their own.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-
-_EXAMPLES = """Examples:
-
-dinoprompt demo --no-viewer
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei
-
-dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
---output results --split
-
-Prompts are points that napari saves from a Points layer (File > Save Selected \
-Layers), with a column class for more than one kind: object, background or any name."""
-
-_REFERENCE_EXAMPLES = """Examples:
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei \
---backbone dinov2-base --upscale 2
-
-The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
-in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
-
-_SEGMENT_EXAMPLES = """Examples:
-
-dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
-
-dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
---output results --threshold 0.6 --min-size 50 --fill-holes --split
-
-Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
-NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
-names that are there already are replaced. Images of one name in two folders get the \
-folder's name in front. An image that cannot be read is reported and skipped, and the \
-exit code is 2."""
 
 app = typer.Typer(
     name="dinoprompt",
@@ -64,7 +38,7 @@ app = typer.Typer(
     help="Place a few prompts on an image; everything that looks like them is "
     "segmented, with no training. The prompts become a reference that is used again "
     "on other images, above all on virtually stained ones.",
-    epilog=_EXAMPLES,
+    epilog=EXAMPLES,
 )
 
 Checkpoint = Annotated[
@@ -156,7 +130,7 @@ def models() -> None:
     show_models(results_console())
 
 
-@app.command(epilog=_REFERENCE_EXAMPLES)
+@app.command(epilog=REFERENCE_EXAMPLES)
 def reference(
     image: Annotated[
         Path, typer.Argument(help="The image that the prompts were placed on.")
@@ -208,7 +182,6 @@ def reference(
         describe_reference,
         write_reference,
     )
-    from napari_dinoprompt.core.backbones import load_backbone
 
     chosen = parse_window(window, ("auto",))
     job = ReferenceJob(
@@ -218,18 +191,23 @@ def reference(
         upscale=upscale,
         window=None if isinstance(chosen, str) else chosen,
     )
-    loaded = load_backbone(
-        backbone or default_backbone(checkpoint),
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-        block=block,
-    )
-    written = write_reference(job, loaded)
+
+    def load() -> Backbone:
+        from napari_dinoprompt.core.backbones import load_backbone
+
+        return load_backbone(
+            backbone or default_backbone(checkpoint),
+            checkpoint=checkpoint,
+            device=device,
+            precision=precision,
+            block=block,
+        )
+
+    written = write_reference(job, load)
     results_console().print(describe_reference(written), soft_wrap=True)
 
 
-@app.command(epilog=_SEGMENT_EXAMPLES)
+@app.command(epilog=SEGMENT_EXAMPLES)
 def segment(
     images: Annotated[
         list[Path], typer.Argument(help="Images, one plane each: TIFF, PNG, JPEG …")

@@ -86,13 +86,11 @@ def test_colours_are_told_apart_at_the_same_brightness(filterbank: FilterBank) -
     for band, colour in enumerate([(0.8, 0.2, 0.2), (0.2, 0.8, 0.2), (0.2, 0.2, 0.8)]):
         image[:, 32 * band : 32 * (band + 1)] = colour
     found = by_level(vectors(image, filterbank))[8, [8, 24, 40], 0]
-    torch.testing.assert_close(found[:, INTENSITY], torch.full((3,), 0.4))
-    assert (
-        torch.cdist(found[:, COLOUR:], found[:, COLOUR:])[
-            ~torch.eye(3, dtype=bool)
-        ].min()
-        > 0.2
-    )
+    brightness = torch.full((3,), (np.sqrt(0.8) + 2 * np.sqrt(0.2)) / 3)
+    torch.testing.assert_close(found[:, INTENSITY], brightness.float())
+    colours = found[:, COLOUR:]
+    apart = torch.cdist(colours, colours)[~torch.eye(3, dtype=torch.bool)]
+    assert apart.min() > 0.2
 
 
 def test_a_flat_image_has_its_intensity_and_nothing_else(
@@ -100,20 +98,20 @@ def test_a_flat_image_has_its_intensity_and_nothing_else(
 ) -> None:
     found = by_level(vectors(np.full((40, 50), 0.3), filterbank))
     torch.testing.assert_close(
-        found[..., INTENSITY], torch.full_like(found[..., 0], 0.3)
+        found[..., INTENSITY], torch.full_like(found[..., 0], np.sqrt(0.3))
     )
     assert found[..., 1:].abs().max() < 1e-5
 
 
 def test_responses_at_a_blob(filterbank: FilterBank) -> None:
-    """At the middle of a Gaussian blob: both curvatures down, no edge, no direction.
+    """At the middle of a blob whose root is a Gaussian: both curvatures down.
 
     The scale-normalised curvature is largest where the scale meets the blob's.
     """
     y, x = np.mgrid[:128, :128] - 63.5
     sigma = 5.6
     blob = np.exp(-(y**2 + x**2) / (2 * sigma**2))
-    middle = by_level(vectors(blob, filterbank))[31:33, 31:33].mean(dim=(0, 1))
+    middle = by_level(vectors(blob**2, filterbank))[31:33, 31:33].mean(dim=(0, 1))
     assert (middle[:4, RIDGE] < 0).all()
     assert (middle[:4, VALLEY] < 0).all()
     # Theory: t * s^2 / (s^2 + t)^2 with t = scale^2 has its maximum at t = s^2.

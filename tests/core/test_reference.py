@@ -8,7 +8,7 @@ import pytest
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.statistics import FeatureStatistics, measure_statistics
+from napari_dinoprompt.core.statistics import FeatureStatistics, measure_source
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo
@@ -46,7 +46,8 @@ def test_scorings_apply_the_statistics_before_the_length(
     statistics = FeatureStatistics(
         np.array([1, 2], np.float32), np.array([2, 0], np.float32), 9
     )
-    reference = tiny(make_map, [[3, 4], [0, 2]], scoring=scoring, statistics=statistics)
+    plain = tiny(make_map, [[3, 4], [0, 2]])
+    reference = replace(plain, scoring=scoring, statistics=statistics)
     units = np.array(expected) / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(reference.unit_vectors(), units, atol=1e-6)
 
@@ -150,7 +151,7 @@ def test_everything_of_the_source_is_kept(make_map) -> None:
     assert reference.source_of.tolist() == [0] * 10
     np.testing.assert_array_equal(reference.points, TEN)
     np.testing.assert_array_equal(reference.vectors, features.at(TEN))
-    expected = measure_statistics(features)
+    expected = measure_source(features).statistics
     np.testing.assert_array_equal(reference.statistics.mean, expected.mean)
     np.testing.assert_array_equal(reference.statistics.scale, expected.scale)
 
@@ -205,3 +206,11 @@ def test_other_backbones_are_refused_and_both_are_named(make_map, other: dict) -
     assert mine.removeprefix("The reference was made with ") != its
     assert "random" in mine
     assert str(next(iter(other.values()))) in its
+
+
+def test_measuring_the_source_beforehand_changes_nothing(make_map) -> None:
+    features: FeatureMap = make_map(scoring="standardised")
+    at_once = Reference.from_prompts(features, TEN)
+    before = Reference.from_prompts(features, TEN, measures=measure_source(features))
+    assert before.auto_thresholds == at_once.auto_thresholds
+    np.testing.assert_array_equal(before.unit_vectors(), at_once.unit_vectors())

@@ -9,6 +9,7 @@ from napari_dinoprompt._cli.messages import side_console
 from napari_dinoprompt._cli.progress import follow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -36,13 +37,14 @@ class ReferenceJob:
     window: IntensityWindow | None = None
 
 
-def write_reference(job: ReferenceJob, backbone: Backbone) -> Path:
+def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
     """Make a reference and save it.
 
     Parameters
     ----------
     job : ReferenceJob
-    backbone : Backbone
+    load : callable returning Backbone
+        Called once the files have been read: a slip of the pen is told at once.
 
     Returns
     -------
@@ -55,15 +57,16 @@ def write_reference(job: ReferenceJob, backbone: Backbone) -> Path:
         If the image, the points or an option cannot be used, or the file cannot be
         written.
     """
-    from napari_dinoprompt.core.extraction import iter_features
     from napari_dinoprompt.core.image_files import read_image
     from napari_dinoprompt.core.point_files import read_prompts
-    from napari_dinoprompt.core.reference import Reference
 
-    # Before the work, not after it.
     prompts = read_prompts(job.points)
     image = read_image(job.image)
-    steps = iter_features(image, backbone, upscale=job.upscale, window=job.window)
+    # These import torch.
+    from napari_dinoprompt.core.extraction import iter_features
+    from napari_dinoprompt.core.reference import Reference
+
+    steps = iter_features(image, load(), upscale=job.upscale, window=job.window)
     features = follow(steps, f"features of {job.image.name}", side_console())
     reference = Reference.from_prompts(
         features, prompts.points, prompts.classes, source=job.image.name

@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
 
 __all__ = ["StatusPanel"]
 
+_LINES = 3
+
 
 class StatusPanel(QWidget):
     """One line of advice, a progress bar, and Cancel or Compute."""
@@ -28,6 +30,9 @@ class StatusPanel(QWidget):
         self._hint = QLabel()
         self._hint.setWordWrap(True)
         self._hint.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # Advice of one line must not push the dock around when it grows to three.
+        self._hint.setMinimumHeight(_LINES * self._hint.fontMetrics().lineSpacing())
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._bar = QProgressBar()
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Stop computing features.")

@@ -1,0 +1,164 @@
+"""Take the screenshots of docs/images through napari, as a user would get them.
+
+Run it on a display, or under ``xvfb-run -a -s "-screen 0 1920x1200x24"``:
+``python docs/screenshots.py [FOLDER]``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import napari
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_dinoprompt._qt.demo_viewer import prompt_sample
+from napari_dinoprompt._qt.dock import PromptSegmentation
+from napari_dinoprompt.core.masks import Cleaning
+
+SIZE = (1500, 950)
+TIMEOUT_S = 120
+
+
+def settle(dock: PromptSegmentation) -> None:
+    """Let the event loop run until nothing is being computed."""
+    start = monotonic()
+    while dock.coordinator.working or monotonic() - start < 0.5:
+        QApplication.processEvents()
+        sleep(0.005)
+        if monotonic() - start > TIMEOUT_S:
+            raise TimeoutError(dock.status.hint)
+
+
+def open_viewer() -> napari.Viewer:
+    """Open a viewer of the size that the docs show."""
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(*SIZE)
+    return viewer
+
+
+def open_dock(viewer: napari.Viewer) -> PromptSegmentation:
+    """Open the dock from the plugin, as the menu does."""
+    _, dock = viewer.window.add_plugin_dock_widget(
+        "napari-dinoprompt", "Prompt segmentation"
+    )
+    settle(dock)
+    return dock
+
+
+def shoot(viewer: napari.Viewer, path: Path) -> None:
+    """Save a screenshot of the window and close it."""
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(path)
+    viewer.close()
+
+
+def sample_with_prompts(folder: Path) -> None:
+    """The early field: five prompts, similarity and mask."""
+    viewer = open_viewer()
+    dock = prompt_sample(viewer)
+    settle(dock)
+    shoot(viewer, folder / "dock.png")
+
+
+def instances(folder: Path) -> None:
+    """The late field with touching nuclei split and small specks removed."""
+    viewer = open_viewer()
+    viewer.open_sample("napari-dinoprompt", "late")
+    dock = open_dock(viewer)
+    rng = np.random.default_rng(3)
+    truth = read_truth("late")
+    inside = np.argwhere(truth > 0)
+    dock.coordinator.place_prompts(rng.choice(inside, 6).astype(float), ["object"] * 6)
+    dock.coordinator.choose_cleaning(Cleaning(min_size=40, fill_holes=True, split=True))
+    settle(dock)
+    state = dock.coordinator.session.current
+    assert state is not None and state.similarity is not None
+    state.similarity.visible = False
+    shoot(viewer, folder / "instances.png")
+
+
+def read_truth(field: str) -> np.ndarray:
+    """Read the truth labels of a sample field."""
+    import tifffile
+
+    from napari_dinoprompt.sample_data import sample_files
+
+    return tifffile.imread(sample_files(field)["nuclei_truth"])
+
+
+def background_prompt(folder: Path) -> None:
+    """One background prompt on debris takes all debris out of the mask."""
+    viewer = open_viewer()
+    dock = prompt_sample(viewer)
+    settle(dock)
+    shoot_before = folder / "background-before.png"
+    viewer.screenshot(str(shoot_before), canvas_only=False, flash=False)
+    state = dock.coordinator.session.current
+    assert state is not None and state.prompts is not None
+    dock.coordinator.choose_class("background")
+    for point in BACKGROUND_POINTS:
+        state.prompts.add(point)
+    settle(dock)
+    dock.coordinator.choose_class("object")
+    settle(dock)
+    shoot(viewer, folder / "background.png")
+
+
+# Bright specks that are not nuclei, in the early field.
+BACKGROUND_POINTS = ((454.0, 283.5), (416.0, 432.0), (469.0, 383.0))
+
+
+def rotated(folder: Path) -> None:
+    """A layer with scale, rotation and shear: prompts and mask lie where they should."""
+    from napari_dinoprompt.contributions import open_early_sample
+
+    viewer = open_viewer()
+    data, _, _ = open_early_sample()[-1]
+    viewer.add_image(
+        data, name="rotated", scale=(0.5, 0.35), rotate=30, shear=[0.2], translate=(40, 9)
+    )
+    dock = open_dock(viewer)
+    truth = read_truth("early")
+    centres = [np.argwhere(truth == label).mean(axis=0) for label in (8, 20, 35, 50)]
+    dock.coordinator.place_prompts(np.array(centres), ["object"] * 4)
+    settle(dock)
+    viewer.reset_view()
+    shoot(viewer, folder / "rotated.png")
+
+
+def two_classes(folder: Path) -> None:
+    """Real tissue in colour: blue nuclei, brown membranes, and background."""
+    viewer = open_viewer()
+    viewer.open_sample("napari-dinoprompt", "ihc")
+    dock = open_dock(viewer)
+    dock.coordinator.add_class("membrane")
+    points = [*NUCLEI, *STAINED, *EMPTY]
+    classes = ["object"] * len(NUCLEI) + ["membrane"] * len(STAINED)
+    classes += ["background"] * len(EMPTY)
+    dock.coordinator.place_prompts(np.array(points, dtype=float), classes)
+    settle(dock)
+    state = dock.coordinator.session.current
+    assert state is not None and state.similarity is not None
+    state.similarity.visible = False
+    shoot(viewer, folder / "two-classes.png")
+
+
+# Clicked by eye on scikit-image's immunohistochemistry picture.
+NUCLEI = ((356, 189), (398, 238), (368, 309), (360, 345), (451, 196), (428, 274))
+STAINED = ((380, 299), (394, 331), (406, 308), (334, 340))
+EMPTY = ((366, 170), (340, 20), (312, 205))
+
+
+def main() -> None:
+    """Take all screenshots."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "images")
+    folder.mkdir(parents=True, exist_ok=True)
+    for scene in (sample_with_prompts, instances, background_prompt, rotated, two_classes):
+        scene(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The examples at the end of the help; rich sets each paragraph by itself."""
+
+from __future__ import annotations
+
+__all__ = ["EXAMPLES", "REFERENCE_EXAMPLES", "SEGMENT_EXAMPLES"]
+
+EXAMPLES = """Examples:
+
+dinoprompt demo --no-viewer
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
+--output results --split
+
+Prompts are points that napari saves from a Points layer (File > Save Selected \
+Layers), with a column class for more than one kind: object, background or any name."""
+
+REFERENCE_EXAMPLES = """Examples:
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei \
+--backbone dinov2-base --upscale 2
+
+The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
+in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
+
+SEGMENT_EXAMPLES = """Examples:
+
+dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
+
+dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
+--output results --threshold 0.6 --min-size 50 --fill-holes --split
+
+Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
+NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
+names that are there already are replaced. Images of one name in two folders get the \
+folder's name in front. An image that cannot be read is reported and skipped, and the \
+exit code is 2."""

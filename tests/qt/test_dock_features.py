@@ -1,0 +1,246 @@
+"""Backbone, upscale, progress and stopping in the dock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import napari_dinoprompt as dp
+from napari_dinoprompt.session import Phase
+
+
+def from_scratch(plane: object, points: object, upscale: float) -> dp.Segmentation:
+    backbone = dp.load_backbone("filterbank", device="cpu")
+    features = dp.extract_features(plane, backbone, upscale=upscale)
+    reference = dp.Reference.from_prompts(features, points)
+    return dp.segment(plane, reference, backbone)
+
+
+# --- backbones
+
+
+@pytest.mark.parametrize("prompts", [0, 2])
+def test_backbone_without_weights_gives_one_message_and_goes_back(
+    ready, scene, prompts: int
+) -> None:
+    ready.click(scene.bright[:prompts])
+    before = ready.mask if prompts else None
+    ready.choose_backbone("dinov2-small")
+    ready.settle()
+    assert "dinov2-small" in ready.hint
+    assert "filterbank" in ready.hint
+    assert "Traceback" not in ready.hint
+    assert ready.backbone_shown == "filterbank"
+    assert ready.work.session.request.backbone.name == "filterbank"
+    if before is not None:
+        np.testing.assert_array_equal(ready.mask, before)
+    ready.click(scene.dim[0], "background")
+    assert ready.found(scene.dim) == [0, 0, 0]
+    assert "dinov2-small" not in ready.hint
+
+
+def test_backbone_without_weights_on_the_first_image(bench, scene) -> None:
+    bench.open()
+    bench.choose_backbone("dinov2-small")
+    bench.add_image(scene.image)
+    bench.settle()
+    assert bench.work.session.phase is Phase.FAILED
+    assert "dinov2-small" in bench.hint
+    bench.choose_backbone("filterbank")
+    bench.settle()
+    bench.click(scene.bright[:2])
+    assert bench.found(scene.bright[0]) == [1]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "timm:no_such_model", ""])
+def test_backbone_that_does_not_exist(prompted, name: str) -> None:
+    before = prompted.mask
+    prompted.choose_backbone(name)
+    prompted.settle()
+    assert prompted.hint
+    assert not prompted.hint.startswith("Refine")
+    assert prompted.backbone_shown == "filterbank"
+    np.testing.assert_array_equal(prompted.mask, before)
+
+
+def test_message_of_the_backbone_wins_over_prompts_outside(prompted) -> None:
+    prompted.click((-50, -50))
+    prompted.choose_backbone("dinov2-small")
+    prompted.settle()
+    assert "dinov2-small" in prompted.hint
+
+
+def test_another_backbone_puts_thresholds_on_auto(prompted) -> None:
+    prompted.drag_threshold(0.3)
+    prompted.settle()
+    prompted.choose_backbone("dinov2-small")
+    prompted.settle()
+    assert prompted.auto_shown
+
+
+def test_device_that_is_not_there_goes_back(prompted) -> None:
+    """Else every later choice would fail for the same reason."""
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("it is there")
+    prompted.dock.image._device.value = "mps"
+    prompted.settle()
+    assert "mps" in prompted.hint.lower()
+    assert prompted.dock.image._device.value == "auto"
+    prompted.choose_upscale("2")
+    prompted.settle()
+    assert prompted.state.result.reference.upscale == 2
+
+
+def test_notice_says_that_the_weights_are_missing(ready) -> None:
+    assert ready.shows("DINOv2's weights are not on this machine")
+
+
+# --- upscale
+
+
+def test_upscale_changes_the_cells(prompted, scene) -> None:
+    assert prompted.shows("48 × 60 cells of 2 px")
+    prompted.choose_upscale("×2")
+    prompted.settle()
+    assert prompted.shows("96 × 120 cells of 1 px")
+    assert prompted.found(scene.bright[:2]) == [1, 1]
+    expected = from_scratch(scene.image, scene.bright[:2], 2.0)
+    np.testing.assert_array_equal(prompted.mask, expected.mask)
+
+
+@pytest.mark.parametrize("text", ["1,5", "x1.5", "×1.5", " 1.5 "])
+def test_upscale_is_read_as_people_write_it(ready, text: str) -> None:
+    ready.choose_upscale(text)
+    ready.settle()
+    assert ready.upscale_shown == "×1.5"
+    assert ready.state.request.upscale == 1.5
+
+
+@pytest.mark.parametrize("text", ["lots", "", "0", "-2", "nan", "inf", "×"])
+def test_nonsense_upscale_is_taken_back(prompted, text: str) -> None:
+    prompted.choose_upscale(text)
+    assert prompted.upscale_shown == "×1"
+    assert prompted.work.session.request.upscale == 1.0
+    assert not prompted.work.working
+
+
+def test_upscale_beyond_memory_is_refused(prompted) -> None:
+    before = prompted.mask
+    prompted.choose_upscale("100000")
+    prompted.settle()
+    assert "Choose a lower upscale" in prompted.hint
+    assert prompted.upscale_shown == "×1"
+    np.testing.assert_array_equal(prompted.mask, before)
+
+
+# --- progress and stopping
+
+
+def test_progress_is_shown_while_computing(bench, scene, gate) -> None:
+    shown = []
+    bench.add_image(scene.image)
+    bench.open()
+    bar = bench.dock.status._bar
+    bench.work.changed.connect(lambda: shown.append((bar.value(), bar.maximum())))
+    bench.qtbot.waitUntil(lambda: gate.tiles == 1)
+    assert not bar.isHidden()
+    gate.open()
+    bench.settle()
+    assert bar.isHidden()
+    total = gate.tiles
+    assert total > 3
+    assert (1, total) in shown
+    assert (total - 1, total) in shown
+
+
+def test_cancel_stops_at_the_next_tile_and_can_go_on(bench, scene, gate, idle) -> None:
+    bench.add_image(scene.image)
+    bench.open()
+    bench.qtbot.waitUntil(lambda: gate.tiles == 1)
+    bench.button("Cancel").click()
+    assert bench.work.session.phase is Phase.STOPPED
+    assert bench.hint == "Stopped. Press Compute features to go on."
+    assert bench.button("Cancel").isHidden()
+    gate.open()
+    idle()
+    assert gate.tiles == 1
+    assert bench.state.prepared is None
+
+    bench.click(scene.bright[:2])
+    assert bench.state.mask is None
+    bench.press("Compute features")
+    assert bench.work.session.phase is Phase.READY
+    assert bench.button("Compute features").isHidden()
+    assert bench.found(scene.bright) == [1] * 5
+
+
+def test_cancel_when_nothing_runs_changes_nothing(prompted) -> None:
+    prompted.work.cancel()
+    assert prompted.work.session.phase is Phase.READY
+
+
+def test_stopped_image_is_computed_when_it_is_chosen_again(
+    bench, scene, other_scene, gate
+) -> None:
+    first = bench.add_image(scene.image)
+    bench.open()
+    bench.qtbot.waitUntil(lambda: gate.tiles == 1)
+    bench.button("Cancel").click()
+    gate.open()
+    bench.choose(bench.add_image(other_scene.image))
+    bench.settle()
+    assert bench.work.session.phase is Phase.READY
+    bench.choose(first)
+    bench.settle()
+    assert bench.work.session.phase is Phase.READY
+
+
+def test_latest_of_many_requests_wins(prompted, scene, other_scene, idle) -> None:
+    first = prompted.state.image
+    second = prompted.add_image(other_scene.image)
+    prompted.choose(second)
+    prompted.settle()
+    prompted.click(other_scene.bright[:2])
+    moves = [
+        lambda: prompted.choose(first),
+        lambda: prompted.choose_upscale("2"),
+        lambda: prompted.choose(second),
+        lambda: prompted.choose_upscale("1"),
+        lambda: prompted.choose(first),
+        lambda: prompted.choose_upscale("1.5"),
+        lambda: prompted.prompts.add(scene.dim[0]),
+        lambda: prompted.choose(second),
+        lambda: prompted.choose_upscale("2"),
+        lambda: prompted.choose(first),
+    ]
+    for wait, move in enumerate(moves):
+        move()
+        prompted.qtbot.wait(7 * wait % 30)
+    prompted.settle()
+    idle()
+    assert prompted.state.image is first
+    assert prompted.upscale_shown == "×2"
+    points = [*scene.bright[:2], scene.dim[0]]
+    expected = from_scratch(scene.image, points, 2.0)
+    np.testing.assert_array_equal(prompted.mask, expected.mask)
+    np.testing.assert_array_equal(prompted.similarity_layer.data, expected.similarity)
+
+    prompted.choose(second)
+    prompted.settle()
+    expected = from_scratch(other_scene.image, other_scene.bright[:2], 2.0)
+    np.testing.assert_array_equal(prompted.mask, expected.mask)
+
+
+def test_features_are_kept_for_images_that_come_back(
+    prompted, other_scene, gate
+) -> None:
+    gate.open()
+    first = prompted.state.image
+    prompted.choose(prompted.add_image(other_scene.image))
+    prompted.settle()
+    computed = gate.tiles
+    prompted.choose(first)
+    prompted.settle()
+    assert gate.tiles == computed

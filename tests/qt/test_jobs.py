@@ -1,0 +1,174 @@
+"""Work in the background: only the latest request is heard."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+
+import pytest
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
+
+from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt.core.errors import InputError
+
+
+class Heard:
+    """All that a job says, in order."""
+
+    def __init__(self, job: LatestJob) -> None:
+        self.said: list[object] = []
+        job.yielded.connect(lambda value: self.said.append(("yielded", value)))
+        job.returned.connect(lambda value: self.said.append(("returned", value)))
+        job.failed.connect(lambda text: self.said.append(("failed", text)))
+        job.crashed.connect(lambda: self.said.append("crashed"))
+
+
+@pytest.fixture
+def job(qtbot: QtBot) -> Iterator[LatestJob]:
+    job = LatestJob()
+    yield job
+    job.cancel()
+    job.deleteLater()
+
+
+@pytest.fixture
+def heard(job: LatestJob) -> Heard:
+    return Heard(job)
+
+
+def steps(name: str, count: int = 2) -> Generator[str, None, str]:
+    for number in range(count):
+        yield f"{name}{number}"
+    return name
+
+
+def waiting(
+    name: str, gate: threading.Event, reached: list[str]
+) -> Generator[str, None, str]:
+    for number in range(3):
+        reached.append(f"{name}{number}")
+        yield f"{name}{number}"
+        assert gate.wait(20)
+    return name
+
+
+def test_what_a_job_yields_and_returns_is_heard(qtbot, job, heard) -> None:
+    job.start(steps("a"))
+    assert job.running
+    qtbot.waitUntil(lambda: not job.running)
+    assert heard.said == [("yielded", "a0"), ("yielded", "a1"), ("returned", "a")]
+
+
+def test_outdated_job_is_not_heard(qtbot, job, heard, idle) -> None:
+    gate, reached = threading.Event(), []
+    job.start(waiting("old", gate, reached))
+    qtbot.waitUntil(lambda: bool(reached))
+    heard.said.clear()
+    job.start(steps("new"))
+    qtbot.waitUntil(lambda: not job.running)
+    gate.set()
+    idle()
+    assert heard.said[-1] == ("returned", "new")
+    assert not [said for said in heard.said if "old" in str(said)]
+
+
+def test_many_requests_only_the_last_returns(qtbot, job, heard, idle) -> None:
+    for number in range(20):
+        job.start(steps(f"{number}-"))
+    qtbot.waitUntil(lambda: not job.running)
+    idle()
+    assert [said for said in heard.said if said[0] == "returned"] == [
+        ("returned", "19-")
+    ]
+
+
+def test_cancel_stops_at_the_next_yield(qtbot, job, heard, idle) -> None:
+    gate, reached = threading.Event(), []
+    job.start(waiting("a", gate, reached))
+    qtbot.waitUntil(lambda: heard.said == [("yielded", "a0")])
+    job.cancel()
+    assert not job.running
+    gate.set()
+    idle()
+    assert len(reached) < 3
+    assert heard.said == [("yielded", "a0")]
+
+
+def test_cancelled_job_runs_its_finally(qtbot, job, idle) -> None:
+    gate, closed = threading.Event(), threading.Event()
+
+    def careful() -> Generator[None, None, None]:
+        try:
+            while True:
+                yield
+                assert gate.wait(20)
+        finally:
+            closed.set()
+
+    job.start(careful())
+    job.cancel()
+    gate.set()
+    idle()
+    qtbot.waitUntil(closed.is_set)
+
+
+def test_error_for_the_user_is_a_message(qtbot, job, heard) -> None:
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise InputError("The image is empty.")
+
+    job.start(failing())
+    qtbot.waitUntil(lambda: not job.running)
+    assert heard.said[-1] == ("failed", "The image is empty.")
+    assert "crashed" not in heard.said
+
+
+def test_missing_memory_is_a_message(qtbot, job, heard) -> None:
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise MemoryError
+
+    job.start(failing())
+    qtbot.waitUntil(lambda: not job.running)
+    assert heard.said[-1] == ("failed", "There is not enough memory for this image.")
+
+
+def test_a_bug_is_shown_by_napari_and_ends_the_job(qtbot, job, heard) -> None:
+    def broken() -> Generator[None, None, None]:
+        yield
+        raise ZeroDivisionError("a bug")
+
+    with notification_manager, qtbot.captureExceptions() as raised:
+        count = len(notification_manager.records)
+        job.start(broken())
+        qtbot.waitUntil(lambda: not job.running)
+        qtbot.wait(1)
+        shown = [record.message for record in notification_manager.records[count:]]
+    assert heard.said[-1] == "crashed"
+    assert any("a bug" in message for message in shown) or raised
+
+
+def test_job_after_a_failed_one(qtbot, job, heard) -> None:
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise InputError("no")
+
+    job.start(failing())
+    qtbot.waitUntil(lambda: not job.running)
+    job.start(steps("a"))
+    qtbot.waitUntil(lambda: not job.running)
+    assert heard.said[-1] == ("returned", "a")
+
+
+def test_deleted_job_stops_its_work(qtbot, idle) -> None:
+    gate, reached = threading.Event(), []
+    job = LatestJob()
+    job.start(waiting("a", gate, reached))
+    qtbot.waitUntil(lambda: bool(reached))
+    job.deleteLater()
+    del job
+    qtbot.wait(5)
+    gate.set()
+    idle()
+    assert len(reached) < 3
