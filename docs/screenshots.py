@@ -118,7 +118,12 @@ def rotated(folder: Path) -> None:
     viewer = open_viewer()
     data, _, _ = open_early_sample()[-1]
     viewer.add_image(
-        data, name="rotated", scale=(0.5, 0.35), rotate=30, shear=[0.2], translate=(40, 9)
+        data,
+        name="rotated",
+        scale=(0.5, 0.35),
+        rotate=30,
+        shear=[0.2],
+        translate=(40, 9),
     )
     dock = open_dock(viewer)
     truth = read_truth("early")
@@ -154,9 +159,17 @@ EMPTY = ((366, 170), (340, 20), (312, 205))
 
 def main() -> None:
     """Take all screenshots."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "images")
+    folder = Path(
+        sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "images"
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    for scene in (sample_with_prompts, instances, background_prompt, rotated, two_classes):
+    for scene in (
+        sample_with_prompts,
+        instances,
+        background_prompt,
+        rotated,
+        two_classes,
+    ):
         scene(folder)
 
 

@@ -83,7 +83,9 @@ class ImageState:
         What `prepared` was made for.
     prepared : PreparedImage or None
     result : LiveResult or None
-        Of the prompts as they are now.
+        Of the prompts as they are now, or before their last change.
+    outdated : bool
+        Prompts or features have changed since `result` was found.
     history : list of PromptSnapshot
         Earlier prompts, the last change last.
     snapshot : PromptSnapshot or None
@@ -98,6 +100,7 @@ class ImageState:
     request: FeatureRequest | None = None
     prepared: PreparedImage | None = None
     result: LiveResult | None = None
+    outdated: bool = False
     history: list[PromptSnapshot] = field(default_factory=list)
     snapshot: PromptSnapshot | None = None
 
@@ -211,6 +214,8 @@ class Session:
             return self.message
         if prompts == 0:
             return "Click on a few objects of interest in the image."
+        if self.current.result is not None and self.current.result.similarities.nothing:
+            return "This image is blank or nothing but noise: there is nothing to find."
         if not any(name != BACKGROUND for name in self.current.counts()):
             return "All prompts are background: choose object and click on one."
         if prompts == 1:

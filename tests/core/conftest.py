@@ -151,7 +151,7 @@ def make_map() -> MakeMap:
             scoring=scoring,
             window=IntensityWindow(0.0, 1.0),
             no_data=no_data,
-            constant=False,
+            featureless=False,
         )
 
     return make

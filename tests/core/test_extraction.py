@@ -125,8 +125,8 @@ def test_gaps_and_constants_are_noted(filterbank: FilterBank) -> None:
     features = extract_features(image, filterbank)
     assert features.no_data is not None
     assert np.argwhere(features.no_data).tolist() == [[2, 3]]
-    assert not features.constant
-    assert extract_features(np.ones((9, 9)), filterbank).constant
+    assert not features.featureless
+    assert extract_features(np.ones((9, 9)), filterbank).featureless
     assert extract_features(picture(), filterbank).no_data is None
 
 

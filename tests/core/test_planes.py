@@ -1,10 +1,12 @@
 """What counts as an image plane."""
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.planes import as_plane, is_constant, no_data_pixels
+from napari_dinoprompt.core.planes import as_plane, no_data_pixels, shows_nothing
+from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 DTYPES = ["bool", "uint8", "uint16", "int16", "int32", "int64"]
 FLOATS = ["float16", "float32", "float64"]
@@ -88,4 +90,38 @@ def test_without_gaps_there_is_no_map_of_them(dtype: str) -> None:
 def test_constant_planes_are_told_from_others(
     plane: np.ndarray, constant: bool
 ) -> None:
-    assert is_constant(plane) is constant
+    assert shows_nothing(plane) is constant
+
+
+NOISES = {
+    "uniform": lambda rng, shape: rng.integers(0, 256, shape, dtype=np.uint8),
+    "gaussian": lambda rng, shape: rng.normal(100, 20, shape),
+    "poisson": lambda rng, shape: rng.poisson(5, shape).astype(np.uint16),
+    "salt and pepper": lambda rng, shape: (rng.random(shape) < 0.03) * 255.0,
+}
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (300, 211), (128, 96, 3)])
+@pytest.mark.parametrize("kind", NOISES)
+def test_white_noise_shows_nothing(kind: str, shape: tuple[int, ...]) -> None:
+    for seed in range(5):
+        assert shows_nothing(NOISES[kind](np.random.default_rng(seed), shape))
+
+
+@pytest.mark.parametrize("contrast", [0.3, 1.0, 5.0])
+def test_objects_in_noise_are_something(contrast: float) -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :256]
+    discs = ((y % 40 - 20) ** 2 + (x % 40 - 20) ** 2 < 100).astype(float)
+    assert not shows_nothing(contrast * discs + rng.normal(0, 1, discs.shape))
+
+
+def test_too_few_pixels_are_not_judged_to_be_noise() -> None:
+    assert not shows_nothing(np.random.default_rng(0).random((12, 12)))
+
+
+def test_the_sample_shows_something() -> None:
+    for field in FIELDS:
+        for role, path in sample_files(field).items():
+            if role.startswith(("membrane", "nuclei_real", "nuclei_fake")):
+                assert not shows_nothing(iio.imread(path)), path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -75,7 +74,6 @@ class Bench:
             dock.deleteLater()
         self.docks.clear()
         self.qtbot.wait(1)
-        gc.collect()
 
     @property
     def dock(self) -> PromptSegmentation:
@@ -131,15 +129,20 @@ class Bench:
         self.viewer.layers.append(layer)
         return layer
 
-    def choose(self, image: Image) -> None:
+    def choose(self, image: Image, dock: PromptSegmentation | None = None) -> None:
         """Choose an image in the dock."""
-        self.dock.image.image = image
+        box = (dock or self.dock).image._image
+        index = self.work.images().index(image)
+        box.setCurrentIndex(index)
+        box.activated.emit(index)
 
     def click(self, where: object, kind: str | None = None) -> None:
         """Click on pixels of the image, as prompts of a class."""
         if kind is not None:
             self.chip(kind).click()
         pixels = np.asarray(where, dtype=float).reshape(-1, 2)
+        if not len(pixels):
+            return
         points = layers.points_from_pixels(pixels, self.prompts, self.state.image)
         for point in points:
             self.prompts.add(point)

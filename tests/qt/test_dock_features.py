@@ -34,8 +34,8 @@ def test_backbone_without_weights_gives_one_message_and_goes_back(
     assert ready.work.session.request.backbone.name == "filterbank"
     if before is not None:
         np.testing.assert_array_equal(ready.mask, before)
-    ready.click(scene.dim[0], "background")
-    assert ready.found(scene.dim) == [0, 0, 0]
+    ready.click(scene.bright[2:4])
+    assert ready.found(scene.bright[2]) == [1]
     assert "dinov2-small" not in ready.hint
 
 
@@ -128,7 +128,7 @@ def test_nonsense_upscale_is_taken_back(prompted, text: str) -> None:
 
 def test_upscale_beyond_memory_is_refused(prompted) -> None:
     before = prompted.mask
-    prompted.choose_upscale("100000")
+    prompted.choose_upscale("2000")
     prompted.settle()
     assert "Choose a lower upscale" in prompted.hint
     assert prompted.upscale_shown == "×1"

@@ -164,7 +164,7 @@ def test_all_layers_deleted_at_once(prompted, scene) -> None:
 
 def test_renamed_image_is_listed_by_its_new_name(ready) -> None:
     ready.state.image.name = "slide 7"
-    assert ready.dock.image._image.current_choice == "slide 7"
+    assert ready.dock.image._image.currentText() == "slide 7"
 
 
 def test_image_layer_of_the_user_is_not_touched(bench, scene) -> None:

@@ -32,7 +32,7 @@ def test_second_dock_does_not_turn_to_another_image(prompted, other_scene) -> No
     second = prompted.open()
     assert prompted.state.image is image
     assert second.image.image is image
-    second.image.image = other
+    prompted.choose(other, second)
     prompted.settle()
     assert prompted.state.image is other
     assert prompted.dock.image.image is other
@@ -49,7 +49,6 @@ def test_two_viewers_have_two_sessions(prompted, scene) -> None:
 
 
 def test_first_dock_goes_on_when_the_second_is_closed(prompted, scene) -> None:
-    prompted.docks.append(prompted.docks.pop(0)) if False else None
     second = prompted.open()
     prompted.docks.remove(second)
     second.deleteLater()

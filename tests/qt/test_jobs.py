@@ -107,6 +107,8 @@ def test_cancelled_job_runs_its_finally(qtbot, job, idle) -> None:
             closed.set()
 
     job.start(careful())
+    with qtbot.waitSignal(job.yielded):
+        pass
     job.cancel()
     gate.set()
     idle()

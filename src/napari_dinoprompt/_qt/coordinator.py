@@ -245,7 +245,10 @@ class Coordinator(QObject):
             state.thresholds.pop(name, None)
         else:
             state.thresholds[name] = value
-        if state.result is not None and self.session.phase is Phase.READY:
+        if state.outdated:
+            # Only scoring anew knows what is under way and would be replaced.
+            self._score()
+        elif state.result is not None and self.session.phase is Phase.READY:
             self._cleaned.cancel()
             self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
 
@@ -280,7 +283,8 @@ class Coordinator(QObject):
         self.changed.emit()
 
     def _on_prompts(self) -> None:
-        self.session.message = ""
+        if self.session.phase is not Phase.FAILED:
+            self.session.message = ""
         self._score()
         self.changed.emit()
 
@@ -310,7 +314,6 @@ class Coordinator(QObject):
     def _on_features_failed(self, message: str) -> None:
         state = self.session.current
         assert state is not None
-        self.session.message = message
         self.seconds_left = None
         if state.prepared is None or state.request is None:
             self.session.phase = Phase.FAILED
@@ -319,6 +322,7 @@ class Coordinator(QObject):
             self.session.request = state.request
             self.session.phase = Phase.READY
             self._score()
+        self.session.message = message
         self.changed.emit()
 
     def _on_features_crashed(self) -> None:
@@ -332,6 +336,7 @@ class Coordinator(QObject):
         state = self.session.current
         assert state is not None
         state.result = result
+        state.outdated = False
         self._show_similarity()
         self._show_mask()
         self.changed.emit()
@@ -364,8 +369,10 @@ class Coordinator(QObject):
         if not any(name != BACKGROUND for name in classes):
             self._scores.cancel()
             state.result = None
+            state.outdated = False
             self._results.blank(state)
             return
+        state.outdated = True
         self._scores.start(
             steps.score_prompts(
                 state.prepared,
@@ -379,7 +386,13 @@ class Coordinator(QObject):
     def _clean(self) -> None:
         state = self.session.current
         if state is not None and state.result is not None:
-            self._cleaned.start(steps.clean(state.result.mask, self.session.cleaning))
+            self._cleaned.start(
+                steps.clean(
+                    state.result.mask,
+                    self.session.cleaning,
+                    state.result.similarities.no_data,
+                )
+            )
 
     def _show_similarity(self) -> None:
         state, name = self.session.current, self.session.shown_class()

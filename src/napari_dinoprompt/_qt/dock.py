@@ -36,7 +36,7 @@ class PromptSegmentation(QWidget):
         self.coordinator = coordinator_of(napari_viewer)
         session = self.coordinator.session
         self.status = StatusPanel()
-        self.image = ImagePanel(self.coordinator.images, session.request)
+        self.image = ImagePanel(session.request)
         self.notice = QLabel(
             "DINOv2's weights are not on this machine; filterbank is used instead."
         )
@@ -46,7 +46,6 @@ class PromptSegmentation(QWidget):
         self._lay_out()
         self._connect()
         self._on_images_changed()
-        self._refresh()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -78,16 +77,12 @@ class PromptSegmentation(QWidget):
         work.progressed.connect(self.status.show_progress)
 
     def _on_images_changed(self) -> None:
-        """Offer the images that are there; turn to one if none is chosen."""
-        self.image.refresh_images()
-        if self.image.image is None:
-            images = self.coordinator.images()
+        """Turn to an image if none is chosen, and offer those that are there."""
+        images = self.coordinator.images()
+        if self.coordinator.session.current is None and images:
             active = self.coordinator.viewer.layers.selection.active
-            if active in images:
-                self.image.image = active
-            elif images:
-                self.image.image = images[-1]
-        self.coordinator.choose_image(self.image.image)
+            self.coordinator.choose_image(active if active in images else images[-1])
+        self._refresh()
 
     def _refresh(self) -> None:
         """Show the session as it is."""
@@ -97,6 +92,7 @@ class PromptSegmentation(QWidget):
         idle = state is not None and session.phase in (Phase.STOPPED, Phase.FAILED)
         self.status.show_hint(session.hint())
         self.status.show_work(running=running, stopped=idle)
+        self.image.show_images(work.images(), None if state is None else state.image)
         self.image.show_request(session.request)
         self.image.show_facts(session.estimate, work.seconds_left)
         self.notice.setVisible(

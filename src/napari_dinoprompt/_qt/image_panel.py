@@ -14,7 +14,7 @@ from napari_dinoprompt.core.backbones import BackboneChoice, backbone_names
 from napari_dinoprompt.session import FeatureRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from napari.layers import Image
 
@@ -29,25 +29,16 @@ class ImagePanel(QWidget):
     """Image, backbone, upscale; device, precision and checkpoint under Advanced."""
 
     image_requested = Signal(object)
-    """The user chose an image layer, or None."""
+    """The user chose an image layer."""
     features_requested = Signal(object)
     """The user chose a `FeatureRequest`."""
 
-    def __init__(
-        self,
-        images: Callable[[], Sequence[Image]],
-        request: FeatureRequest,
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, request: FeatureRequest, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._images = images
+        self._offered: list[tuple[str, Image]] = []
         self._shown: FeatureRequest | None = None
-        self._image = ComboBox(
-            label="image",
-            choices=self._choices,
-            nullable=True,
-            tooltip="The image layer to segment: 2-D, grey or RGB.",
-        )
+        self._image = QComboBox()
+        self._image.setToolTip("The image layer to segment: 2-D, grey or RGB.")
         self._backbone = QComboBox()
         self._backbone.setEditable(True)
         self._backbone.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -85,7 +76,7 @@ class ImagePanel(QWidget):
         self._facts.setWordWrap(True)
         self._lay_out()
         self.show_request(request)
-        self._image.changed.connect(self._on_image)
+        self._image.activated.connect(self._on_image)
         self._backbone.activated.connect(self._on_features)
         self._upscale.activated.connect(self._on_features)
         for line in (self._backbone.lineEdit(), self._upscale.lineEdit()):
@@ -98,7 +89,7 @@ class ImagePanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("image", self._image.native)
+        form.addRow("image", self._image)
         form.addRow("backbone", self._backbone)
         form.addRow("upscale", self._upscale)
         advanced = QCollapsible("Advanced")
@@ -114,22 +105,29 @@ class ImagePanel(QWidget):
         layout.addWidget(self._facts)
         layout.addWidget(advanced)
 
-    def _choices(self, _widget: object) -> list[tuple[str, Image]]:
-        return [(image.name, image) for image in self._images()]
+    def show_images(self, images: Sequence[Image], chosen: Image | None) -> None:
+        """Offer images by name.
 
-    def refresh_images(self) -> None:
-        """Offer the images that are open now; a choice that is gone becomes another."""
-        self._image.reset_choices()
+        Parameters
+        ----------
+        images : sequence of Image
+        chosen : Image or None
+            The one in use.
+        """
+        offered = [(image.name, image) for image in images]
+        if offered != self._offered:
+            self._offered = offered
+            self._image.clear()
+            self._image.addItems([name for name, _ in offered])
+        self._image.setCurrentIndex(
+            next((i for i, image in enumerate(images) if image is chosen), -1)
+        )
 
     @property
     def image(self) -> Image | None:
         """The image layer that is chosen."""
-        chosen: Image | None = self._image.value
-        return chosen
-
-    @image.setter
-    def image(self, image: Image | None) -> None:
-        self._image.value = image
+        index = self._image.currentIndex()
+        return self._offered[index][1] if index >= 0 else None
 
     @property
     def request(self) -> FeatureRequest | None:
@@ -156,6 +154,14 @@ class ImagePanel(QWidget):
         self._shown = request
         self._backbone.setCurrentText(request.backbone.name)
         self._upscale.setCurrentText(_times(request.upscale))
+        choice = request.backbone
+        for widget, value in (
+            (self._device, choice.device),
+            (self._precision, choice.precision),
+            (self._checkpoint, choice.checkpoint),
+        ):
+            with widget.changed.blocked():
+                widget.value = value
 
     def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
         """Show how large the features are and how long they take.
@@ -179,8 +185,8 @@ class ImagePanel(QWidget):
             text += f", {_duration(seconds)} left"
         self._facts.setText(text)
 
-    def _on_image(self, image: Image | None) -> None:
-        self.image_requested.emit(image)
+    def _on_image(self, index: int) -> None:
+        self.image_requested.emit(self._offered[index][1])
 
     def _on_features(self, _value: object = None) -> None:
         request = self.request

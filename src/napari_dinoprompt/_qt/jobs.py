@@ -91,6 +91,8 @@ class _Run(QObject):
         self.worker.returned.connect(self._on_returned)
         self.worker.errored.connect(self._on_errored)
         self.worker.finished.connect(self.deleteLater)
+        # Also when it goes with its job: nobody would hear it any more.
+        self.destroyed.connect(self.worker.quit)
 
     def _on_yielded(self, said: object) -> None:
         self._job.hear(self, said)

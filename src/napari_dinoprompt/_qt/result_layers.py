@@ -80,6 +80,6 @@ class ResultLayers:
     def _insert(self, layer: Layer, *, above: Layer) -> None:
         """Put a layer above another without taking the user's tool away."""
         stack = self._viewer.layers
-        active = stack.selection.active
+        selected = set(stack.selection)
         stack.insert(stack.index(above) + 1, layer)
-        stack.selection.active = active
+        stack.selection = selected

@@ -68,11 +68,11 @@ class StatusPanel(QWidget):
         stopped : bool
             Show Compute features.
         """
+        if running and self._bar.isHidden():
+            self._bar.setRange(0, 0)
         self._bar.setVisible(running)
         self._cancel.setVisible(running)
         self._compute.setVisible(stopped and not running)
-        if running:
-            self._bar.setRange(0, 0)
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how far the work is; a total of 0 is unknown."""

@@ -72,10 +72,12 @@ def rethreshold(
 
 
 def clean(
-    mask: NDArray[np.uint8], cleaning: Cleaning
+    mask: NDArray[np.uint8],
+    cleaning: Cleaning,
+    no_data: NDArray[np.bool_] | None,
 ) -> Generator[None, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
     """Clean a mask and number its objects; as `core.segmentation.finish`."""
     from napari_dinoprompt.core.segmentation import finish
 
     yield
-    return finish(mask, cleaning)
+    return finish(mask, cleaning, no_data)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import struct
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +18,21 @@ from napari_dinoprompt.core.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+# Bytes that are no checkpoint can make torch's unpickler raise any of these.
+_UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 __all__ = ["hash_weights", "load_weights", "read_checkpoint"]
 
@@ -45,15 +62,11 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+        with warnings.catch_warnings():
+            # What torch warns of in foreign files ends in the message below.
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         msg = f"The checkpoint {path} cannot be read: {reason}"
         raise CheckpointError(msg) from error
@@ -61,7 +74,8 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
+        isinstance(key, str) and isinstance(value, torch.Tensor)
+        for key, value in content.items()
     ):
         msg = f"The checkpoint {path} does not hold tensors by name."
         raise CheckpointError(msg)

@@ -49,7 +49,11 @@ def choose_device(name: str = "auto") -> torch.device:
         available = ", ".join(kind for kind, found in there.items() if found)
         msg = f"The device {name!r} is not on this machine; there is {available}."
         raise InputError(msg)
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        msg = f"There is no device {name!r}; give 'cuda:1' for the second card."
+        raise InputError(msg) from error
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

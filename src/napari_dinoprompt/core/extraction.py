@@ -13,9 +13,9 @@ from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
 from napari_dinoprompt.core.planes import (
     as_plane,
-    is_constant,
     no_data_pixels,
     plane_shape,
+    shows_nothing,
 )
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.resampling import resample, resampling_taps
@@ -121,7 +121,7 @@ def iter_features(
         scoring=backbone.scoring,
         window=window,
         no_data=no_data_pixels(plane),
-        constant=is_constant(plane),
+        featureless=shows_nothing(plane),
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from napari_dinoprompt.core.errors import InputError
 
@@ -39,8 +38,8 @@ class FeatureMap:
         The grey values that the backbone saw as 0 and 1.
     no_data : (H, W) ndarray of bool or None
         Pixels that hold NaN or infinity.
-    constant : bool
-        The plane has one value everywhere: it shows nothing.
+    featureless : bool
+        The plane is constant or white noise: it shows nothing.
     """
 
     vectors: torch.Tensor
@@ -49,7 +48,7 @@ class FeatureMap:
     scoring: Scoring
     window: IntensityWindow
     no_data: NDArray[np.bool_] | None
-    constant: bool
+    featureless: bool
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
         """Look up vectors at points, bilinearly between cell centres.
@@ -149,7 +148,25 @@ class FeatureMap:
         """
         if self.no_data is None:
             return None
-        rows, columns = self.grid.cells
-        held = torch.from_numpy(~self.no_data).to(torch.float32)[None, None]
-        share = F.adaptive_avg_pool2d(held, (rows, columns))[0, 0]
-        return (share >= 0.5).to(self.vectors.device)
+        held = (~self.no_data).astype(np.float64)
+        for axis, cells in enumerate(self.grid.cells):
+            held = _mean_per_cell(held, axis, cells, self.grid.cell)
+        return torch.from_numpy(held >= 0.5).to(self.vectors.device)
+
+
+def _mean_per_cell(
+    values: NDArray[np.float64], axis: int, cells: int, cell: float
+) -> NDArray[np.float64]:
+    """Average over the pixels whose centres lie in each cell along one axis."""
+    length = values.shape[axis]
+    if cell < 1:
+        # Cells finer than pixels: each takes the pixel that its centre lies in.
+        centres = np.floor((np.arange(cells) + 0.5) * cell).astype(np.int64)
+        nearest = np.minimum(centres, length - 1)
+        return np.asarray(np.take(values, nearest, axis=axis))
+    owner = np.floor((np.arange(length) + 0.5) / cell).astype(np.int64)
+    # A last cell that reaches in by less than half a pixel takes the last pixel.
+    starts = np.minimum(np.searchsorted(owner, np.arange(cells)), length - 1)
+    sums = np.add.reduceat(values, starts, axis=axis)
+    counts = np.diff([*starts, length])
+    return np.asarray(sums / np.expand_dims(counts, 1 - axis))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CellGrid"]
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class CellGrid:
@@ -52,11 +54,12 @@ class CellGrid:
     @property
     def cells(self) -> tuple[int, int]:
         """Rows and columns of cells; the last ones may reach beyond the plane."""
-        height, width = self.shape
-        return (
-            math.ceil(height * self.upscale / self.patch),
-            math.ceil(width * self.upscale / self.patch),
+        height, width = (
+            # 115 * 2.2 is 253 and a rounding error, which must not cost a cell.
+            max(1, math.ceil(pixels * self.upscale / self.patch * (1 - _ROUNDING)))
+            for pixels in self.shape
         )
+        return height, width
 
     def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel coordinates of cell centres.

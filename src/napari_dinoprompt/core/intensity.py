@@ -43,6 +43,9 @@ class IntensityWindow:
     high: float
 
     def __post_init__(self) -> None:
+        # numpy's integers would overflow in the difference.
+        object.__setattr__(self, "low", float(self.low))
+        object.__setattr__(self, "high", float(self.high))
         if not (np.isfinite(self.low) and np.isfinite(self.high)):
             msg = f"An intensity window must be finite, not {self.low} to {self.high}."
             raise InputError(msg)
@@ -62,14 +65,20 @@ class IntensityWindow:
         ndarray of float32, same shape
             All 0 where the window has no width: there is no contrast to show.
         """
+        # float32 holds 16 bits exactly; of larger numbers it would lose the contrast.
+        wide = pixels.dtype.itemsize > 2 and pixels.dtype != np.float32
         values = np.nan_to_num(
-            pixels.astype(np.float32), nan=self.low, posinf=self.low, neginf=self.low
+            pixels.astype(np.float64 if wide else np.float32),
+            nan=self.low,
+            posinf=self.low,
+            neginf=self.low,
         )
         width = self.high - self.low
         if width <= 0:
-            return np.zeros_like(values)
-        scaled = (values - np.float32(self.low)) / np.float32(width)
-        clipped: NDArray[np.float32] = np.clip(scaled, 0.0, 1.0)
+            return np.zeros(values.shape, dtype=np.float32)
+        values -= values.dtype.type(self.low)
+        values /= values.dtype.type(width)
+        clipped: NDArray[np.float32] = np.clip(values, 0.0, 1.0).astype(np.float32)
         return clipped
 
 

@@ -90,7 +90,7 @@ def class_mask(
 
 
 def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
-    """Remove small objects and fill holes, class by class.
+    """Remove small objects and fill holes.
 
     Parameters
     ----------
@@ -101,20 +101,48 @@ def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]
     Returns
     -------
     (H, W) ndarray of uint8
-        A hole is filled with the class around it, but never over another class.
+        A hole takes the class that encloses it most closely. A speck that is removed
+        leaves no hole in what is around it.
     """
-    from scipy import ndimage as ndi
+    cleaned = _fill_holes(mask) if cleaning.fill_holes else mask.copy()
+    if cleaning.min_size > 1:
+        cleaned = _remove_small(cleaned, cleaning.min_size)
+        if cleaning.fill_holes:
+            cleaned = _fill_holes(cleaned)
+    return cleaned
+
+
+def _remove_small(mask: NDArray[np.uint8], min_size: int) -> NDArray[np.uint8]:
     from skimage.morphology import remove_small_objects
 
-    cleaned = np.zeros_like(mask)
-    for number in np.unique(mask[mask > 0]):
+    kept = np.zeros_like(mask)
+    for number in _classes(mask):
+        # Diagonal neighbours are one object here as in the numbering.
+        kept[
+            remove_small_objects(mask == number, max_size=min_size - 1, connectivity=2)
+        ] = number
+    return kept
+
+
+def _fill_holes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from scipy import ndimage as ndi
+
+    filled = mask.copy()
+    smallest = np.full(mask.shape, np.inf)
+    for number in _classes(mask):
         region = mask == number
-        if cleaning.fill_holes:
-            region = ndi.binary_fill_holes(region)
-        if cleaning.min_size > 1:
-            region = remove_small_objects(region, max_size=cleaning.min_size - 1)
-        cleaned[region & ((mask == number) | (mask == 0))] = number
-    return cleaned
+        holes, count = ndi.label(ndi.binary_fill_holes(region) & ~region)
+        if count == 0:
+            continue
+        area = np.bincount(holes.ravel())[holes]
+        closest = (holes > 0) & (area < smallest) & (mask == 0)
+        filled[closest] = number
+        smallest[closest] = area[closest]
+    return filled
+
+
+def _classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.unique(mask[mask > 0])
 
 
 def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.int32]:
@@ -140,7 +168,7 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
     from skimage.measure import label
 
     instances = np.zeros(mask.shape, dtype=np.int32)
-    for number in np.unique(mask[mask > 0]):
+    for number in _classes(mask):
         region = mask == number
         parts = _watershed(region) if cleaning.split else label(region)
         if cleaning.split and cleaning.min_size > 1:

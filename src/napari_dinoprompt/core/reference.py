@@ -7,7 +7,6 @@ image.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.statistics import measure_source, unit_vectors
-from napari_dinoprompt.core.thresholds import choose_threshold
+from napari_dinoprompt.core.thresholds import check_threshold, choose_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +130,8 @@ class Reference:
             If there are no prompts, a prompt lies outside the image or on no-data,
             or the numbers of points and classes differ.
         """
-        where = np.asarray(points, dtype=np.float64)
+        # A copy: the reference must not change with the caller's array.
+        where = np.array(points, dtype=np.float64)
         if where.size == 0:
             msg = "There are no prompts: place at least one point on the image."
             raise InputError(msg)
@@ -150,7 +150,7 @@ class Reference:
             sources=(Source(source, features.grid.shape),),
             source_of=np.zeros(len(where), dtype=np.int64),
             backbone=features.backbone,
-            upscale=features.grid.upscale,
+            upscale=float(features.grid.upscale),
             window=features.window,
             statistics=measures.statistics,
             scoring=features.scoring,
@@ -284,12 +284,11 @@ class Reference:
         InputError
             If a threshold is not a number in [-1, 1] or its class is unknown.
         """
+        checked = {}
         for name, value in thresholds.items():
             self._members(name)
-            if not (math.isfinite(value) and -1 <= value <= 1):
-                msg = f"The threshold of {name!r} must be in [-1, 1], not {value}."
-                raise InputError(msg)
-        return replace(self, thresholds=dict(thresholds))
+            checked[name] = check_threshold(value, name)
+        return replace(self, thresholds=checked)
 
     def check_features(self, features: FeatureMap) -> None:
         """Refuse features that these vectors cannot be compared with.

@@ -123,6 +123,7 @@ def load_reference(path: Path) -> Reference:
         SafetensorError,
         DinopromptError,
         OSError,
+        AttributeError,
         KeyError,
         TypeError,
         ValueError,
@@ -159,6 +160,10 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
     if header["scoring"] not in ("plain", "centred", "standardised"):
         msg = f"unknown scoring {header['scoring']!r}"
         raise ValueError(msg)
+    upscale = float(header["upscale"])
+    if not 0 < upscale < float("inf"):
+        msg = f"its upscale is {upscale}"
+        raise ValueError(msg)
     auto = {str(k): float(v) for k, v in header["auto_thresholds"].items()}
     if not np.isfinite(list(auto.values())).all():
         msg = "a threshold is not a number"
@@ -170,7 +175,7 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
         sources=sources,
         source_of=tensors["source_of"],
         backbone=backbone,
-        upscale=float(header["upscale"]),
+        upscale=upscale,
         window=IntensityWindow(**header["window"]),
         statistics=FeatureStatistics(
             tensors["mean"], tensors["scale"], int(header["statistics_count"])

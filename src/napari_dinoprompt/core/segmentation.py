@@ -82,7 +82,8 @@ class Similarities:
     background : (H, W) tensor of float32 or None
     no_data : (H, W) ndarray of bool or None
     nothing : bool
-        The plane is constant: whatever the similarity, there is no object.
+        The plane is constant or white noise: whatever the similarity, there is no
+        object.
     """
 
     names: tuple[str, ...]
@@ -194,12 +195,14 @@ def score(
         objects=pixels[:count],
         background=pixels[count] if len(names) > count else None,
         no_data=features.no_data,
-        nothing=features.constant,
+        nothing=features.featureless,
     )
 
 
 def finish(
-    mask: NDArray[np.uint8], cleaning: Cleaning
+    mask: NDArray[np.uint8],
+    cleaning: Cleaning,
+    no_data: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Clean a plain mask and number its objects.
 
@@ -207,6 +210,8 @@ def finish(
     ----------
     mask : (H, W) ndarray of uint8
     cleaning : Cleaning
+    no_data : (H, W) ndarray of bool, optional
+        Pixels that stay 0, whatever is filled around them.
 
     Returns
     -------
@@ -215,6 +220,8 @@ def finish(
     instances : (H, W) ndarray of int32
     """
     cleaned = clean_mask(mask, cleaning)
+    if no_data is not None:
+        cleaned[no_data] = 0
     instances = split_instances(cleaned, cleaning)
     cleaned[instances == 0] = 0
     return cleaned, instances
@@ -266,7 +273,9 @@ def segment(
         window=target_window(reference, options.window),
     )
     similarities = score(features, reference)
-    mask, instances = finish(similarities.mask(thresholds), options.cleaning)
+    mask, instances = finish(
+        similarities.mask(thresholds), options.cleaning, features.no_data
+    )
     return Segmentation(
         similarity=similarities.of(similarities.names[0]),
         mask=mask,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.reference import Reference
 
-__all__ = ["choose_threshold", "resolve_thresholds"]
+__all__ = ["check_threshold", "choose_threshold", "resolve_thresholds"]
 
 # Prompts resemble each other more than they resemble the rims of their objects: the
 # cut lies between these shares of their agreement.
@@ -57,8 +60,37 @@ def choose_threshold(
     nearby = np.searchsorted(ordered, candidates + _WINDOW) - np.searchsorted(
         ordered, candidates - _WINDOW
     )
-    # A wide valley is cut in its middle.
-    return float(candidates[nearby <= nearby.min() * (1 + _TIE)].mean())
+    # A wide valley is cut in its middle; of several, the widest counts.
+    low = nearby <= nearby.min() * (1 + _TIE)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], low, [False]))))
+    first, behind = edges[::2], edges[1::2]
+    widest = int(np.argmax(behind - first))
+    return float(candidates[first[widest] : behind[widest]].mean())
+
+
+def check_threshold(value: float, name: str) -> float:
+    """Refuse what cannot be a threshold.
+
+    Parameters
+    ----------
+    value : float
+    name : str
+        Its class, for the message.
+
+    Returns
+    -------
+    float
+        The value.
+
+    Raises
+    ------
+    InputError
+        If it is not a number in [-1, 1].
+    """
+    if not (math.isfinite(value) and -1 <= value <= 1):
+        msg = f"The threshold of {name} must be a number in [-1, 1], not {value}."
+        raise InputError(msg)
+    return float(value)
 
 
 def resolve_thresholds(
@@ -77,9 +109,14 @@ def resolve_thresholds(
     -------
     dict of str to float
         By object class.
+
+    Raises
+    ------
+    InputError
+        If the threshold is not a number in [-1, 1].
     """
     return {
-        name: float(threshold)
+        name: check_threshold(threshold, name)
         if threshold is not None
         else reference.thresholds.get(name, reference.auto_thresholds[name])
         for name in reference.object_classes
