@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from napari.layers import Image, Points
 
 from napari_dinoprompt.layers import make_prompt_layer, set_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COLOURS = {"object": "#009E73", "background": "#D55E00"}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from napari.layers import Image, Points
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.extraction import extract_features
@@ -20,6 +20,9 @@ from napari_dinoprompt.layers import (
     points_from_pixels,
     spatial_metadata,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MakePrompts = Callable[..., Points]
 

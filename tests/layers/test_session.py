@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from napari.layers import Image
 
 from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.core.features import FeatureMap
-from napari_dinoprompt.core.geometry import CellGrid
+from napari_dinoprompt.core.backbones.filterbank import FilterBank
+from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.live import PreparedImage, update
 from napari_dinoprompt.layers import make_prompt_layer
 from napari_dinoprompt.session import FeatureRequest, Phase, PromptSnapshot, Session
 
@@ -36,28 +38,13 @@ def place(session: Session, *classes: str) -> None:
 
 def find(session: Session, *classes: str) -> None:
     """Give the current image a real result of prompts of these classes."""
-    import torch
-
-    from napari_dinoprompt.core.backbones.base import BackboneInfo
-    from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.live import PreparedImage, update
-
     assert session.current is not None
-    rng = np.random.default_rng(0)
-    vectors = torch.from_numpy(rng.normal(size=(10, 10, 4)).astype(np.float32))
-    features = FeatureMap(
-        vectors=vectors,
-        grid=CellGrid((20, 20), 2, 1.0),
-        backbone=BackboneInfo("random", -1, 2, 4, "none"),
-        scoring="plain",
-        window=IntensityWindow(0.0, 1.0),
-        no_data=None,
-        constant=False,
+    plane = np.random.default_rng(0).random((20, 20))
+    prepared = PreparedImage.of(
+        extract_features(plane, FilterBank(torch.device("cpu")))
     )
     points = np.arange(2 * len(classes)).reshape(-1, 2)
-    session.current.result = update(
-        PreparedImage.of(features), points, classes, {}, source="image"
-    )
+    session.current.result = update(prepared, points, classes, {}, source="image")
 
 
 # --- the hint

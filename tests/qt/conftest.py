@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
-from numpy.typing import NDArray
-from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QLabel, QPushButton, QToolButton
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.coordinator import Coordinator
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import filterbank
 from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
-from napari_dinoprompt.session import ImageState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
+
+    from napari_dinoprompt._qt.coordinator import Coordinator
+    from napari_dinoprompt.session import ImageState
 
 WAIT_MS = 20_000
 

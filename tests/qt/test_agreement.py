@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
@@ -10,6 +10,9 @@ import pytest
 import tifffile
 
 import napari_dinoprompt as dp
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLEANINGS = {
     "plain": {},
@@ -68,8 +71,13 @@ def test_dock_api_and_command_agree(
         flags.append(flag if value is True else f"{flag}={value}")
     image, file = str(tmp_path / "scene.png"), str(tmp_path / "r.reference.safetensors")
     for arguments in (
-        ["reference", image, f"--points={tmp_path / 'prompts.csv'}", f"--output={file}"]
-        + ["--backbone=filterbank"],
+        [
+            "reference",
+            image,
+            f"--points={tmp_path / 'prompts.csv'}",
+            f"--output={file}",
+            "--backbone=filterbank",
+        ],
         ["segment", image, f"--reference={file}", f"--output={tmp_path}", *flags],
     ):
         with pytest.raises(SystemExit) as ended:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from napari.utils.notifications import notification_manager
-from pytestqt.qtbot import QtBot
 
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from pytestqt.qtbot import QtBot
 
 
 class Heard:
