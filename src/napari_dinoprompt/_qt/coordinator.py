@@ -98,6 +98,11 @@ class Coordinator(QObject):
         self._cleaning_timer.setSingleShot(True)
         self._cleaning_timer.setInterval(_CLEANING_DELAY_MS)
         self._cleaning_timer.timeout.connect(self._clean)
+        # A sample or a folder opens several layers in one go; choose when all are in.
+        self._images_timer = QTimer(self)
+        self._images_timer.setSingleShot(True)
+        self._images_timer.setInterval(0)
+        self._images_timer.timeout.connect(self.images_changed)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.renamed.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -261,7 +266,7 @@ class Coordinator(QObject):
     # --- what the viewer does
 
     def _on_layers(self, _event: object) -> None:
-        self.images_changed.emit()
+        self._images_timer.start()
 
     def _on_removed(self, event: object) -> None:
         gone = event.value  # type: ignore[attr-defined]
@@ -279,7 +284,7 @@ class Coordinator(QObject):
                     self._score()
             else:
                 self._results.drop(state, gone)
-        self.images_changed.emit()
+        self._images_timer.start()
         self.changed.emit()
 
     def _on_prompts(self) -> None:

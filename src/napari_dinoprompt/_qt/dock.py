@@ -81,7 +81,8 @@ class PromptSegmentation(QWidget):
         images = self.coordinator.images()
         if self.coordinator.session.current is None and images:
             active = self.coordinator.viewer.layers.selection.active
-            self.coordinator.choose_image(active if active in images else images[-1])
+            on_show = [image for image in images if image.visible] or images
+            self.coordinator.choose_image(active if active in on_show else on_show[-1])
         self._refresh()
 
     def _refresh(self) -> None:

@@ -10,6 +10,8 @@ import psutil
 from napari_dinoprompt.core.geometry import CellGrid
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_dinoprompt.core.backbones.base import Backbone
 
 __all__ = ["Estimate", "available_memory", "estimate"]
@@ -29,15 +31,12 @@ class Estimate:
         Rows and columns of the feature map.
     cell : float
         Side of a cell in image pixels.
-    tiles : int
-        Passes through the backbone.
     bytes : int
         Memory for the features and for scoring them.
     """
 
     cells: tuple[int, int]
     cell: float
-    tiles: int
     bytes: int
 
 
@@ -63,14 +62,28 @@ def estimate(shape: tuple[int, int], backbone: Backbone, upscale: float) -> Esti
     info = backbone.info
     grid = CellGrid(shape, info.patch, upscale)
     rows, columns = grid.cells
-    plan = backbone.plan(grid.cells)
-    # Blended tiles are summed up with a weight beside the vectors, then divided.
-    copies = 2 if plan.overlap else 1
+    # Blended tiles are summed up with a weight beside the vectors, then divided. A
+    # plan of one cell tells; that of a huge grid would itself take long.
+    copies = 2 if backbone.plan((1, 1)).overlap else 1
     size = rows * columns * info.dimension * _FLOAT_BYTES * copies
     size += shape[0] * shape[1] * _BYTES_PER_PIXEL
-    return Estimate(grid.cells, grid.cell, len(plan.tiles), size)
+    return Estimate(grid.cells, grid.cell, size)
 
 
-def available_memory() -> int:
-    """Return the bytes of main memory that programs can still take."""
+def available_memory(device: torch.device) -> int:
+    """Return the bytes of memory that programs can still take where features go.
+
+    Parameters
+    ----------
+    device : torch.device
+        Of a CUDA card its own memory counts, else the main memory.
+
+    Returns
+    -------
+    int
+    """
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)

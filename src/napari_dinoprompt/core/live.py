@@ -104,7 +104,7 @@ def prepare_image(
     backbone = get_backbone()
     needed = estimate(plane_shape(plane), backbone, upscale)
     yield needed
-    if backbone.device.type == "cpu" and needed.bytes > available_memory():
+    if needed.bytes > available_memory(backbone.device):
         msg = (
             f"The features would need about {needed.bytes / 1e9:.1f} GB, more than is "
             "free. Choose a lower upscale, a smaller backbone or a part of the image."
