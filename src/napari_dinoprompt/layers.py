@@ -12,6 +12,8 @@ import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
+from napari_dinoprompt.core.reference import OBJECT, Prompts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,24 +21,32 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
+    from napari_dinoprompt.core.reference import PlaneIndex
 
 __all__ = [
     "CLASS_COLUMN",
+    "can_prompt",
     "can_segment",
+    "colour_classes",
+    "colour_instances",
     "find_prompt_layer",
     "find_result_layers",
+    "is_ours",
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
     "pixel_points",
+    "placed_prompts",
+    "plane_in_view",
     "plane_shape",
     "points_from_pixels",
     "prompt_classes",
     "read_plane",
+    "recall_thresholds",
+    "remember_thresholds",
     "set_prompts",
-    "show_instances",
-    "show_mask",
     "spatial_metadata",
+    "stack_shape",
 ]
 
 CLASS_COLUMN = "class"
@@ -51,12 +61,26 @@ _CONTRAST: Mapping[Scoring, tuple[float, float]] = {
 
 
 def can_segment(layer: Layer) -> bool:
-    """Tell whether a layer is an image that can be prompted: 2-D and not our own."""
+    """Tell whether a layer is an image that can be prompted: not one of our own."""
     return (
         isinstance(layer, Image)
-        and layer.ndim == 2
+        and layer.ndim >= 2
         and layer.metadata.get(_OWNER) is None
     )
+
+
+def can_prompt(layer: Layer, image: Image) -> bool:
+    """Tell whether a Points layer of the user's own can hold an image's prompts."""
+    return (
+        isinstance(layer, Points)
+        and layer.ndim == image.ndim
+        and layer.metadata.get(_OWNER) is None
+    )
+
+
+def is_ours(layer: Layer) -> bool:
+    """Tell whether a layer was made by this plugin."""
+    return layer.metadata.get(_OWNER) is not None
 
 
 def _full_resolution(image: Image) -> Any:
@@ -65,22 +89,55 @@ def _full_resolution(image: Image) -> Any:
 
 def plane_shape(image: Image) -> tuple[int, int]:
     """Return height and width of an image layer in pixels of its full resolution."""
-    height, width = _full_resolution(image).shape[:2]
+    first = image.ndim - 2
+    height, width = _full_resolution(image).shape[first : first + 2]
     return int(height), int(width)
 
 
-def read_plane(image: Image) -> NDArray[np.generic]:
-    """Read the pixels of an image layer; slow for lazy data, so call it in a worker.
+def stack_shape(image: Image) -> tuple[int, ...]:
+    """Return the lengths of the axes before the plane; empty for a 2-D image."""
+    return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
+
+
+def plane_in_view(image: Image, point: Sequence[float]) -> PlaneIndex:
+    """Return the plane of an image that a viewer shows.
 
     Parameters
     ----------
     image : napari.layers.Image
+    point : sequence of float
+        Where the viewer's sliders are, in world coordinates (``viewer.dims.point``).
+
+    Returns
+    -------
+    tuple of int
+        Empty for a 2-D image; the nearest plane where the sliders lie outside.
+    """
+    # Layers of fewer dimensions are aligned with the last ones of the world.
+    where = np.asarray(image.world_to_data(np.asarray(point)[-image.ndim :]))
+    lengths = stack_shape(image)
+    nearest = np.floor(where[: len(lengths)] + 0.5)
+    return tuple(
+        int(np.clip(at, 0, length - 1))
+        for at, length in zip(nearest, lengths, strict=True)
+    )
+
+
+def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
+    """Read one plane of an image layer; slow for lazy data, so call it in a worker.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+    index : tuple of int
+        Along the axes before the plane.
 
     Returns
     -------
     (H, W) or (H, W, 3 or 4) ndarray
     """
-    return np.asarray(_full_resolution(image))
+    data = _full_resolution(image)
+    return np.asarray(data[index] if index else data)
 
 
 def spatial_metadata(layer: Layer) -> dict[str, Any]:
@@ -96,7 +153,7 @@ def spatial_metadata(layer: Layer) -> dict[str, Any]:
     }
 
 
-def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
+def placed_prompts(points: Points, image: Image) -> Prompts:
     """Express the points of a layer in the pixels of an image, through the world.
 
     Parameters
@@ -107,39 +164,63 @@ def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
 
     Returns
     -------
-    (N, 2) ndarray of float64
-        y and x.
+    Prompts
+        Their planes are rounded to the nearest and may lie outside the stack.
+    """
+    pixels = pixel_points(points, image)
+    planes = np.floor(pixels[:, :-2] + 0.5).astype(np.int64)
+    return Prompts(
+        points=pixels[:, -2:],
+        classes=prompt_classes(points),
+        planes=tuple(tuple(int(i) for i in plane) for plane in planes),
+    )
+
+
+def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
+    """Express the points of a layer in the data coordinates of an image.
+
+    Parameters
+    ----------
+    points : napari.layers.Points
+        With as many dimensions as the image.
+    image : napari.layers.Image
+
+    Returns
+    -------
+    (N, ndim) ndarray of float64
+        The last two are y and x in pixels of the full resolution.
     """
     # napari's own conversions take one point at a time, so the affine is read off.
     matrix, shift = _to_world(points)
     image_matrix, image_shift = _to_world(image)
     world = np.asarray(points.data, dtype=np.float64) @ matrix.T + shift
     pixels = np.linalg.solve(image_matrix, (world - image_shift).T).T
-    return np.asarray(pixels).reshape(-1, 2)
+    return np.asarray(pixels).reshape(-1, image.ndim)
 
 
 def points_from_pixels(
     pixels: NDArray[np.float64], points: Points, image: Image
 ) -> NDArray[np.float64]:
-    """Express pixels of an image in the coordinates of a Points layer.
+    """Express data coordinates of an image in those of a Points layer.
 
     The inverse of `pixel_points`.
 
     Parameters
     ----------
-    pixels : (N, 2) ndarray of float64
-        y and x.
+    pixels : (N, ndim) ndarray of float64
+        The last two are y and x.
     points : napari.layers.Points
     image : napari.layers.Image
 
     Returns
     -------
-    (N, 2) ndarray of float64
+    (N, ndim) ndarray of float64
     """
     image_matrix, image_shift = _to_world(image)
     matrix, shift = _to_world(points)
     world = pixels @ image_matrix.T + image_shift
-    return np.asarray(np.linalg.solve(matrix, (world - shift).T).T).reshape(-1, 2)
+    where = np.linalg.solve(matrix, (world - shift).T).T
+    return np.asarray(where).reshape(-1, image.ndim)
 
 
 def _to_world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -167,7 +248,7 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
         With a feature column ``class``, so that napari saves it as a prompt file.
     """
     return Points(
-        ndim=2,
+        ndim=image.ndim,
         name=f"{image.name} prompts",
         features={CLASS_COLUMN: np.empty(0, dtype=object)},
         feature_defaults={CLASS_COLUMN: current},
@@ -181,15 +262,32 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
     )
 
 
+def remember_thresholds(points: Points | None, thresholds: Mapping[str, float]) -> None:
+    """Keep the thresholds that the user set with our prompt layer, for a later dock."""
+    if points is not None and is_ours(points):
+        points.metadata[_OWNER]["thresholds"] = dict(thresholds)
+
+
+def recall_thresholds(points: Points | None) -> dict[str, float]:
+    """Return the thresholds that were kept with a prompt layer."""
+    if points is None or not is_ours(points):
+        return {}
+    kept: dict[str, float] = points.metadata[_OWNER].get("thresholds", {})
+    return dict(kept)
+
+
 def _owned(image: Image, role: str) -> dict[str, Any]:
     """Mark a layer as ours: what it is, and whose."""
     return {_OWNER: {"role": role, "image": str(image.unique_id)}}
 
 
 def _find(stack: Iterable[Layer], image: Image, role: str) -> Layer | None:
-    mark = _owned(image, role)[_OWNER]
-    found = (layer for layer in stack if layer.metadata.get(_OWNER) == mark)
-    return next(found, None)
+    wanted = _owned(image, role)[_OWNER]
+    for layer in stack:
+        mark = layer.metadata.get(_OWNER, {})
+        if all(mark.get(key) == value for key, value in wanted.items()):
+            return layer
+    return None
 
 
 def find_prompt_layer(stack: Iterable[Layer], image: Image) -> Points | None:
@@ -211,7 +309,9 @@ def find_result_layers(
 
 
 def prompt_classes(points: Points) -> tuple[str, ...]:
-    """Return the class of each point."""
+    """Return the class of each point; points of a layer without classes are objects."""
+    if CLASS_COLUMN not in points.features:
+        return (OBJECT,) * len(points.data)
     return tuple(str(name) for name in points.features[CLASS_COLUMN])
 
 
@@ -221,24 +321,24 @@ def set_prompts(points: Points, where: ArrayLike, classes: Sequence[str]) -> Non
     Parameters
     ----------
     points : napari.layers.Points
-    where : (N, 2) array_like
+    where : (N, ndim) array_like
         In the layer's own coordinates.
     classes : sequence of N str
     """
     points.selected_data = set()
-    points.data = np.asarray(where, dtype=np.float64).reshape(-1, 2)
+    points.data = np.asarray(where, dtype=np.float64).reshape(-1, points.ndim)
     points.features = {CLASS_COLUMN: np.array(classes, dtype=object)}
 
 
 def make_similarity_layer(
-    image: Image, similarity: NDArray[np.float32], scoring: Scoring
+    image: Image, similarity: ArrayLike, scoring: Scoring
 ) -> Image:
     """Make the layer that shows a similarity map over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    similarity : (H, W) ndarray of float32
+    similarity : (..., H, W) array_like of float32
     scoring : {"plain", "centred", "standardised"}
 
     Returns
@@ -257,13 +357,13 @@ def make_similarity_layer(
     )
 
 
-def make_mask_layer(image: Image, mask: NDArray[np.integer]) -> Labels:
+def make_mask_layer(image: Image, mask: ArrayLike) -> Labels:
     """Make the layer that shows a mask or instances over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    mask : (H, W) ndarray of integers
+    mask : (..., H, W) array_like of integers
 
     Returns
     -------
@@ -278,13 +378,12 @@ def make_mask_layer(image: Image, mask: NDArray[np.integer]) -> Labels:
     )
 
 
-def show_mask(layer: Labels, mask: NDArray[np.uint8], colours: Sequence[str]) -> None:
-    """Show class numbers in the colours of their classes.
+def colour_classes(layer: Labels, colours: Sequence[str]) -> None:
+    """Colour a mask by class.
 
     Parameters
     ----------
     layer : napari.layers.Labels
-    mask : (H, W) ndarray of uint8
     colours : sequence of K str
         Of classes 1 to K.
     """
@@ -296,7 +395,6 @@ def show_mask(layer: Labels, mask: NDArray[np.uint8], colours: Sequence[str]) ->
         isinstance(current, DirectLabelColormap) and _same_colours(current, colormap)
     ):
         layer.colormap = colormap
-    layer.data = mask
 
 
 def _same_colours(one: DirectLabelColormap, other: DirectLabelColormap) -> bool:
@@ -306,14 +404,7 @@ def _same_colours(one: DirectLabelColormap, other: DirectLabelColormap) -> bool:
     )
 
 
-def show_instances(layer: Labels, instances: NDArray[np.int32]) -> None:
-    """Show object numbers, each in a colour of its own.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-    instances : (H, W) ndarray of int32
-    """
+def colour_instances(layer: Labels) -> None:
+    """Give each object of a layer a colour of its own."""
     if isinstance(layer.colormap, DirectLabelColormap):
         layer.colormap = label_colormap(49, seed=0.5)
-    layer.data = instances

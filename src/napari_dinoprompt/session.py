@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.reference import BACKGROUND, OBJECT
+from napari_dinoprompt.core.prepared import PreparedPlanes
+from napari_dinoprompt.core.reference import BACKGROUND, OBJECT, PlaneIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.live import LiveResult, PreparedImage
+    from napari_dinoprompt.core.live import LiveResult
 
 __all__ = ["FeatureRequest", "ImageState", "Phase", "PromptSnapshot", "Session"]
 
@@ -75,15 +76,26 @@ class ImageState:
     Attributes
     ----------
     image : napari.layers.Image
-    prompts, similarity, mask : layers or None
+    prompts : napari.layers.Points or None
+        Ours, or a layer of the user's own; None until it is made or after it was
+        deleted.
+    similarity, mask : layers or None
         Ours; None until they are made or after the user deleted them.
     thresholds : dict of str to float
         What the user set, by class; the rest is on auto.
     request : FeatureRequest or None
-        What `prepared` was made for.
-    prepared : PreparedImage or None
+        What `planes` were prepared for.
+    planes : PreparedPlanes
+        Features of the planes that were needed so far.
+    view : tuple of int
+        The plane in view; empty in a 2-D image.
     result : LiveResult or None
         Of the prompts as they are now, or before their last change.
+    revision : int
+        Counts changes of prompts, thresholds, features and pixels: results of an
+        earlier revision are stale.
+    shown : dict of plane index to int
+        The planes of the result layers that are filled, and their revision.
     outdated : bool
         Prompts or features have changed since `result` was found.
     history : list of PromptSnapshot
@@ -98,8 +110,11 @@ class ImageState:
     mask: Labels | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     request: FeatureRequest | None = None
-    prepared: PreparedImage | None = None
+    planes: PreparedPlanes = field(default_factory=PreparedPlanes)
+    view: PlaneIndex = ()
     result: LiveResult | None = None
+    revision: int = 0
+    shown: dict[PlaneIndex, int] = field(default_factory=dict)
     outdated: bool = False
     history: list[PromptSnapshot] = field(default_factory=list)
     snapshot: PromptSnapshot | None = None

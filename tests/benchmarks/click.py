@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.live import update
-from napari_dinoprompt.layers import pixel_points, prompt_classes
+from napari_dinoprompt.layers import placed_prompts
 from napari_dinoprompt.sample_data import sample_files
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     settle(dock)  # the first import of torch is not what is measured
     heart = Heartbeat()
     start = perf_counter()
-    dock.coordinator.session.current.prepared = None
+    dock.coordinator.session.current.request = None
     dock.coordinator.compute()
     heart.reset()
     settle(dock)
@@ -91,9 +91,9 @@ def main() -> None:
             QApplication.processEvents()
         shown.append(perf_counter() - start)
         settle(dock)
-        points, classes = pixel_points(prompts, state.image), prompt_classes(prompts)
+        placed = placed_prompts(prompts, state.image)
         start = perf_counter()
-        update(state.prepared, points, classes, {}, source="image")
+        update(state.planes, placed, (), {}, source="image")
         computed.append(perf_counter() - start)
     # The first two make the layers.
     print(

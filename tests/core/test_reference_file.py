@@ -40,11 +40,21 @@ def references(draw: st.DrawFn) -> Reference:
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     low = draw(st.floats(-1e6, 1e6))
     used = sorted(set(classes))
+    depth = draw(st.integers(0, 3))
     limits = st.dictionaries(st.sampled_from(used), st.floats(-1, 1))
     return Reference(
         vectors=rng.normal(size=(count, dimension)).astype(np.float32),
         classes=classes,
         points=rng.uniform(-0.5, 500, (count, 2)),
+        planes=tuple(
+            draw(
+                st.lists(
+                    st.tuples(*[st.integers(0, 99)] * depth),
+                    min_size=count,
+                    max_size=count,
+                )
+            )
+        ),
         sources=sources,
         source_of=rng.integers(0, len(sources), count),
         backbone=BackboneInfo(
@@ -73,6 +83,7 @@ def assert_equal(found: Reference, expected: Reference) -> None:
     np.testing.assert_array_equal(found.statistics.mean, expected.statistics.mean)
     np.testing.assert_array_equal(found.statistics.scale, expected.statistics.scale)
     assert found.statistics.count == expected.statistics.count
+    assert found.planes == expected.planes
     for name in ("classes", "sources", "backbone", "upscale", "window", "scoring"):
         assert getattr(found, name) == getattr(expected, name)
     assert dict(found.auto_thresholds) == dict(expected.auto_thresholds)

@@ -81,7 +81,7 @@ def test_the_sample_is_of_unit_vectors_as_the_scoring_sees_them(
     if scoring == "standardised":
         vectors = vectors / found.statistics.scale
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    np.testing.assert_allclose(found.sample, units, atol=1e-5)
+    np.testing.assert_allclose(found.unit_sample, units, atol=1e-5)
 
 
 def test_the_sample_of_a_large_map_is_spread_over_it(make_map) -> None:

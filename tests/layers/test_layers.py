@@ -15,6 +15,7 @@ from npe2 import PluginManager, PluginManifest
 
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.point_files import read_prompts
+from napari_dinoprompt.result_arrays import put_plane
 
 MakePrompts = Callable[..., Points]
 
@@ -66,8 +67,8 @@ def test_plane_of_dask_is_computed_when_it_is_read() -> None:
         pytest.param(Image(GREY), True, id="grey"),
         pytest.param(Image(RGB, rgb=True), True, id="rgb"),
         pytest.param(Image([GREY, GREY[::2, ::2]], multiscale=True), True, id="levels"),
-        pytest.param(Image(GREY[np.newaxis]), False, id="3-D"),
-        pytest.param(Image(RGB[np.newaxis], rgb=True), False, id="3-D rgb"),
+        pytest.param(Image(GREY[np.newaxis]), True, id="3-D"),
+        pytest.param(Image(RGB[np.newaxis], rgb=True), True, id="3-D rgb"),
         pytest.param(Labels(GREY), False, id="labels"),
         pytest.param(Points(ndim=2), False, id="points"),
     ],
@@ -100,6 +101,11 @@ def mask_layer(picture: Image) -> Labels:
     return layers.make_mask_layer(picture, np.zeros((40, 60), np.uint8))
 
 
+def show_mask(layer: Labels, mask: np.ndarray, colours: list[str]) -> None:
+    layers.colour_classes(layer, colours)
+    put_plane(layer, (), mask)
+
+
 def drawn(layer: Labels, value: int) -> np.ndarray:
     return np.asarray(layer.get_color(value))
 
@@ -107,7 +113,7 @@ def drawn(layer: Labels, value: int) -> np.ndarray:
 def test_mask_shows_class_numbers_in_class_colours(mask_layer: Labels) -> None:
     mask = np.zeros((40, 60), np.uint8)
     mask[5:10], mask[20:25] = 1, 2
-    layers.show_mask(mask_layer, mask, ["#ff0000", "#0000ff"])
+    show_mask(mask_layer, mask, ["#ff0000", "#0000ff"])
     assert mask_layer.data.dtype == np.uint8
     np.testing.assert_array_equal(mask_layer.data, mask)
     np.testing.assert_allclose(drawn(mask_layer, 1), [1, 0, 0, 1])
@@ -116,32 +122,33 @@ def test_mask_shows_class_numbers_in_class_colours(mask_layer: Labels) -> None:
 
 def test_changed_class_colours_are_shown(mask_layer: Labels) -> None:
     mask = np.ones((40, 60), np.uint8)
-    layers.show_mask(mask_layer, mask, ["#ff0000"])
-    layers.show_mask(mask_layer, mask, ["#00ff00"])
+    show_mask(mask_layer, mask, ["#ff0000"])
+    show_mask(mask_layer, mask, ["#00ff00"])
     np.testing.assert_allclose(drawn(mask_layer, 1), [0, 1, 0, 1])
-    layers.show_mask(mask_layer, mask, ["#00ff00", "#0000ff"])
+    show_mask(mask_layer, mask, ["#00ff00", "#0000ff"])
     np.testing.assert_allclose(drawn(mask_layer, 2), [0, 0, 1, 1])
 
 
 def test_colours_that_stay_are_not_set_again(mask_layer: Labels) -> None:
     """Setting a colour map redraws the layer: not at each step of a slider."""
     mask = np.ones((40, 60), np.uint8)
-    layers.show_mask(mask_layer, mask, ["#ff0000"])
+    show_mask(mask_layer, mask, ["#ff0000"])
     before = mask_layer.colormap
-    layers.show_mask(mask_layer, mask, ["#ff0000"])
+    show_mask(mask_layer, mask, ["#ff0000"])
     assert mask_layer.colormap is before
 
 
 def test_instances_have_colours_of_their_own(mask_layer: Labels) -> None:
     instances = np.zeros((40, 60), np.int32)
     instances[:20], instances[20:] = 1, 300
-    layers.show_mask(mask_layer, np.ones((40, 60), np.uint8), ["#ff0000"])
-    layers.show_instances(mask_layer, instances)
+    show_mask(mask_layer, np.ones((40, 60), np.uint8), ["#ff0000"])
+    layers.colour_instances(mask_layer)
+    put_plane(mask_layer, (), instances)
     assert mask_layer.data.dtype == np.int32
     np.testing.assert_array_equal(mask_layer.data, instances)
     assert isinstance(mask_layer.colormap, CyclicLabelColormap)
     assert not np.array_equal(drawn(mask_layer, 1), drawn(mask_layer, 300))
-    layers.show_mask(mask_layer, np.ones((40, 60), np.uint8), ["#ff0000"])
+    show_mask(mask_layer, np.ones((40, 60), np.uint8), ["#ff0000"])
     assert isinstance(mask_layer.colormap, DirectLabelColormap)
     assert mask_layer.data.dtype == np.uint8
 

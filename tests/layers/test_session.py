@@ -10,7 +10,9 @@ from napari.layers import Image
 from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.live import PreparedImage, update
+from napari_dinoprompt.core.live import update
+from napari_dinoprompt.core.prepared import PreparedPlane
+from napari_dinoprompt.core.reference import Prompts
 from napari_dinoprompt.layers import make_prompt_layer
 from napari_dinoprompt.session import FeatureRequest, Phase, PromptSnapshot, Session
 
@@ -40,11 +42,13 @@ def find(session: Session, *classes: str) -> None:
     """Give the current image a real result of prompts of these classes."""
     assert session.current is not None
     plane = np.random.default_rng(0).random((20, 20))
-    prepared = PreparedImage.of(
-        extract_features(plane, FilterBank(torch.device("cpu")))
+    features = extract_features(plane, FilterBank(torch.device("cpu")))
+    session.current.planes.add((), PreparedPlane(features))
+    points = np.arange(2 * len(classes), dtype=float).reshape(-1, 2)
+    prompts = Prompts(points, classes, ((),) * len(classes))
+    session.current.result = update(
+        session.current.planes, prompts, (), {}, source="image"
     )
-    points = np.arange(2 * len(classes)).reshape(-1, 2)
-    session.current.result = update(prepared, points, classes, {}, source="image")
 
 
 # --- the hint

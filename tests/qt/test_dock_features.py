@@ -166,7 +166,7 @@ def test_cancel_stops_at_the_next_tile_and_can_go_on(bench, scene, gate, idle) -
     gate.open()
     idle()
     assert gate.tiles == 1
-    assert bench.state.prepared is None
+    assert len(bench.state.planes) == 0
 
     bench.click(scene.bright[:2])
     assert bench.state.mask is None

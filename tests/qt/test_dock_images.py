@@ -39,13 +39,6 @@ def test_prompts_can_be_clicked_at_once(ready) -> None:
     assert ready.viewer.layers.selection.active is ready.prompts
 
 
-def test_stack_is_not_offered(bench, scene) -> None:
-    bench.add_image(np.stack([scene.image] * 3))
-    bench.open()
-    assert bench.dock.image.image is None
-    assert "Open an image" in bench.hint
-
-
 def test_results_are_not_offered_as_images(prompted) -> None:
     assert prompted.work.images() == [prompted.state.image]
 

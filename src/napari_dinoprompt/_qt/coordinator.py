@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -24,8 +24,9 @@ from napari_dinoprompt.core.backbones import (
     default_backbone,
 )
 from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.reference import BACKGROUND
+from napari_dinoprompt.core.reference import BACKGROUND, PlaneIndex
 from napari_dinoprompt.session import FeatureRequest, Phase, Session
 
 if TYPE_CHECKING:
@@ -33,16 +34,17 @@ if TYPE_CHECKING:
 
     import numpy as np
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.live import LiveResult, PreparedImage
+    from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["Coordinator", "coordinator_of"]
 
 _CLEANING_DELAY_MS = 120
+_SCROLL_DELAY_MS = 30
 
 _coordinators: WeakValueDictionary[int, Coordinator] = WeakValueDictionary()
 
@@ -94,6 +96,11 @@ class Coordinator(QObject):
         self._prompts = PromptLayer(viewer, self)
         self._prompts.changed.connect(self._on_prompts)
         self._results = ResultLayers(viewer)
+        self._target = PreparedPlanes()
+        self._view_timer = QTimer(self)
+        self._view_timer.setSingleShot(True)
+        self._view_timer.setInterval(_SCROLL_DELAY_MS)
+        self._view_timer.timeout.connect(self._on_view)
         self._cleaning_timer = QTimer(self)
         self._cleaning_timer.setSingleShot(True)
         self._cleaning_timer.setInterval(_CLEANING_DELAY_MS)
@@ -106,6 +113,7 @@ class Coordinator(QObject):
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.renamed.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.point.connect(self._on_slider)
 
     @property
     def working(self) -> bool:
@@ -115,6 +123,8 @@ class Coordinator(QObject):
             or self._scores.running
             or self._cleaned.running
             or self._cleaning_timer.isActive()
+            or self._view_timer.isActive()
+            or self._images_timer.isActive()
             or self._prompts.pending
         )
 
@@ -139,9 +149,40 @@ class Coordinator(QObject):
             return
         state = self.session.open(image)
         self.session.current = state
+        if state.prompts is None and state.snapshot is None:
+            self._watch(image)
         self._results.adopt(state)
+        self._results.reshape(state)
+        state.view = layers.plane_in_view(image, self.viewer.dims.point)
         self._prompts.ensure(state, self.session)
+        state.thresholds.update(layers.recall_thresholds(state.prompts))
         self.compute()
+
+    def prompt_layers(self) -> list[Points]:
+        """Return the Points layers that can hold the prompts, ours first."""
+        state = self.session.current
+        if state is None:
+            return []
+        ours = layers.find_prompt_layer(self.viewer.layers, state.image)
+        own = [p for p in self.viewer.layers if layers.can_prompt(p, state.image)]
+        return own if ours is None else [ours, *own]
+
+    def choose_prompts(self, points: Points) -> None:
+        """Take the prompts from another Points layer."""
+        state = self.session.current
+        if state is not None and points is not state.prompts:
+            self._prompts.flush()
+            self._prompts.choose(state, self.session, points)
+
+    @property
+    def owns_prompts(self) -> bool:
+        """Whether the prompts of the image are in a layer made here."""
+        state = self.session.current
+        return (
+            state is not None
+            and state.prompts is not None
+            and layers.is_ours(state.prompts)
+        )
 
     def choose_features(self, request: FeatureRequest) -> None:
         """Use another backbone, device or upscale."""
@@ -151,6 +192,7 @@ class Coordinator(QObject):
             # A threshold of one backbone means nothing to another.
             for state in self.session:
                 state.thresholds.clear()
+                layers.remember_thresholds(state.prompts, state.thresholds)
         self.session.request = request
         self.session.message = ""
         if self.session.current is not None:
@@ -158,30 +200,42 @@ class Coordinator(QObject):
         self.changed.emit()
 
     def compute(self) -> None:
-        """Get the features that are asked for, unless they are here."""
+        """Get the features that are needed, unless they are here, and score."""
         state = self.session.current
         if state is None:
             return
-        self.session.estimate = None
+        request = self.session.request
+        fresh = state.request == request
+        target = state.planes if fresh else PreparedPlanes()
+        needed = self._needed(state)
+        missing = [plane for plane in needed if plane not in target]
         self.seconds_left = None
-        if state.prepared is not None and state.request == self.session.request:
+        if not missing:
             self._features.cancel()
             self.session.phase = Phase.READY
             self._score()
         else:
             self.session.phase = Phase.PREPARING
+            self.session.estimate = None
             self._scores.cancel()
-            request = self.session.request
             self._started = monotonic()
+            self._target = target
             self._features.start(
                 steps.prepare(
+                    target,
                     partial(layers.read_plane, state.image),
+                    layers.stack_shape(state.image),
                     self._shelf,
-                    request.backbone,
-                    request.upscale,
+                    request,
+                    missing,
                 )
             )
         self.changed.emit()
+
+    def _needed(self, state: ImageState) -> list[PlaneIndex]:
+        """Return the plane in view and those that hold prompts."""
+        prompted = self._prompts.placed(state).planes
+        return list(dict.fromkeys((state.view, *sorted(set(prompted)))))
 
     def cancel(self) -> None:
         """Stop computing features; the image can go on from here later."""
@@ -195,6 +249,7 @@ class Coordinator(QObject):
         for job in (self._features, self._scores, self._cleaned):
             job.cancel()
         self._cleaning_timer.stop()
+        self._view_timer.stop()
 
     def choose_class(self, name: str) -> None:
         """Make the next prompts of a class, and the selected ones too."""
@@ -250,6 +305,8 @@ class Coordinator(QObject):
             state.thresholds.pop(name, None)
         else:
             state.thresholds[name] = value
+        layers.remember_thresholds(state.prompts, state.thresholds)
+        state.revision += 1
         if state.outdated:
             # Only scoring anew knows what is under way and would be replaced.
             self._score()
@@ -267,6 +324,7 @@ class Coordinator(QObject):
 
     def _on_layers(self, _event: object) -> None:
         self._images_timer.start()
+        self.changed.emit()
 
     def _on_removed(self, event: object) -> None:
         gone = event.value  # type: ignore[attr-defined]
@@ -275,58 +333,116 @@ class Coordinator(QObject):
                 if state is self.session.current:
                     self.choose_image(None)
                 self.session.forget(state)
+                self._unwatch(state.image)
             elif gone is state.prompts:
                 state.prompts = None
                 state.snapshot = None
                 state.history.clear()
                 if state is self.session.current:
                     self._prompts.watch(None)
-                    self._score()
+                    self._on_prompts()
             else:
                 self._results.drop(state, gone)
         self._images_timer.start()
         self.changed.emit()
 
     def _on_prompts(self) -> None:
+        state = self.session.current
+        if state is not None:
+            state.revision += 1
         if self.session.phase is not Phase.FAILED:
             self.session.message = ""
-        self._score()
+        # Under way, it is looked at when the planes of before are ready.
+        if self.session.phase is Phase.READY:
+            self.compute()
         self.changed.emit()
+
+    def _watch(self, image: Image) -> None:
+        image.events.data.connect(self._on_replaced)
+        for emitter in _transforms(image):
+            emitter.connect(self._on_moved)
+
+    def _unwatch(self, image: Image) -> None:
+        image.events.data.disconnect(self._on_replaced)
+        for emitter in _transforms(image):
+            emitter.disconnect(self._on_moved)
+
+    def _on_moved(self, event: object) -> None:
+        """Keep prompts and results on their image when it is scaled or moved."""
+        self._results.follow(self._state_of(event))
+
+    def _on_replaced(self, event: object) -> None:
+        """Begin anew with the pixels that an image has now."""
+        state = self._state_of(event)
+        state.planes = PreparedPlanes()
+        state.request = None
+        state.result = None
+        state.revision += 1
+        self._results.reshape(state)
+        self._results.keep_only(state, state.revision)
+        if state is self.session.current:
+            self.stop()
+            state.view = layers.plane_in_view(state.image, self.viewer.dims.point)
+            self.compute()
+
+    def _state_of(self, event: object) -> ImageState:
+        source = event.source  # type: ignore[attr-defined]
+        return next(state for state in self.session if state.image is source)
+
+    def _on_slider(self, _event: object) -> None:
+        state = self.session.current
+        if state is not None and layers.stack_shape(state.image):
+            self._view_timer.start()
+
+    def _on_view(self) -> None:
+        """Turn to the plane that the viewer shows now."""
+        state = self.session.current
+        if state is None:
+            return
+        view = layers.plane_in_view(state.image, self.viewer.dims.point)
+        if view != state.view:
+            state.view = view
+            if self.session.phase is not Phase.STOPPED:
+                self.compute()
 
     # --- what the jobs say
 
-    def _on_progress(self, said: Progress | Estimate) -> None:
-        if not isinstance(said, Progress):
-            self.session.estimate = said
-            self._started = monotonic()
-        else:
+    def _on_progress(
+        self, said: Progress | Estimate | tuple[PlaneIndex, PreparedPlane]
+    ) -> None:
+        if isinstance(said, tuple):
+            self._target.add(*said)
+        elif isinstance(said, Progress):
             self.progressed.emit(said.done, said.total)
             if said.done:
                 spent = monotonic() - self._started
                 self.seconds_left = spent / said.done * (said.total - said.done)
+        else:
+            self.session.estimate = said
+            self._started = monotonic()
         self.changed.emit()
 
-    def _on_features(self, prepared: PreparedImage) -> None:
+    def _on_features(self, _nothing: None) -> None:
         state = self.session.current
         assert state is not None
-        state.prepared = prepared
+        if state.planes is not self._target:
+            state.planes = self._target
+            state.revision += 1
         state.request = self.session.request
-        self.session.phase = Phase.READY
-        self.seconds_left = None
-        self._score()
-        self.changed.emit()
+        state.planes.trim(self._needed(state))
+        # Prompts may have been placed on further planes meanwhile.
+        self.compute()
 
     def _on_features_failed(self, message: str) -> None:
         state = self.session.current
         assert state is not None
         self.seconds_left = None
-        if state.prepared is None or state.request is None:
+        if state.request is None or state.request == self.session.request:
             self.session.phase = Phase.FAILED
         else:
             # What was there before goes on working.
             self.session.request = state.request
-            self.session.phase = Phase.READY
-            self._score()
+            self.compute()
         self.session.message = message
         self.changed.emit()
 
@@ -342,6 +458,8 @@ class Coordinator(QObject):
         assert state is not None
         state.result = result
         state.outdated = False
+        self._results.keep_only(state, state.revision)
+        state.shown[result.plane] = state.revision
         self._show_similarity()
         self._show_mask()
         self.changed.emit()
@@ -351,38 +469,37 @@ class Coordinator(QObject):
         if state is None or state.result is None:
             return
         mask, instances = cleaned
+        plane = state.result.plane
         if self.session.cleaning.split:
-            self._results.show_instances(state, instances)
+            self._results.show_instances(state, plane, instances)
         else:
-            self._results.show_mask(state, mask, self._mask_colours(state.result))
+            colours = self._mask_colours(state.result)
+            self._results.show_mask(state, plane, mask, colours)
 
     # --- work
 
     def _score(self) -> None:
         state = self.session.current
-        if (
-            state is None
-            or state.prepared is None
-            or self.session.phase is not Phase.READY
-        ):
+        if state is None or self.session.phase is not Phase.READY:
             return
         self._cleaned.cancel()
         self._cleaning_timer.stop()
-        points, classes, left_out = self._prompts.usable(state)
+        prompts, left_out = self._prompts.usable(state)
         if left_out:
             self.session.message = _left_out(left_out)
-        if not any(name != BACKGROUND for name in classes):
+        if not any(name != BACKGROUND for name in prompts.classes):
             self._scores.cancel()
             state.result = None
             state.outdated = False
-            self._results.blank(state)
+            state.revision += 1
+            self._results.keep_only(state, state.revision)
             return
         state.outdated = True
         self._scores.start(
             steps.score_prompts(
-                state.prepared,
-                points,
-                classes,
+                state.planes,
+                prompts,
+                state.view,
                 dict(state.thresholds),
                 state.image.name,
             )
@@ -411,7 +528,10 @@ class Coordinator(QObject):
             return
         self._cleaned.cancel()
         self._results.show_mask(
-            state, state.result.mask, self._mask_colours(state.result)
+            state,
+            state.result.plane,
+            state.result.mask,
+            self._mask_colours(state.result),
         )
         if self.session.cleaning != Cleaning():
             self._cleaning_timer.start()
@@ -427,6 +547,11 @@ class Coordinator(QObject):
         if value is None and state.result is not None:
             value = state.result.thresholds.get(name)
         return value, name not in state.thresholds
+
+
+def _transforms(image: Image) -> tuple[Any, ...]:
+    events = image.events
+    return (events.scale, events.translate, events.rotate, events.shear, events.affine)
 
 
 def _left_out(count: int) -> str:

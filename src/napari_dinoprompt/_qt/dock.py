@@ -70,6 +70,7 @@ class PromptSegmentation(QWidget):
         self.prompts.add_requested.connect(work.add_prompts)
         self.prompts.undo_requested.connect(work.undo)
         self.prompts.clear_requested.connect(work.clear)
+        self.prompts.layer_requested.connect(work.choose_prompts)
         self.result.threshold_requested.connect(work.choose_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         work.changed.connect(self._refresh)
@@ -101,7 +102,13 @@ class PromptSegmentation(QWidget):
         )
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
-        self.prompts.enable_undo(state is not None and bool(state.history))
+        self.prompts.show_layers(
+            work.prompt_layers(), None if state is None else state.prompts
+        )
+        self.prompts.enable_changes(
+            undo=state is not None and bool(state.history),
+            clear=state is not None and work.owns_prompts,
+        )
         value, auto = (None, True) if state is None else work.thresholds_in_force(state)
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_cleaning(session.cleaning)

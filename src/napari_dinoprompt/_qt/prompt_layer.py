@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
+from napari_dinoprompt.core.reference import Prompts
 from napari_dinoprompt.session import PromptSnapshot
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PromptLayer(QObject):
         self._viewer = viewer
         self._state: ImageState | None = None
         self._points: Points | None = None
+        self._moved = False
         self._selected_class = ""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -60,6 +62,21 @@ class PromptLayer(QObject):
             )
             self._viewer.layers.append(points)
             state.prompts = points
+        self.follow(state, session)
+        self._viewer.layers.selection.active = state.prompts
+        state.prompts.mode = "add"
+
+    def choose(self, state: ImageState, session: Session, points: Points) -> None:
+        """Take the prompts from another Points layer, the user's own or ours."""
+        state.prompts = points
+        state.snapshot = None
+        state.history.clear()
+        self.follow(state, session)
+        self.changed.emit()
+
+    def follow(self, state: ImageState, session: Session) -> None:
+        """Watch the prompts of an image."""
+        assert state.prompts is not None
         for name in layers.prompt_classes(state.prompts):
             session.add_class(name)
         if state.snapshot is None:
@@ -67,33 +84,51 @@ class PromptLayer(QObject):
         self.watch(state)
         self.show_colours(session)
         self.use_class(session)
-        self._viewer.layers.selection.active = state.prompts
-        state.prompts.mode = "add"
 
     def watch(self, state: ImageState | None) -> None:
         """Follow the layer of an image, or none."""
         if self._points is not None:
-            self._points.events.data.disconnect(self._on_event)
-            self._points.events.features.disconnect(self._on_event)
+            for emitter in self._emitters(self._points):
+                emitter.disconnect(self._on_event)
+            for emitter in self._transforms(self._points):
+                emitter.disconnect(self._on_moved)
             self._points.events.feature_defaults.disconnect(self._on_defaults)
         self._timer.stop()
+        self._moved = False
         self._state = state
         self._points = None if state is None else state.prompts
         if self._points is not None:
-            self._points.events.data.connect(self._on_event)
-            self._points.events.features.connect(self._on_event)
+            for emitter in self._emitters(self._points):
+                emitter.connect(self._on_event)
+            for emitter in self._transforms(self._points):
+                emitter.connect(self._on_moved)
             self._points.events.feature_defaults.connect(self._on_defaults)
 
+    @staticmethod
+    def _emitters(points: Points) -> tuple[Any, ...]:
+        return (points.events.data, points.events.features)
+
+    @staticmethod
+    def _transforms(points: Points) -> tuple[Any, ...]:
+        events = points.events
+        return (
+            events.scale,
+            events.translate,
+            events.rotate,
+            events.shear,
+            events.affine,
+        )
+
     def show_colours(self, session: Session) -> None:
-        """Colour the prompts by class."""
-        if self._points is not None:
+        """Colour the prompts by class; a layer of the user's own stays as it is."""
+        if self._points is not None and layers.is_ours(self._points):
             self._points.face_color_cycle = session.colours()
 
     def use_class(self, session: Session) -> None:
         """Make the next prompts, and the selected ones, of the selected class."""
         self._selected_class = session.selected_class
         points = self._points
-        if points is None:
+        if points is None or not layers.is_ours(points):
             return
         if points.selected_data and str(points.mode) == "select":
             features = points.features.copy()
@@ -112,15 +147,31 @@ class PromptLayer(QObject):
         self._restore(state.history.pop())
 
     def place(self, points: NDArray[np.float64], classes: Sequence[str]) -> None:
-        """Replace all prompts by points in pixels of the image; can be undone."""
-        if self._state is not None and self._points is not None:
-            where = layers.points_from_pixels(points, self._points, self._state.image)
+        """Replace all prompts by points on the plane in view; can be undone.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float64
+            y and x in pixels of the image.
+        classes : sequence of N str
+        """
+        if (
+            self._state is not None
+            and self._points is not None
+            and layers.is_ours(self._points)
+        ):
+            plane = np.broadcast_to(
+                np.array(self._state.view, dtype=np.float64),
+                (len(points), len(self._state.view)),
+            )
+            pixels = np.concatenate((plane, points), axis=1)
+            where = layers.points_from_pixels(pixels, self._points, self._state.image)
             layers.set_prompts(self._points, where, classes)
 
     def clear(self) -> None:
-        """Remove all prompts; can be undone."""
-        if self._points is not None:
-            layers.set_prompts(self._points, np.empty((0, 2)), ())
+        """Remove all prompts, unless they are the user's own layer; can be undone."""
+        if self._points is not None and layers.is_ours(self._points):
+            layers.set_prompts(self._points, np.empty((0, self._points.ndim)), ())
 
     def flush(self) -> None:
         """Take a change that is waiting for its turn now."""
@@ -128,17 +179,30 @@ class PromptLayer(QObject):
             self._timer.stop()
             self._take()
 
-    def usable(
-        self, state: ImageState
-    ) -> tuple[NDArray[np.float64], tuple[str, ...], int]:
-        """Return the prompts that lie on data, in pixels, and how many do not."""
-        if state.prompts is None or state.snapshot is None or state.prepared is None:
-            return np.empty((0, 2)), (), 0
-        points = layers.pixel_points(state.prompts, state.image)
-        good = state.prepared.features.holds_data(points)
-        classes = layers.prompt_classes(state.prompts)
-        kept = tuple(name for name, on in zip(classes, good, strict=True) if on)
-        return points[good], kept, int((~good).sum())
+    def placed(self, state: ImageState) -> Prompts:
+        """Return the prompts that lie on a plane of the image, in pixels."""
+        if state.prompts is None or state.snapshot is None:
+            return Prompts(np.empty((0, 2)), (), ())
+        prompts = layers.placed_prompts(state.prompts, state.image)
+        upper = np.array(layers.plane_shape(state.image)) - 0.5
+        inside = ((prompts.points >= -0.5) & (prompts.points <= upper)).all(axis=1)
+        stack = layers.stack_shape(state.image)
+        on_stack = [
+            all(0 <= at < length for at, length in zip(plane, stack, strict=True))
+            for plane in prompts.planes
+        ]
+        return _choose(prompts, inside & np.array(on_stack, dtype=bool))
+
+    def usable(self, state: ImageState) -> tuple[Prompts, int]:
+        """Return the prompts that lie on data, and how many do not."""
+        prompts = self.placed(state)
+        held = [
+            state.planes[plane].features.holds_data(point[None])[0]
+            for plane, point in zip(prompts.planes, prompts.points, strict=True)
+        ]
+        usable = _choose(prompts, np.array(held, dtype=bool))
+        count = 0 if state.snapshot is None else len(state.snapshot.points)
+        return usable, count - len(usable.points)
 
     def _restore(self, snapshot: PromptSnapshot) -> None:
         assert self._state is not None and self._points is not None
@@ -154,12 +218,20 @@ class PromptLayer(QObject):
         if not action.endswith("ing"):
             self._timer.start()
 
+    def _on_moved(self, _event: object) -> None:
+        self._moved = True
+        self._timer.start()
+
     def _on_defaults(self, _event: object) -> None:
         self._assert_class()
 
     def _assert_class(self) -> None:
         """Selecting a point makes its class the default of the next; ours counts."""
-        if self._points is None or not self._selected_class:
+        if (
+            self._points is None
+            or not self._selected_class
+            or not layers.is_ours(self._points)
+        ):
             return
         wanted = {layers.CLASS_COLUMN: self._selected_class}
         defaults = self._points.feature_defaults[layers.CLASS_COLUMN]
@@ -170,12 +242,17 @@ class PromptLayer(QObject):
         state = self._state
         if state is None or state.prompts is None or state.snapshot is None:
             return
+        moved, self._moved = self._moved, False
         now = _snapshot(state.prompts)
         before = state.snapshot
-        if now.classes == before.classes and np.array_equal(now.points, before.points):
+        same = now.classes == before.classes and np.array_equal(
+            now.points, before.points
+        )
+        if same and not moved:
             return
-        state.history.append(before)
-        del state.history[:-_MAX_HISTORY]
+        if not same and layers.is_ours(state.prompts):
+            state.history.append(before)
+            del state.history[:-_MAX_HISTORY]
         state.snapshot = now
         self.changed.emit()
 
@@ -183,4 +260,13 @@ class PromptLayer(QObject):
 def _snapshot(points: Points) -> PromptSnapshot:
     return PromptSnapshot(
         np.array(points.data, dtype=np.float64), layers.prompt_classes(points)
+    )
+
+
+def _choose(prompts: Prompts, chosen: NDArray[np.bool_]) -> Prompts:
+    kept = np.flatnonzero(chosen)
+    return Prompts(
+        points=prompts.points[kept],
+        classes=tuple(prompts.classes[i] for i in kept),
+        planes=tuple(prompts.planes[i] for i in kept),
     )

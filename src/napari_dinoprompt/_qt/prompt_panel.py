@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -18,8 +19,9 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from napari.layers import Points
     from qtpy.QtWidgets import QAbstractButton
 
 __all__ = ["PromptPanel"]
@@ -40,6 +42,8 @@ class PromptPanel(QWidget):
     """The user wants the last change of the prompts taken back."""
     clear_requested = Signal()
     """The user wants all prompts of the image removed."""
+    layer_requested = Signal(object)
+    """The user chose the Points layer that holds the prompts."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +54,14 @@ class PromptPanel(QWidget):
         self._flow = QWidget()
         self._chip_layout = QFlowLayout(self._flow)
         self._chip_layout.setContentsMargins(0, 0, 0, 0)
+        self._offered: list[tuple[str, Points]] = []
+        self._layer = QComboBox()
+        self._layer.setToolTip(
+            "The Points layer that holds the prompts: the one made here, or your own. "
+            "A column class in its features gives the classes."
+        )
+        self._layer.activated.connect(self._on_layer)
+        self._layer.hide()
         self._new = QLineEdit()
         self._new.setPlaceholderText("new class…")
         self._new.setToolTip("Type a name and press Enter to add a class.")
@@ -65,6 +77,7 @@ class PromptPanel(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._layer)
         layout.addWidget(self._flow)
         layout.addWidget(self._new)
         layout.addLayout(buttons)
@@ -90,9 +103,29 @@ class PromptPanel(QWidget):
             chip.setText(f"{name}  {counts.get(name, 0)}")
             chip.setChecked(name == selected)
 
-    def enable_undo(self, possible: bool) -> None:
-        """Enable Undo while there is something to take back."""
-        self._undo.setEnabled(possible)
+    def show_layers(self, points: Sequence[Points], chosen: Points | None) -> None:
+        """Offer the Points layers that can hold the prompts, if there is a choice.
+
+        Parameters
+        ----------
+        points : sequence of Points
+        chosen : Points or None
+            The one in use.
+        """
+        offered = [(layer.name, layer) for layer in points]
+        if offered != self._offered:
+            self._offered = offered
+            self._layer.clear()
+            self._layer.addItems([name for name, _ in offered])
+        self._layer.setVisible(len(offered) > 1 or chosen not in points)
+        self._layer.setCurrentIndex(
+            next((i for i, layer in enumerate(points) if layer is chosen), -1)
+        )
+
+    def enable_changes(self, *, undo: bool, clear: bool) -> None:
+        """Enable Undo and Clear; a layer of the user's own is changed by no button."""
+        self._undo.setEnabled(undo)
+        self._clear.setEnabled(clear)
 
     def _make_chip(self, name: str, colour: str) -> QToolButton:
         swatch = QPixmap(_SWATCH, _SWATCH)
@@ -111,6 +144,9 @@ class PromptPanel(QWidget):
 
     def _on_chip(self, chip: QAbstractButton) -> None:
         self.class_requested.emit(chip.objectName())
+
+    def _on_layer(self, index: int) -> None:
+        self.layer_requested.emit(self._offered[index][1])
 
     def _on_new(self) -> None:
         name = self._new.text().strip()

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt import layers
+from napari_dinoprompt.result_arrays import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Labels, Layer
+    from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.reference import PlaneIndex
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["ResultLayers"]
@@ -33,6 +35,7 @@ class ResultLayers:
             state.similarity, state.mask = layers.find_result_layers(
                 self._viewer.layers, state.image
             )
+            self.reshape(state)
 
     def drop(self, state: ImageState, gone: Layer) -> None:
         """Let go of a layer that the user deleted; the next result makes a new one."""
@@ -43,37 +46,71 @@ class ResultLayers:
 
     def show_similarity(self, state: ImageState, result: LiveResult, name: str) -> None:
         """Show the similarity map of a class."""
-        similarity = result.similarities.of(name)
-        if state.similarity is None:
-            state.similarity = layers.make_similarity_layer(
-                state.image, similarity, result.reference.scoring
-            )
-            self._insert(state.similarity, above=state.image)
-        else:
-            state.similarity.data = similarity
+        layer = self._similarity_layer(state, result)
+        put_plane(layer, result.plane, result.similarities.of(name))
 
     def show_mask(
-        self, state: ImageState, mask: NDArray[np.uint8], colours: Sequence[str]
+        self,
+        state: ImageState,
+        plane: PlaneIndex,
+        mask: NDArray[np.uint8],
+        colours: Sequence[str],
     ) -> None:
         """Show class numbers in the colours of their classes."""
-        layers.show_mask(self._mask_layer(state), mask, colours)
+        layer = self._mask_layer(state)
+        layers.colour_classes(layer, colours)
+        put_plane(layer, plane, mask)
 
-    def show_instances(self, state: ImageState, instances: NDArray[np.int32]) -> None:
+    def show_instances(
+        self, state: ImageState, plane: PlaneIndex, instances: NDArray[np.int32]
+    ) -> None:
         """Show object numbers."""
-        layers.show_instances(self._mask_layer(state), instances)
+        layer = self._mask_layer(state)
+        layers.colour_instances(layer)
+        put_plane(layer, plane, instances)
 
-    def blank(self, state: ImageState) -> None:
-        """Empty the result layers while there is no prompt on an object."""
-        shape = layers.plane_shape(state.image)
-        if state.similarity is not None:
-            state.similarity.data = np.zeros(shape, dtype=np.float32)
-        if state.mask is not None:
-            state.mask.data = np.zeros(shape, dtype=np.uint8)
+    def keep_only(self, state: ImageState, revision: int) -> None:
+        """Empty the planes whose results are of earlier prompts or thresholds."""
+        stale = [index for index, held in state.shown.items() if held != revision]
+        for index in stale:
+            del state.shown[index]
+        for layer in (state.similarity, state.mask):
+            if layer is not None and stale and fits(layer, state.image):
+                blank_planes(layer, stale)
+
+    def reshape(self, state: ImageState) -> None:
+        """Start anew where an image now has another shape."""
+        for layer in (state.similarity, state.mask):
+            if layer is not None and not fits(layer, state.image):
+                layer.data = empty_result(state.image, layer.data.dtype)
+
+    def follow(self, state: ImageState) -> None:
+        """Put our layers where their image was moved to."""
+        ours = [state.similarity, state.mask]
+        if state.prompts is not None and layers.is_ours(state.prompts):
+            ours.append(state.prompts)
+        for layer in ours:
+            if layer is not None:
+                for name, value in layers.spatial_metadata(state.image).items():
+                    setattr(layer, name, value)
+
+    def _similarity_layer(self, state: ImageState, result: LiveResult) -> Image:
+        if state.similarity is None:
+            state.similarity = layers.make_similarity_layer(
+                state.image,
+                empty_result(state.image, np.float32),
+                result.reference.scoring,
+            )
+            self._insert(state.similarity, above=state.image)
+        return state.similarity
 
     def _mask_layer(self, state: ImageState) -> Labels:
         if state.mask is None:
-            empty = np.zeros(layers.plane_shape(state.image), dtype=np.uint8)
-            state.mask = layers.make_mask_layer(state.image, empty)
+            # A stack holds class numbers and object numbers in turn.
+            dtype = np.int32 if layers.stack_shape(state.image) else np.uint8
+            state.mask = layers.make_mask_layer(
+                state.image, empty_result(state.image, dtype)
+            )
             self._insert(state.mask, above=state.similarity or state.image)
         return state.mask
 

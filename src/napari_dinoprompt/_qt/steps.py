@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.live import LiveResult, PreparedImage
+    from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
     from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.reference import PlaneIndex, Prompts
+    from napari_dinoprompt.session import FeatureRequest
 
 __all__ = ["BackboneShelf", "clean", "prepare", "rethreshold", "score_prompts"]
 
@@ -36,21 +39,30 @@ class BackboneShelf:
 
 
 def prepare(
-    read_plane: Callable[[], ArrayLike],
+    prepared: PreparedPlanes,
+    read_plane: Callable[[PlaneIndex], ArrayLike],
+    shape: tuple[int, ...],
     shelf: BackboneShelf,
-    choice: BackboneChoice,
-    upscale: float,
-) -> Generator[Progress | Estimate, None, PreparedImage]:
-    """Extract the features of an image; as `core.live.prepare_image`."""
-    from napari_dinoprompt.core.live import prepare_image
+    request: FeatureRequest,
+    wanted: list[PlaneIndex],
+) -> Generator[Progress | Estimate | tuple[PlaneIndex, PreparedPlane], None, None]:
+    """Extract the features of planes; as `core.live.prepare_planes`."""
+    from napari_dinoprompt.core.live import prepare_planes
 
-    return (yield from prepare_image(read_plane, lambda: shelf.get(choice), upscale))
+    yield from prepare_planes(
+        prepared,
+        read_plane,
+        shape,
+        lambda: shelf.get(request.backbone),
+        request.upscale,
+        wanted,
+    )
 
 
 def score_prompts(
-    prepared: PreparedImage,
-    points: NDArray[np.float64],
-    classes: tuple[str, ...],
+    planes: PreparedPlanes,
+    prompts: Prompts,
+    view: PlaneIndex,
     chosen: Mapping[str, float],
     source: str,
 ) -> Generator[None, None, LiveResult]:
@@ -58,7 +70,7 @@ def score_prompts(
     from napari_dinoprompt.core.live import update
 
     yield
-    return update(prepared, points, classes, chosen, source=source)
+    return update(planes, prompts, view, chosen, source=source)
 
 
 def rethreshold(
@@ -68,7 +80,7 @@ def rethreshold(
     from napari_dinoprompt.core.live import apply_thresholds
 
     yield
-    return apply_thresholds(result.reference, result.similarities, chosen)
+    return apply_thresholds(result.plane, result.reference, result.similarities, chosen)
 
 
 def clean(

@@ -11,9 +11,17 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.planes import as_plane, no_data_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LOWER_PERCENTILE", "UPPER_PERCENTILE", "IntensityWindow", "measure_window"]
+__all__ = [
+    "LOWER_PERCENTILE",
+    "UPPER_PERCENTILE",
+    "IntensityWindow",
+    "measure_stack_window",
+    "measure_window",
+]
 
 LOWER_PERCENTILE = 0.1
 UPPER_PERCENTILE = 99.9
@@ -90,6 +98,8 @@ def measure_window(
 ) -> IntensityWindow:
     """Take the intensity window of an image plane from its percentiles.
 
+    As `measure_stack_window` of the one plane.
+
     The upper percentile is high on purpose: where nuclei cover 1 % of a plane, the
     99th percentile would clip most of their pixels to white.
 
@@ -110,14 +120,47 @@ def measure_window(
     InputError
         As `as_plane`.
     """
-    plane = as_plane(image)
-    if plane.dtype.kind == "b":
-        return IntensityWindow(0.0, 1.0)
-    missing = no_data_pixels(plane)
-    values = plane.reshape(-1, *plane.shape[2:]) if missing is None else plane[~missing]
-    step = max(1, len(values) // _SAMPLE_PIXELS)
-    low, high = np.percentile(values[::step].astype(np.float64), [lower, upper])
+    return measure_stack_window([image], lower=lower, upper=upper)
+
+
+def measure_stack_window(
+    images: Iterable[ArrayLike],
+    *,
+    lower: float = LOWER_PERCENTILE,
+    upper: float = UPPER_PERCENTILE,
+) -> IntensityWindow:
+    """Take one intensity window for all planes of a stack.
+
+    Parameters
+    ----------
+    images : iterable of (H, W) or (H, W, 3 or 4) array_like
+        At least one plane, for a large stack a few that stand for all.
+    lower, upper : float
+        Percentiles, 0 to 100, of the pixels of all planes.
+
+    Returns
+    -------
+    IntensityWindow
+
+    Raises
+    ------
+    InputError
+        As `as_plane`.
+    """
+    samples = []
+    extremes = []
+    for image in images:
+        plane = as_plane(image)
+        if plane.dtype.kind == "b":
+            return IntensityWindow(0.0, 1.0)
+        missing = no_data_pixels(plane)
+        pixels = plane.reshape(-1, *plane.shape[2:])
+        values = pixels if missing is None else plane[~missing]
+        step = max(1, len(values) // _SAMPLE_PIXELS)
+        samples.append(values[::step].astype(np.float64).ravel())
+        extremes += [float(values.min()), float(values.max())]
+    low, high = np.percentile(np.concatenate(samples), [lower, upper])
     if low == high:
         # Objects rarer than the percentile still deserve a window.
-        low, high = float(values.min()), float(values.max())
+        low, high = min(extremes), max(extremes)
     return IntensityWindow(float(low), float(high))

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.statistics import FeatureStatistics, SourceMeasures
 
-__all__ = ["BACKGROUND", "OBJECT", "Reference", "Source"]
+__all__ = ["BACKGROUND", "OBJECT", "PlaneIndex", "Prompts", "Reference", "Source"]
 
+PlaneIndex = tuple[int, ...]
+"""Which plane of a stack: indices along the axes before the last two."""
 OBJECT = "object"
 BACKGROUND = "background"
 
@@ -50,6 +52,24 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class Prompts:
+    """Points with their classes, on the planes of one image.
+
+    Attributes
+    ----------
+    points : (N, 2) ndarray of float64
+        y and x in pixels.
+    classes : tuple of N str
+    planes : tuple of N tuples of int
+        Plane of each point; empty tuples in a 2-D image.
+    """
+
+    points: NDArray[np.float64]
+    classes: tuple[str, ...]
+    planes: tuple[PlaneIndex, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Reference:
     """Reference vectors and what they were made with.
 
@@ -61,6 +81,9 @@ class Reference:
         The class of each prompt.
     points : (N, 2) ndarray of float64
         y and x of each prompt in pixels of its source.
+    planes : tuple of N tuples of int
+        The plane of its source that each prompt lies on, as indices along the axes
+        before the last two; empty in a 2-D image.
     sources : tuple of Source
         The images.
     source_of : (N,) ndarray of int64
@@ -85,6 +108,7 @@ class Reference:
     vectors: NDArray[np.float32]
     classes: tuple[str, ...]
     points: NDArray[np.float64]
+    planes: tuple[PlaneIndex, ...]
     sources: tuple[Source, ...]
     source_of: NDArray[np.int64]
     backbone: BackboneInfo
@@ -142,24 +166,65 @@ class Reference:
         if len(names) != len(where):
             msg = f"There are {len(where)} prompts but {len(names)} classes."
             raise InputError(msg)
+        prompts = Prompts(where, names, ((),) * len(where))
         measures = measures or measure_source(features)
+        return cls.from_planes({(): features}, prompts, measures, source=source)
+
+    @classmethod
+    def from_planes(
+        cls,
+        features: Mapping[PlaneIndex, FeatureMap],
+        prompts: Prompts,
+        measures: SourceMeasures,
+        *,
+        source: str = "image",
+    ) -> Reference:
+        """Make a reference from prompts on several planes of one stack.
+
+        Parameters
+        ----------
+        features : mapping of plane index to FeatureMap
+            Of every plane that holds a prompt, all of one backbone, upscale and
+            window.
+        prompts : Prompts
+            At least one.
+        measures : SourceMeasures
+            Pooled over the planes that hold prompts.
+        source : str
+            Name of the stack.
+
+        Returns
+        -------
+        Reference
+
+        Raises
+        ------
+        InputError
+            If a prompt lies outside its plane or on no-data.
+        """
+        first = features[prompts.planes[0]]
+        vectors = np.empty((len(prompts.points), first.backbone.dimension), np.float32)
+        for plane in dict.fromkeys(prompts.planes):
+            here = np.array([index == plane for index in prompts.planes])
+            vectors[here] = features[plane].at(prompts.points[here])
         reference = cls(
-            vectors=features.at(where),
-            classes=names,
-            points=where,
-            sources=(Source(source, features.grid.shape),),
-            source_of=np.zeros(len(where), dtype=np.int64),
-            backbone=features.backbone,
-            upscale=float(features.grid.upscale),
-            window=features.window,
+            vectors=vectors,
+            classes=prompts.classes,
+            points=prompts.points,
+            planes=prompts.planes,
+            sources=(Source(source, first.grid.shape),),
+            source_of=np.zeros(len(vectors), dtype=np.int64),
+            backbone=first.backbone,
+            upscale=float(first.grid.upscale),
+            window=first.window,
             statistics=measures.statistics,
-            scoring=features.scoring,
+            scoring=measures.scoring,
             auto_thresholds={},
         )
         thresholds = {
             name: choose_threshold(
                 reference.leave_one_out(name),
-                measures.sample @ reference.prototype(name),
+                measures.unit_sample @ reference.prototype(name),
             )
             for name in reference.object_classes
         }

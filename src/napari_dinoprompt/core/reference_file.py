@@ -59,6 +59,7 @@ def save_reference(reference: Reference, path: Path) -> Path:
         "scoring": reference.scoring,
         "statistics_count": reference.statistics.count,
         "classes": list(reference.classes),
+        "planes": [list(plane) for plane in reference.planes],
         "sources": [asdict(source) for source in reference.sources],
         "auto_thresholds": dict(reference.auto_thresholds),
         "thresholds": dict(reference.thresholds),
@@ -160,6 +161,10 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
     if header["scoring"] not in ("plain", "centred", "standardised"):
         msg = f"unknown scoring {header['scoring']!r}"
         raise ValueError(msg)
+    planes = tuple(tuple(int(i) for i in plane) for plane in header["planes"])
+    if len(planes) != count:
+        msg = "it does not have one plane per prompt"
+        raise ValueError(msg)
     upscale = float(header["upscale"])
     if not 0 < upscale < float("inf"):
         msg = f"its upscale is {upscale}"
@@ -172,6 +177,7 @@ def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
         vectors=tensors["vectors"],
         classes=tuple(str(name) for name in header["classes"]),
         points=tensors["points"],
+        planes=planes,
         sources=sources,
         source_of=tensors["source_of"],
         backbone=backbone,

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
 
-__all__ = ["FeatureStatistics", "SourceMeasures", "measure_source", "unit_vectors"]
+__all__ = [
+    "FeatureStatistics",
+    "SourceMeasures",
+    "measure_source",
+    "pool_measures",
+    "unit_vectors",
+]
 
 # A feature that varies less than this in the source (float32 noise on features of
 # order 1) says nothing there, and dividing by it would say a lot elsewhere.
@@ -75,13 +84,20 @@ class SourceMeasures:
     Attributes
     ----------
     statistics : FeatureStatistics
+    scoring : {"plain", "centred", "standardised"}
     sample : (M, D) ndarray of float32
-        Vectors of a regular subset of the cells, as the scoring sees them: statistics
-        applied, length 1.
+        Vectors of a regular subset of the cells, as the backbone gave them.
     """
 
     statistics: FeatureStatistics
+    scoring: Scoring
     sample: NDArray[np.float32]
+
+    @cached_property
+    def unit_sample(self) -> NDArray[np.float32]:
+        """The sample as the scoring sees it: statistics applied, length 1."""
+        shift, inverse = self.statistics.affine(self.scoring)
+        return unit_vectors((self.sample - shift) * inverse)
 
 
 def measure_source(features: FeatureMap) -> SourceMeasures:
@@ -105,16 +121,50 @@ def measure_source(features: FeatureMap) -> SourceMeasures:
     if valid is not None and valid[::step, ::step].any():
         vectors = vectors[valid.reshape(-1)]
         sample = sample[valid[::step, ::step].reshape(-1)]
-    mean = vectors.mean(dim=0)
-    scale = vectors.std(dim=0, unbiased=False)
-    scale[scale < _NEGLIGIBLE] = 0.0
-    statistics = FeatureStatistics(
-        mean=mean.cpu().numpy(), scale=scale.cpu().numpy(), count=len(vectors)
+    statistics = _statistics(
+        vectors.mean(dim=0).cpu().numpy(),
+        vectors.std(dim=0, unbiased=False).cpu().numpy(),
+        len(vectors),
     )
-    shift, inverse = statistics.affine(features.scoring)
-    return SourceMeasures(
-        statistics, unit_vectors((sample.cpu().numpy() - shift) * inverse)
+    return SourceMeasures(statistics, features.scoring, sample.cpu().numpy())
+
+
+def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
+    """Pool what was measured on several planes or images, as if on all their cells.
+
+    Parameters
+    ----------
+    parts : sequence of SourceMeasures
+        At least one, all of one scoring and dimension.
+
+    Returns
+    -------
+    SourceMeasures
+        The part itself if there is only one.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    counts = np.array([part.statistics.count for part in parts], dtype=np.float64)
+    shares = (counts / counts.sum())[:, None]
+    means = np.stack([part.statistics.mean for part in parts]).astype(np.float64)
+    scales = np.stack([part.statistics.scale for part in parts]).astype(np.float64)
+    mean = (shares * means).sum(axis=0)
+    variance = (shares * (scales**2 + (means - mean) ** 2)).sum(axis=0)
+    statistics = _statistics(
+        mean.astype(np.float32),
+        np.sqrt(variance).astype(np.float32),
+        int(counts.sum()),
     )
+    samples = [part.sample for part in parts]
+    # As many cells as of one plane, so that scoring costs the same for any number.
+    joined = np.concatenate([sample[:: len(parts)] for sample in samples])
+    return SourceMeasures(statistics, parts[0].scoring, joined)
+
+
+def _statistics(
+    mean: NDArray[np.float32], scale: NDArray[np.float32], count: int
+) -> FeatureStatistics:
+    return FeatureStatistics(mean, np.where(scale < _NEGLIGIBLE, 0, scale), count)
 
 
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,126 @@
+"""Planes whose features are there, with what scoring them needs but prompts.
+
+Imports no torch: the dock holds these before torch is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
+from napari_dinoprompt.core.statistics import (
+    SourceMeasures,
+    measure_source,
+    pool_measures,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.similarity import CellLengths
+
+__all__ = ["PreparedPlane", "PreparedPlanes"]
+
+# Features of planes that hold no prompt are kept up to this size, for scrolling back.
+_KEPT_BYTES = 2_000_000_000
+
+
+class PreparedPlane:
+    """The features of a plane with all that scoring them needs but prompts.
+
+    Attributes
+    ----------
+    features : FeatureMap
+    measures : SourceMeasures
+        Of these features.
+    """
+
+    def __init__(self, features: FeatureMap) -> None:
+        self.features = features
+        self.measures = measure_source(features)
+        self._lengths: tuple[SourceMeasures, CellLengths] | None = None
+
+    def lengths(self, measures: SourceMeasures) -> CellLengths:
+        """Return the lengths of the vectors under a source's statistics, kept."""
+        if self._lengths is None or self._lengths[0] is not measures:
+            from napari_dinoprompt.core.similarity import CellLengths
+
+            lengths = CellLengths.of(
+                self.features, measures.statistics, measures.scoring
+            )
+            self._lengths = (measures, lengths)
+        return self._lengths[1]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the features take."""
+        vectors = self.features.vectors
+        return vectors.numel() * vectors.element_size()
+
+
+class PreparedPlanes:
+    """The planes of one image that have features, all made in the same way.
+
+    Attributes
+    ----------
+    window : IntensityWindow or None
+        The one window of all planes, once it is measured.
+    """
+
+    def __init__(self) -> None:
+        self.window: IntensityWindow | None = None
+        self._planes: dict[PlaneIndex, PreparedPlane] = {}
+        self._pooled: tuple[tuple[PlaneIndex, ...], SourceMeasures] | None = None
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._planes
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def __getitem__(self, index: PlaneIndex) -> PreparedPlane:
+        return self._planes[index]
+
+    def add(self, index: PlaneIndex, plane: PreparedPlane) -> None:
+        """Add a plane, or put another in its place."""
+        self._planes[index] = plane
+        self._pooled = None
+
+    def trim(self, wanted: Iterable[PlaneIndex]) -> None:
+        """Let go of the planes that were added first, if they take much memory.
+
+        Parameters
+        ----------
+        wanted : iterable of plane index
+            These stay.
+        """
+        keep = set(wanted)
+        spare = [index for index in self._planes if index not in keep]
+        size = sum(self._planes[index].bytes for index in spare)
+        for index in spare:
+            if size <= _KEPT_BYTES:
+                break
+            size -= self._planes.pop(index).bytes
+
+    def measures(self, planes: Iterable[PlaneIndex]) -> SourceMeasures:
+        """Pool the measures of the planes that hold prompts; kept while they do.
+
+        In the order of the planes, not of the prompts: the result must not depend on
+        which was clicked first.
+        """
+        sources = tuple(sorted(set(planes)))
+        if self._pooled is None or self._pooled[0] != sources:
+            parts = [self._planes[index].measures for index in sources]
+            self._pooled = (sources, pool_measures(parts))
+        return self._pooled[1]
+
+    def reference(self, prompts: Prompts, *, source: str) -> Reference:
+        """Make a reference from prompts on these planes."""
+        return Reference.from_planes(
+            {index: self._planes[index].features for index in set(prompts.planes)},
+            prompts,
+            self.measures(prompts.planes),
+            source=source,
+        )
