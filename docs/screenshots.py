@@ -1,7 +1,7 @@
 """Take the screenshots of docs/images through napari, as a user would get them.
 
 Run it on a display, or under ``xvfb-run -a -s "-screen 0 1920x1200x24"``:
-``python docs/screenshots.py [FOLDER]``.
+``python docs/screenshots.py [FOLDER [SCENE ...]]``.
 """
 
 from __future__ import annotations
@@ -94,8 +94,6 @@ def background_prompt(folder: Path) -> None:
     viewer = open_viewer()
     dock = prompt_sample(viewer)
     settle(dock)
-    shoot_before = folder / "background-before.png"
-    viewer.screenshot(str(shoot_before), canvas_only=False, flash=False)
     state = dock.coordinator.session.current
     assert state is not None and state.prompts is not None
     dock.coordinator.choose_class("background")
@@ -151,26 +149,86 @@ def two_classes(folder: Path) -> None:
     shoot(viewer, folder / "two-classes.png")
 
 
+def multiscale(folder: Path) -> None:
+    """A rotated pyramid of resolutions: prompts and mask are at full resolution."""
+    viewer = open_viewer()
+    data = read_real("late")
+    levels = [data, data[::2, ::2], data[::4, ::4]]
+    viewer.add_image(
+        levels, multiscale=True, name="pyramid", scale=(0.65, 0.65), rotate=-20
+    )
+    dock = open_dock(viewer)
+    inside = np.argwhere(read_truth("late") > 0)
+    chosen = np.random.default_rng(3).choice(inside, 6)
+    dock.coordinator.place_prompts(chosen.astype(float), ["object"] * 6)
+    settle(dock)
+    viewer.reset_view()
+    shoot(viewer, folder / "multiscale.png")
+
+
+def stack(folder: Path) -> None:
+    """A dask stack of time and depth: prompts on two planes, a third one scrolled to."""
+    import dask.array as da
+
+    viewer = open_viewer()
+    data, truth = read_real("early"), read_truth("early")
+    # Time shifts the tissue, depth dims it.
+    frames = [
+        [np.roll(data, 40 * t, axis=1) // (1 + z) for z in range(3)] for t in range(4)
+    ]
+    lazy = da.from_array(np.array(frames), chunks=(1, 1, *data.shape))
+    viewer.add_image(lazy, name="TZYX, dask", scale=(1, 2.5, 0.4, 0.4))
+    viewer.dims.set_point(0, 1)
+    viewer.dims.set_point(1, 0)
+    dock = open_dock(viewer)
+    state = dock.coordinator.session.current
+    assert state is not None and state.prompts is not None
+    centres = [np.argwhere(truth == label).mean(axis=0) for label in (8, 20, 35, 50)]
+    for t, (y, x) in zip((1, 1, 2, 2), centres, strict=True):
+        state.prompts.add((t, 0, y, (x + 40 * t) % data.shape[1]))
+    settle(dock)
+    viewer.screenshot(str(folder / "stack.png"), canvas_only=False, flash=False)
+    print(folder / "stack.png")
+    viewer.dims.set_point(0, 3)
+    settle(dock)
+    shoot(viewer, folder / "stack-scrolled.png")
+
+
+def read_real(field: str) -> np.ndarray:
+    """Read the real nuclei of a sample field."""
+    import imageio.v3 as iio
+
+    from napari_dinoprompt.sample_data import sample_files
+
+    return np.asarray(iio.imread(sample_files(field)["nuclei_real"]))
+
+
 # Clicked by eye on scikit-image's immunohistochemistry picture.
 NUCLEI = ((356, 189), (398, 238), (368, 309), (360, 345), (451, 196), (428, 274))
 STAINED = ((380, 299), (394, 331), (406, 308), (334, 340))
 EMPTY = ((366, 170), (340, 20), (312, 205))
 
 
+SCENES = (
+    sample_with_prompts,
+    instances,
+    background_prompt,
+    rotated,
+    two_classes,
+    multiscale,
+    stack,
+)
+
+
 def main() -> None:
-    """Take all screenshots."""
+    """Take all screenshots, or those named after the folder."""
     folder = Path(
         sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "images"
     )
     folder.mkdir(parents=True, exist_ok=True)
-    for scene in (
-        sample_with_prompts,
-        instances,
-        background_prompt,
-        rotated,
-        two_classes,
-    ):
-        scene(folder)
+    for scene in SCENES:
+        if len(sys.argv) <= 2 or scene.__name__ in sys.argv[2:]:
+            scene(folder)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from napari_dinoprompt.core.masks import Cleaning, class_mask
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions, score, segment
 from napari_dinoprompt.core.similarity import cell_similarity, similarity_map, to_pixels
-from napari_dinoprompt.sample_data import sample_path
+from napari_dinoprompt.core.thresholds import resolve_thresholds
+from napari_dinoprompt.sample_data import FIELDS, sample_files, sample_path
 
 if TYPE_CHECKING:
     import torch
@@ -421,3 +422,24 @@ def test_prompts_with_a_transformer_find_the_prompted_cells(
     at_prompts = result.similarity[tuple(blobs.centres[:5].round().astype(int).T)]
     assert at_prompts.min() > np.median(result.similarity)
     assert replace(reference).prototype("object").shape == (32,)
+
+
+def test_five_random_prompts_segment_both_sample_fields(
+    filterbank: FilterBank,
+) -> None:
+    """The mean IoU at the auto threshold, with prompts that nobody chose."""
+    import tifffile
+    from imageio.v3 import imread
+
+    found = []
+    for field in FIELDS:
+        files = sample_files(field)
+        truth = tifffile.imread(files["nuclei_truth"])
+        features = dp.extract_features(imread(files["nuclei_real"]), filterbank)
+        inside = np.argwhere(truth)
+        for seed in range(6):
+            points = np.random.default_rng(seed).choice(inside, 5)
+            reference = Reference.from_prompts(features, points)
+            thresholds = resolve_thresholds(reference)
+            found.append(iou(score(features, reference).mask(thresholds), truth))
+    assert np.mean(found) >= 0.80

@@ -83,7 +83,10 @@ class PromptSegmentation(QWidget):
         if self.coordinator.session.current is None and images:
             active = self.coordinator.viewer.layers.selection.active
             on_show = [image for image in images if image.visible] or images
-            self.coordinator.choose_image(active if active in on_show else on_show[-1])
+            # From the list: a plugin's viewer hands out a proxy of the active layer,
+            # and layers are told apart by identity.
+            chosen = [image for image in on_show if image == active] or on_show[-1:]
+            self.coordinator.choose_image(chosen[0])
         self._refresh()
 
     def _refresh(self) -> None:

@@ -19,11 +19,11 @@ from napari_dinoprompt.core.intensity import measure_stack_window, measure_windo
 from napari_dinoprompt.core.planes import as_plane, plane_shape
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
 from napari_dinoprompt.core.segmentation import Similarities, score
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
+    from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
