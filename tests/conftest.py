@@ -27,9 +27,17 @@ _ELSEWHERE = {
 for _name, _place in _ELSEWHERE.items():
     os.environ[_name] = str(Path(_HOME.name, _place))
 # These would win over HF_HOME and lead back to the user's files.
-for _name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH"):
+for _name in (
+    "DINOPROMPT_WEIGHTS",
+    "HF_HUB_CACHE",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HUGGINGFACE_HUB_CACHE",
+):
     os.environ.pop(_name, None)
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Before its first request the library would ask the real hub for a list.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 # Read by torch when somebody imports it. A fixed number, so that sums are taken in the
 # same order on every machine.
@@ -42,7 +50,8 @@ def _no_network() -> Iterator[None]:
     connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
 
     def is_local(host: object) -> bool:
-        return host in (None, "", "localhost", "127.0.0.1", "::1")
+        name = host.decode() if isinstance(host, bytes) else host
+        return name in (None, "", "localhost", "127.0.0.1", "::1")
 
     def guarded_connect(self: socket.socket, address: object) -> None:
         if isinstance(address, tuple) and not is_local(address[0]):

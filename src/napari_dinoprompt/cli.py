@@ -44,8 +44,8 @@ app = typer.Typer(
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="Weights of the backbone, a .safetensors or .pth file. By default they "
-        "are looked for on this machine, see 'dinoprompt models'.",
+        help="Weights of the backbone, a .safetensors or .pth file or a folder with "
+        "it. By default they are looked for on this machine, see 'dinoprompt models'.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
@@ -119,14 +119,26 @@ def demo(
 
 
 @app.command()
-def models() -> None:
+def models(
+    get: Annotated[
+        str | None,
+        typer.Option(
+            help="Download the weights of dinov2-small, -base, -large or -giant into "
+            "the Hugging Face cache. Ctrl-C stops; the same command goes on.",
+            metavar="NAME",
+        ),
+    ] = None,
+) -> None:
     """List the backbones, where their weights are, and what runs on this machine.
 
-    Nothing is downloaded.
+    Nothing is downloaded without --get.
     """
     from napari_dinoprompt._cli.messages import results_console
-    from napari_dinoprompt._cli.models import show_models
+    from napari_dinoprompt._cli.models import get_model, show_models
 
+    if get is not None:
+        get_model(get)
+        return
     show_models(results_console())
 
 

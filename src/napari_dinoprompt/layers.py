@@ -31,6 +31,7 @@ __all__ = [
     "colour_instances",
     "find_prompt_layer",
     "find_result_layers",
+    "give_up",
     "is_ours",
     "make_mask_layer",
     "make_prompt_layer",
@@ -99,7 +100,9 @@ def stack_shape(image: Image) -> tuple[int, ...]:
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
 
 
-def plane_in_view(image: Image, point: Sequence[float]) -> PlaneIndex:
+def plane_in_view(
+    image: Image, point: Sequence[float], units: Sequence[Any] | None
+) -> PlaneIndex:
     """Return the plane of an image that a viewer shows.
 
     Parameters
@@ -107,6 +110,8 @@ def plane_in_view(image: Image, point: Sequence[float]) -> PlaneIndex:
     image : napari.layers.Image
     point : sequence of float
         Where the viewer's sliders are, in world coordinates (``viewer.dims.point``).
+    units : sequence of pint.Unit or None
+        Of these coordinates (``viewer.layers.units``); None if the layers disagree.
 
     Returns
     -------
@@ -114,12 +119,31 @@ def plane_in_view(image: Image, point: Sequence[float]) -> PlaneIndex:
         Empty for a 2-D image; the nearest plane where the sliders lie outside.
     """
     # Layers of fewer dimensions are aligned with the last ones of the world.
-    where = np.asarray(image.world_to_data(np.asarray(point)[-image.ndim :]))
+    world = np.asarray(point)[-image.ndim :]
+    if units is not None:
+        world = world * _unit_ratio(units[-image.ndim :], image.units)
     lengths = stack_shape(image)
-    nearest = np.floor(where[: len(lengths)] + 0.5)
+    # As napari slices: a tilt out of the plane is passed over, halves go to even.
+    in_the_stack = np.arange(image.ndim) < len(lengths)
+    where = np.asarray(image.world_to_data(np.where(in_the_stack, world, 0.0)))
+    nearest = np.rint(where[: len(lengths)])
     return tuple(
         int(np.clip(at, 0, length - 1))
         for at, length in zip(nearest, lengths, strict=True)
+    )
+
+
+def _unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float64]:
+    """Return what to multiply coordinates with, per axis, to change their units.
+
+    Units that cannot be changed into each other, such as pixels and micrometres, are
+    taken for the same, as napari does when it draws.
+    """
+    return np.array(
+        [
+            (1 * one).to(other).magnitude if one.is_compatible_with(other) else 1.0
+            for one, other in zip(given, wanted, strict=True)
+        ]
     )
 
 
@@ -165,10 +189,11 @@ def placed_prompts(points: Points, image: Image) -> Prompts:
     Returns
     -------
     Prompts
-        Their planes are rounded to the nearest and may lie outside the stack.
+        Their planes are the nearest, those that napari shows, and may lie outside
+        the stack.
     """
     pixels = pixel_points(points, image)
-    planes = np.floor(pixels[:, :-2] + 0.5).astype(np.int64)
+    planes = np.rint(pixels[:, :-2]).astype(np.int64)
     return Prompts(
         points=pixels[:, -2:],
         classes=prompt_classes(points),
@@ -194,6 +219,7 @@ def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
     matrix, shift = _to_world(points)
     image_matrix, image_shift = _to_world(image)
     world = np.asarray(points.data, dtype=np.float64) @ matrix.T + shift
+    world = world * _unit_ratio(points.units, image.units)
     pixels = np.linalg.solve(image_matrix, (world - image_shift).T).T
     return np.asarray(pixels).reshape(-1, image.ndim)
 
@@ -219,6 +245,7 @@ def points_from_pixels(
     image_matrix, image_shift = _to_world(image)
     matrix, shift = _to_world(points)
     world = pixels @ image_matrix.T + image_shift
+    world = world * _unit_ratio(image.units, points.units)
     where = np.linalg.solve(matrix, (world - shift).T).T
     return np.asarray(where).reshape(-1, image.ndim)
 
@@ -276,6 +303,11 @@ def recall_thresholds(points: Points | None) -> dict[str, float]:
     return dict(kept)
 
 
+def give_up(layer: Layer) -> None:
+    """Leave a layer of ours to the user, with all that is on it."""
+    layer.metadata.pop(_OWNER, None)
+
+
 def _owned(image: Image, role: str) -> dict[str, Any]:
     """Mark a layer as ours: what it is, and whose."""
     return {_OWNER: {"role": role, "image": str(image.unique_id)}}
@@ -309,10 +341,14 @@ def find_result_layers(
 
 
 def prompt_classes(points: Points) -> tuple[str, ...]:
-    """Return the class of each point; points of a layer without classes are objects."""
+    """Return the class of each point; points without a class are objects."""
     if CLASS_COLUMN not in points.features:
         return (OBJECT,) * len(points.data)
-    return tuple(str(name) for name in points.features[CLASS_COLUMN])
+    column = points.features[CLASS_COLUMN]
+    return tuple(
+        OBJECT if missing else " ".join(str(name).split()) or OBJECT
+        for name, missing in zip(column, column.isna(), strict=True)
+    )
 
 
 def set_prompts(points: Points, where: ArrayLike, classes: Sequence[str]) -> None:
@@ -325,9 +361,12 @@ def set_prompts(points: Points, where: ArrayLike, classes: Sequence[str]) -> Non
         In the layer's own coordinates.
     classes : sequence of N str
     """
+    # napari takes the class of the next click from the last of these, or from none.
+    following = points.feature_defaults.copy()
     points.selected_data = set()
     points.data = np.asarray(where, dtype=np.float64).reshape(-1, points.ndim)
     points.features = {CLASS_COLUMN: np.array(classes, dtype=object)}
+    points.feature_defaults = following
 
 
 def make_similarity_layer(

@@ -1,5 +1,6 @@
 """Where weights are looked for; nothing is ever downloaded."""
 
+import os
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -9,6 +10,7 @@ from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 from napari_dinoprompt.core.weights import (
     DINOV2_SIZES,
     dinov2_weights,
+    find_checkpoint,
     find_dinov2,
     find_timm,
     hub_cache_folder,
@@ -126,6 +128,86 @@ def test_other_timm_models_are_found_by_repository(hub: Path) -> None:
         find_timm("timm/vit_x", "timm:vit_x")
     there = put_into_hub(hub, "timm/vit_x", "model.safetensors")
     assert find_timm("timm/vit_x", "timm:vit_x") == there
+
+
+SMALL = "vit_small_patch14_reg4_dinov2.lvd142m"
+META_SMALL = "dinov2_vits14_reg4_pretrain.pth"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"{SMALL}.safetensors",
+        f"{SMALL}/model.safetensors",
+        f"{SMALL}/pytorch_model.bin",
+        META_SMALL,
+        "hub cache",
+    ],
+)
+def test_what_is_recognised_in_a_folder(
+    hub: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights"
+    if place == "hub cache":
+        file = put_into_hub(folder, f"timm/{SMALL}", "model.safetensors")
+    else:
+        file = folder / place
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"weights")
+    with pytest.raises(WeightsNotFoundError):
+        find_dinov2("dinov2-small")
+    assert find_dinov2("dinov2-small", folder) == file
+    with pytest.raises(WeightsNotFoundError):
+        find_dinov2("dinov2-base", folder)
+    monkeypatch.setenv("DINOPROMPT_WEIGHTS", os.pathsep.join(["/nowhere", str(folder)]))
+    assert find_dinov2("dinov2-small") == file
+
+
+def test_a_checkpoint_may_be_a_folder(hub: Path, tmp_path: Path) -> None:
+    repository = f"timm/{SMALL}"
+    put_into_hub(hub, repository, "model.safetensors")
+    with pytest.raises(WeightsNotFoundError, match="holds no vit_small"):
+        find_checkpoint(tmp_path, repository, META_SMALL)
+    file = tmp_path / META_SMALL
+    file.write_bytes(b"weights")
+    assert find_checkpoint(tmp_path, repository, META_SMALL) == file
+    assert find_checkpoint(file, repository, META_SMALL) == file
+    missing = tmp_path / "none.pth"
+    assert find_checkpoint(missing, repository, META_SMALL) == missing
+
+
+def test_the_order_of_places(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_into_hub(hub, f"timm/{SMALL}", "model.safetensors")
+    for name in ("environment", "preferences"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / META_SMALL).write_bytes(b"weights")
+    preferred = tmp_path / "preferences"
+    assert find_dinov2("dinov2-small", preferred).parent == preferred
+    monkeypatch.setenv("DINOPROMPT_WEIGHTS", str(tmp_path / "environment"))
+    found = find_dinov2("dinov2-small", preferred)
+    assert found.parent == tmp_path / "environment"
+
+
+def test_folders_are_named_where_nothing_is_found(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DINOPROMPT_WEIGHTS", os.pathsep.join(["/here", " ", "~/there"]))
+    with pytest.raises(WeightsNotFoundError) as missing:
+        find_dinov2("dinov2-small", tmp_path / "set")
+    message = str(missing.value)
+    for word in ("/here", str(Path("~/there").expanduser()), str(tmp_path / "set")):
+        assert word in message
+    assert "dinoprompt models --get dinov2-small" in message
+    assert "88 MB" in message
+    assert f"{SMALL}.safetensors" in message
+
+
+def test_other_timm_models_in_a_folder(hub: Path, tmp_path: Path) -> None:
+    file = tmp_path / "vit_x.safetensors"
+    file.write_bytes(b"weights")
+    assert find_timm("timm/vit_x", "timm:vit_x", tmp_path) == file
 
 
 def test_the_tests_look_nowhere_near_the_user_s_caches() -> None:

@@ -14,6 +14,8 @@ import yaml
 from npe2 import PluginManifest
 from npe2.manifest.contributions import ContributionPoints
 
+from napari_dinoprompt.core.backbones import backbone_names
+
 NAME = "napari-dinoprompt"
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "napari_dinoprompt"
@@ -84,6 +86,21 @@ def test_sample_data(manifest: PluginManifest) -> None:
     }
     # napari names a sample's action like a command, and the later one would win.
     assert not {f"{NAME}.{sample.key}" for sample in samples} & set(COMMANDS)
+
+
+def test_preferences(manifest: PluginManifest) -> None:
+    (features,) = (manifest.contributions.configurations or {}).values()
+    offered = {
+        key: (one.type, one.default, one.enum)
+        for key, one in features.properties.items()
+    }
+    assert offered == {
+        "backbone": ("string", "auto", ["auto", *backbone_names()]),
+        "device": ("string", "auto", ["auto", "cuda", "mps", "cpu"]),
+        "precision": ("string", "auto", ["auto", "fp32", "bf16", "fp16"]),
+        "weights_folder": ("string", "", None),
+    }
+    assert all(one.title and one.description for one in features.properties.values())
 
 
 @pytest.mark.skipif(

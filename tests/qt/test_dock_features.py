@@ -94,7 +94,7 @@ def test_device_that_is_not_there_goes_back(prompted) -> None:
 
 
 def test_notice_says_that_the_weights_are_missing(ready) -> None:
-    assert ready.shows("DINOv2's weights are not on this machine")
+    assert ready.shows("The weights of dinov2-small are not on this machine")
 
 
 # --- upscale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from napari_dinoprompt.core.errors import DinopromptError
+from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
 
 __all__ = ["explain", "results_console", "say", "side_console"]
 
@@ -39,7 +39,7 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, DinopromptError):
         return str(error)
-    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
+    if is_out_of_memory(error):
         return (
             "There is not enough memory. Take a smaller image, a lower --upscale or "
             "a smaller backbone, or close other programs."
@@ -48,12 +48,3 @@ def explain(error: BaseException) -> str | None:
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}." if error.filename else f"{reason}."
     return None
-
-
-def _is_torch_out_of_memory(error: BaseException) -> bool:
-    """Tell by the words: torch is not imported here, and raises plain RuntimeErrors."""
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        words in text
-        for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )

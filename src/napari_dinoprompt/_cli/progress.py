@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import DownloadColumn as Downloaded
 from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import TransferSpeedColumn as Speed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from rich.console import Console
 
     from napari_dinoprompt.core.progress import Progress as Step
 
-__all__ = ["follow", "progress_bar"]
+__all__ = ["follow", "progress_bar", "transfer_bar"]
 
 T = TypeVar("T")
 
@@ -32,7 +34,26 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def follow(steps: Generator[Step, None, T], what: str, console: Console) -> T:
+def transfer_bar(console: Console) -> Progress:
+    """Make the same for bytes."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        Downloaded(),
+        Speed(),
+        Remaining(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def follow(
+    steps: Generator[Step, None, T],
+    what: str,
+    console: Console,
+    make_bar: Callable[[Console], Progress] = progress_bar,
+) -> T:
     """Run a job that reports its progress, and return its result.
 
     Parameters
@@ -41,12 +62,14 @@ def follow(steps: Generator[Step, None, T], what: str, console: Console) -> T:
     what : str
         What is being done, for the bar.
     console : Console
+    make_bar : callable
+        Makes the bar on the console.
 
     Returns
     -------
     whatever the generator returns
     """
-    with progress_bar(console) as bar:
+    with make_bar(console) as bar:
         task = bar.add_task(what, total=None)
         while True:
             try:

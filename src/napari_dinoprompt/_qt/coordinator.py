@@ -16,13 +16,9 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.preferences import read_preferences
 from napari_dinoprompt._qt.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.result_layers import ResultLayers
-from napari_dinoprompt.core.backbones import (
-    FILTERBANK,
-    BackboneChoice,
-    default_backbone,
-)
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
@@ -77,9 +73,9 @@ class Coordinator(QObject):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = viewer
-        backbone = default_backbone()
-        self.session = Session(FeatureRequest(BackboneChoice(backbone), 1.0))
-        self.missing_dinov2 = backbone == FILTERBANK
+        preferences = read_preferences()
+        self.session = Session(FeatureRequest(preferences.backbone, 1.0))
+        self.wanted_dinov2 = preferences.wanted
         self.seconds_left: float | None = None
         self._shelf = steps.BackboneShelf()
         self._started = 0.0
@@ -153,7 +149,7 @@ class Coordinator(QObject):
             self._watch(image)
         self._results.adopt(state)
         self._results.reshape(state)
-        state.view = layers.plane_in_view(image, self.viewer.dims.point)
+        state.view = self._plane_in_view(image)
         self._prompts.ensure(state, self.session)
         state.thresholds.update(layers.recall_thresholds(state.prompts))
         self.compute()
@@ -178,11 +174,11 @@ class Coordinator(QObject):
     def owns_prompts(self) -> bool:
         """Whether the prompts of the image are in a layer made here."""
         state = self.session.current
-        return (
-            state is not None
-            and state.prompts is not None
-            and layers.is_ours(state.prompts)
-        )
+        return state is not None and self._owns_prompts(state)
+
+    @staticmethod
+    def _owns_prompts(state: ImageState) -> bool:
+        return state.prompts is not None and layers.is_ours(state.prompts)
 
     def choose_features(self, request: FeatureRequest) -> None:
         """Use another backbone, device or upscale."""
@@ -208,7 +204,11 @@ class Coordinator(QObject):
         fresh = state.request == request
         target = state.planes if fresh else PreparedPlanes()
         needed = self._needed(state)
-        missing = [plane for plane in needed if plane not in target]
+        missing = [
+            plane
+            for plane in needed
+            if plane not in target and plane not in target.empty
+        ]
         self.seconds_left = None
         if not missing:
             self._features.cancel()
@@ -225,6 +225,7 @@ class Coordinator(QObject):
                     target,
                     partial(layers.read_plane, state.image),
                     layers.stack_shape(state.image),
+                    layers.plane_shape(state.image),
                     self._shelf,
                     request,
                     missing,
@@ -250,6 +251,7 @@ class Coordinator(QObject):
             job.cancel()
         self._cleaning_timer.stop()
         self._view_timer.stop()
+        self._target = PreparedPlanes()
 
     def choose_class(self, name: str) -> None:
         """Make the next prompts of a class, and the selected ones too."""
@@ -267,8 +269,13 @@ class Coordinator(QObject):
 
     def add_prompts(self) -> None:
         """Let the user click prompts: the layer is there, active, in add mode."""
-        if self.session.current is not None:
-            self._prompts.ensure(self.session.current, self.session)
+        state = self.session.current
+        if state is not None:
+            gone = state.prompts is None
+            self._prompts.ensure(state, self.session)
+            self._prompts.activate(state)
+            if gone:
+                self._on_prompts()
             self.changed.emit()
 
     def place_prompts(
@@ -306,18 +313,16 @@ class Coordinator(QObject):
         else:
             state.thresholds[name] = value
         layers.remember_thresholds(state.prompts, state.thresholds)
-        state.revision += 1
-        if state.outdated:
-            # Only scoring anew knows what is under way and would be replaced.
-            self._score()
-        elif state.result is not None and self.session.phase is Phase.READY:
-            self._cleaned.cancel()
-            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
+        self._cut_anew(state)
 
     def choose_cleaning(self, cleaning: Cleaning) -> None:
-        """Clean the mask in another way."""
+        """Clean the masks in another way."""
         self.session.cleaning = cleaning
-        self._show_mask()
+        for state in self.session:
+            if state is self.session.current:
+                self._cut_anew(state)
+            else:
+                state.revision += 1
         self.changed.emit()
 
     # --- what the viewer does
@@ -350,6 +355,11 @@ class Coordinator(QObject):
         state = self.session.current
         if state is not None:
             state.revision += 1
+            unknown = set(state.counts()).difference(self.session.classes)
+            for name in sorted(unknown):
+                self.session.add_class(name)
+            if unknown:
+                self._prompts.show_colours(self.session)
         if self.session.phase is not Phase.FAILED:
             self.session.message = ""
         # Under way, it is looked at when the planes of before are ready.
@@ -369,7 +379,16 @@ class Coordinator(QObject):
 
     def _on_moved(self, event: object) -> None:
         """Keep prompts and results on their image when it is scaled or moved."""
-        self._results.follow(self._state_of(event))
+        state = self._state_of(event)
+        self._results.follow(state)
+        if not self._owns_prompts(state):
+            # Points of the user's own stay, and lie on other pixels now.
+            state.revision += 1
+        if state is self.session.current:
+            # The slider stays as well, and another plane lies under it.
+            self._view_timer.start()
+            if not self._owns_prompts(state):
+                self._on_prompts()
 
     def _on_replaced(self, event: object) -> None:
         """Begin anew with the pixels that an image has now."""
@@ -378,20 +397,29 @@ class Coordinator(QObject):
         state.request = None
         state.result = None
         state.revision += 1
+        self._prompts.fit(state, self.session)
         self._results.reshape(state)
         self._results.keep_only(state, state.revision)
         if state is self.session.current:
             self.stop()
-            state.view = layers.plane_in_view(state.image, self.viewer.dims.point)
+            self.session.message = ""
+            state.view = self._plane_in_view(state.image)
             self.compute()
 
     def _state_of(self, event: object) -> ImageState:
         source = event.source  # type: ignore[attr-defined]
         return next(state for state in self.session if state.image is source)
 
+    def _plane_in_view(self, image: Image) -> PlaneIndex:
+        return layers.plane_in_view(
+            image, self.viewer.dims.point, self.viewer.layers.units
+        )
+
     def _on_slider(self, _event: object) -> None:
         state = self.session.current
         if state is not None and layers.stack_shape(state.image):
+            # Before it is looked at, and not when the new one is ready.
+            self._results.keep_only(state, state.revision)
             self._view_timer.start()
 
     def _on_view(self) -> None:
@@ -399,9 +427,10 @@ class Coordinator(QObject):
         state = self.session.current
         if state is None:
             return
-        view = layers.plane_in_view(state.image, self.viewer.dims.point)
+        view = self._plane_in_view(state.image)
         if view != state.view:
             state.view = view
+            self.session.message = ""
             if self.session.phase is not Phase.STOPPED:
                 self.compute()
 
@@ -485,9 +514,12 @@ class Coordinator(QObject):
         self._cleaned.cancel()
         self._cleaning_timer.stop()
         prompts, left_out = self._prompts.usable(state)
-        if left_out:
+        empty = state.view in state.planes.empty
+        if empty:
+            self.session.message = "This plane holds nothing but NaN or infinity."
+        elif left_out:
             self.session.message = _left_out(left_out)
-        if not any(name != BACKGROUND for name in prompts.classes):
+        if empty or all(name == BACKGROUND for name in prompts.classes):
             self._scores.cancel()
             state.result = None
             state.outdated = False
@@ -504,6 +536,16 @@ class Coordinator(QObject):
                 state.image.name,
             )
         )
+
+    def _cut_anew(self, state: ImageState) -> None:
+        """Make the mask from the similarities again, for the plane in view."""
+        state.revision += 1
+        if state.outdated:
+            # Only scoring anew knows what is under way and would be replaced.
+            self._score()
+        elif state.result is not None and self.session.phase is Phase.READY:
+            self._cleaned.cancel()
+            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
 
     def _clean(self) -> None:
         state = self.session.current
@@ -551,7 +593,14 @@ class Coordinator(QObject):
 
 def _transforms(image: Image) -> tuple[Any, ...]:
     events = image.events
-    return (events.scale, events.translate, events.rotate, events.shear, events.affine)
+    return (
+        events.scale,
+        events.translate,
+        events.rotate,
+        events.shear,
+        events.affine,
+        events.units,
+    )
 
 
 def _left_out(count: int) -> str:

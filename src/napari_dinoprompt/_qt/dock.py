@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from napari_dinoprompt._qt.coordinator import coordinator_of
 from napari_dinoprompt._qt.image_panel import ImagePanel
 from napari_dinoprompt._qt.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.result_panel import ResultPanel
 from napari_dinoprompt._qt.status_panel import StatusPanel
-from napari_dinoprompt.core.backbones import FILTERBANK
+from napari_dinoprompt._qt.weights_panel import WeightsPanel
+from napari_dinoprompt.core.weights import is_dinov2
 from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:
     import napari
+
+    from napari_dinoprompt.session import FeatureRequest
 
 __all__ = ["PromptSegmentation"]
 
@@ -37,14 +41,12 @@ class PromptSegmentation(QWidget):
         session = self.coordinator.session
         self.status = StatusPanel()
         self.image = ImagePanel(session.request)
-        self.notice = QLabel(
-            "DINOv2's weights are not on this machine; filterbank is used instead."
-        )
-        self.notice.setWordWrap(True)
+        self.weights = WeightsPanel()
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self._lay_out()
         self._connect()
+        self._offer_weights()
         self._on_images_changed()
 
     def _lay_out(self) -> None:
@@ -56,7 +58,7 @@ class PromptSegmentation(QWidget):
             layout.addWidget(line)
             layout.addWidget(panel)
             if panel is self.image:
-                layout.addWidget(self.notice)
+                layout.addWidget(self.weights)
         layout.addStretch()
 
     def _connect(self) -> None:
@@ -64,7 +66,8 @@ class PromptSegmentation(QWidget):
         self.status.cancel_requested.connect(work.cancel)
         self.status.compute_requested.connect(work.compute)
         self.image.image_requested.connect(work.choose_image)
-        self.image.features_requested.connect(work.choose_features)
+        self.image.features_requested.connect(self._on_features_requested)
+        self.weights.fetched.connect(self._on_fetched)
         self.prompts.class_requested.connect(work.choose_class)
         self.prompts.new_class_requested.connect(work.add_class)
         self.prompts.add_requested.connect(work.add_prompts)
@@ -76,6 +79,32 @@ class PromptSegmentation(QWidget):
         work.changed.connect(self._refresh)
         work.images_changed.connect(self._on_images_changed)
         work.progressed.connect(self.status.show_progress)
+
+    def _on_features_requested(self, request: FeatureRequest) -> None:
+        name = request.backbone.name
+        if is_dinov2(name) and request.backbone.checkpoint is None:
+            self.coordinator.wanted_dinov2 = name
+        self.coordinator.choose_features(request)
+        self._offer_weights()
+
+    def _offer_weights(self) -> None:
+        """Look whether weights are missing; too slow for every refresh."""
+        work = self.coordinator
+        folder = work.session.request.backbone.weights_folder
+        self.weights.offer(work.wanted_dinov2, folder)
+        self.weights.show_used(work.session.request.backbone.name)
+
+    def _on_fetched(self, name: str) -> None:
+        """Turn to the backbone that the user has waited for; the prompts stay."""
+        work, asked = self.coordinator, self.coordinator.session.request
+        backbone = replace(asked.backbone, name=name, checkpoint=None)
+        request = replace(asked, backbone=backbone)
+        if request == asked:
+            # It was asked for before, and failed.
+            work.compute()
+        else:
+            work.choose_features(request)
+        self._offer_weights()
 
     def _on_images_changed(self) -> None:
         """Turn to an image if none is chosen, and offer those that are there."""
@@ -100,9 +129,7 @@ class PromptSegmentation(QWidget):
         self.image.show_images(work.images(), None if state is None else state.image)
         self.image.show_request(session.request)
         self.image.show_facts(session.estimate, work.seconds_left)
-        self.notice.setVisible(
-            session.request.backbone.name == FILTERBANK and work.missing_dinov2
-        )
+        self.weights.show_used(session.request.backbone.name)
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
         self.prompts.show_layers(

@@ -37,6 +37,7 @@ class ImagePanel(QWidget):
         super().__init__(parent)
         self._offered: list[tuple[str, Image]] = []
         self._shown: FeatureRequest | None = None
+        self._weights_folder = request.backbone.weights_folder
         self._image = QComboBox()
         self._image.setToolTip("The image layer to segment: 2-D, grey or RGB.")
         self._backbone = QComboBox()
@@ -70,7 +71,8 @@ class ImagePanel(QWidget):
             mode=FileDialogMode.EXISTING_FILE,
             nullable=True,
             filter="Weights (*.safetensors *.pth *.pt *.bin)",
-            tooltip="A file with the backbone's weights, if they are in no cache.",
+            tooltip="A file with the backbone's weights, if they are in none of the "
+            "usual places.",
         )
         self._facts = QLabel()
         self._facts.setWordWrap(True)
@@ -144,6 +146,8 @@ class ImagePanel(QWidget):
             checkpoint=None if checkpoint is None else str(checkpoint),
             device=self._device.value,
             precision=self._precision.value,
+            # From the preferences; the panel has no row for it.
+            weights_folder=self._weights_folder,
         )
         return FeatureRequest(choice, upscale)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_dinoprompt.core.errors import DinopromptError
+from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -90,6 +90,8 @@ class _Run(QObject):
         self.worker.yielded.connect(self._on_yielded)
         self.worker.returned.connect(self._on_returned)
         self.worker.errored.connect(self._on_errored)
+        # At once, in its own thread: a connection that it holds is let go.
+        self.worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self.worker.finished.connect(self.deleteLater)
         # Also when it goes with its job: nobody would hear it any more.
         self.destroyed.connect(self.worker.quit)
@@ -115,5 +117,7 @@ def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
         return (yield from steps)
     except DinopromptError as error:
         return _Failure(str(error))
-    except MemoryError:
-        return _Failure("There is not enough memory for this image.")
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            return _Failure("There is not enough memory for this image.")
+        raise

@@ -53,7 +53,7 @@ class PromptLayer(QObject):
         return self._timer.isActive()
 
     def ensure(self, state: ImageState, session: Session) -> None:
-        """Make the layer if there is none, and let the user click into it."""
+        """Make the layer if there is none; let the user click into one of ours."""
         if state.prompts is None:
             state.prompts = layers.find_prompt_layer(self._viewer.layers, state.image)
         if state.prompts is None:
@@ -63,8 +63,28 @@ class PromptLayer(QObject):
             self._viewer.layers.append(points)
             state.prompts = points
         self.follow(state, session)
-        self._viewer.layers.selection.active = state.prompts
-        state.prompts.mode = "add"
+        if layers.is_ours(state.prompts):
+            self.activate(state)
+
+    def activate(self, state: ImageState) -> None:
+        """Let the user click into the layer."""
+        if state.prompts is not None:
+            self._viewer.layers.selection.active = state.prompts
+            state.prompts.mode = "add"
+
+    def fit(self, state: ImageState, session: Session) -> None:
+        """Begin a new layer where an image now has more or fewer axes."""
+        if state.prompts is None or state.prompts.ndim == state.image.ndim:
+            return
+        # On which plane its prompts would be, nobody knows; they are not thrown away.
+        ours = layers.find_prompt_layer(self._viewer.layers, state.image)
+        if ours is not None:
+            layers.give_up(ours)
+        state.prompts = None
+        state.snapshot = None
+        state.history.clear()
+        if state is self._state:
+            self.ensure(state, session)
 
     def choose(self, state: ImageState, session: Session, points: Points) -> None:
         """Take the prompts from another Points layer, the user's own or ours."""
@@ -82,6 +102,8 @@ class PromptLayer(QObject):
         if state.snapshot is None:
             state.snapshot = _snapshot(state.prompts)
         self.watch(state)
+        # Changes that were made while another image was watched.
+        self._take()
         self.show_colours(session)
         self.use_class(session)
 
@@ -197,7 +219,8 @@ class PromptLayer(QObject):
         """Return the prompts that lie on data, and how many do not."""
         prompts = self.placed(state)
         held = [
-            state.planes[plane].features.holds_data(point[None])[0]
+            plane in state.planes
+            and state.planes[plane].features.holds_data(point[None])[0]
             for plane, point in zip(prompts.planes, prompts.points, strict=True)
         ]
         usable = _choose(prompts, np.array(held, dtype=bool))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,8 @@ class ResultLayers:
             state.similarity, state.mask = layers.find_result_layers(
                 self._viewer.layers, state.image
             )
-            self.reshape(state)
+            # Whether they are of the prompts as they are now, nobody knows.
+            self._empty(state)
 
     def drop(self, state: ImageState, gone: Layer) -> None:
         """Let go of a layer that the user deleted; the next result makes a new one."""
@@ -80,9 +81,20 @@ class ResultLayers:
 
     def reshape(self, state: ImageState) -> None:
         """Start anew where an image now has another shape."""
-        for layer in (state.similarity, state.mask):
-            if layer is not None and not fits(layer, state.image):
-                layer.data = empty_result(state.image, layer.data.dtype)
+        if any(
+            layer is not None and not fits(layer, state.image)
+            for layer in (state.similarity, state.mask)
+        ):
+            self._empty(state)
+            self.follow(state)
+
+    @staticmethod
+    def _empty(state: ImageState) -> None:
+        if state.similarity is not None:
+            state.similarity.data = empty_result(state.image, np.float32)
+        if state.mask is not None:
+            state.mask.data = empty_result(state.image, _mask_dtype(state.image))
+        state.shown.clear()
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""
@@ -106,11 +118,8 @@ class ResultLayers:
 
     def _mask_layer(self, state: ImageState) -> Labels:
         if state.mask is None:
-            # A stack holds class numbers and object numbers in turn.
-            dtype = np.int32 if layers.stack_shape(state.image) else np.uint8
-            state.mask = layers.make_mask_layer(
-                state.image, empty_result(state.image, dtype)
-            )
+            empty = empty_result(state.image, _mask_dtype(state.image))
+            state.mask = layers.make_mask_layer(state.image, empty)
             self._insert(state.mask, above=state.similarity or state.image)
         return state.mask
 
@@ -120,3 +129,8 @@ class ResultLayers:
         selected = set(stack.selection)
         stack.insert(stack.index(above) + 1, layer)
         stack.selection = selected
+
+
+def _mask_dtype(image: Image) -> type[np.integer[Any]]:
+    """A stack holds class numbers and object numbers in turn."""
+    return np.int32 if layers.stack_shape(image) else np.uint8

@@ -5,6 +5,7 @@ torch takes seconds to import; the window stays alive meanwhile.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,18 +31,23 @@ class BackboneShelf:
 
     def __init__(self) -> None:
         self._kept: tuple[BackboneChoice, Backbone] | None = None
+        self._lock = Lock()
 
     def get(self, choice: BackboneChoice) -> Backbone:
-        """Return a backbone, loaded if it is not the one kept."""
-        if self._kept is None or self._kept[0] != choice:
-            self._kept = (choice, choice.load())
-        return self._kept[1]
+        """Return a backbone, loaded if it is not the one kept; one at a time."""
+        with self._lock:
+            if self._kept is None or self._kept[0] != choice:
+                # Two large backbones need not be in memory at once.
+                self._kept = None
+                self._kept = (choice, choice.load())
+            return self._kept[1]
 
 
 def prepare(
     prepared: PreparedPlanes,
     read_plane: Callable[[PlaneIndex], ArrayLike],
-    shape: tuple[int, ...],
+    stack: tuple[int, ...],
+    plane_size: tuple[int, int],
     shelf: BackboneShelf,
     request: FeatureRequest,
     wanted: list[PlaneIndex],
@@ -52,7 +58,8 @@ def prepare(
     yield from prepare_planes(
         prepared,
         read_plane,
-        shape,
+        stack,
+        plane_size,
         lambda: shelf.get(request.backbone),
         request.upscale,
         wanted,

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from napari_dinoprompt.core.errors import CheckpointError
@@ -34,7 +34,7 @@ _UNREADABLE = (
     ValueError,
 )
 
-__all__ = ["hash_weights", "load_weights", "read_checkpoint"]
+__all__ = ["check_header", "hash_weights", "load_weights", "read_checkpoint"]
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -104,7 +104,44 @@ def load_weights(
     CheckpointError
         If the file cannot be read or belongs to another model.
     """
-    tensors = read_checkpoint(path)
+    _load(model, read_checkpoint(path), path, name=name, classifier=classifier)
+
+
+def check_header(
+    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
+) -> None:
+    """Check that a safetensors file holds a model's weights; reads its header only.
+
+    Parameters and errors as `load_weights`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Of tensors on the ``meta`` device, which have shapes and no values.
+    path : Path
+    name : str
+    classifier : tuple of str
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {
+                key: torch.empty(file.get_slice(key).get_shape(), device="meta")
+                for key in file.keys()  # noqa: SIM118 (not a mapping)
+            }
+    except (SafetensorError, OSError) as error:
+        msg = f"The checkpoint {path} cannot be read: {error}"
+        raise CheckpointError(msg) from error
+    _load(model, tensors, path, name=name, classifier=classifier)
+
+
+def _load(
+    model: torch.nn.Module,
+    tensors: dict[str, torch.Tensor],
+    path: Path,
+    *,
+    name: str,
+    classifier: tuple[str, ...],
+) -> None:
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         if convert is not None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 __all__ = [
     "CheckpointError",
     "DinopromptError",
+    "FetchError",
     "IncompatibleReferenceError",
     "InputError",
     "ReferenceFileError",
     "WeightsNotFoundError",
+    "is_out_of_memory",
 ]
 
 
@@ -29,6 +31,10 @@ class WeightsNotFoundError(DinopromptError, FileNotFoundError):
     """The weights of a backbone are not on this machine."""
 
 
+class FetchError(DinopromptError):
+    """Weights that could not be fetched."""
+
+
 class CheckpointError(DinopromptError):
     """A checkpoint file that is damaged or belongs to another model."""
 
@@ -39,3 +45,18 @@ class ReferenceFileError(DinopromptError):
 
 class IncompatibleReferenceError(DinopromptError):
     """A reference whose vectors cannot be compared with these features."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that memory ran out, on any device.
+
+    torch raises plain RuntimeErrors for it, which are known by their words.
+    """
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(
+            words in text
+            for words in ("out of memory", "not enough memory", "can't allocate memory")
+        )
+    )

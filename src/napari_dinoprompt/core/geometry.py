@@ -45,6 +45,12 @@ class CellGrid:
         if not (math.isfinite(self.upscale) and self.upscale > 0):
             msg = f"The upscale must be a number above 0, not {self.upscale}."
             raise InputError(msg)
+        if self.upscale < 1 and self.cell > max(self.shape):
+            msg = (
+                f"At an upscale of {self.upscale:g} the image is smaller than one cell; "
+                "choose a larger one."
+            )
+            raise InputError(msg)
 
     @property
     def cell(self) -> float:

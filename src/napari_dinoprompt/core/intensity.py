@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ LOWER_PERCENTILE = 0.1
 UPPER_PERCENTILE = 99.9
 # Enough for percentiles that are stable to a grey level; larger planes are strided.
 _SAMPLE_PIXELS = 4_000_000
+_THIN_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -164,3 +166,19 @@ def measure_stack_window(
         # Objects rarer than the percentile still deserve a window.
         low, high = min(extremes), max(extremes)
     return IntensityWindow(float(low), float(high))
+
+
+def thin_pixels(plane: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Take every few rows and columns of a large plane, enough for its percentiles.
+
+    Parameters
+    ----------
+    plane : (H, W) or (H, W, C) ndarray
+
+    Returns
+    -------
+    (h, w) or (h, w, C) ndarray
+        A copy, so that the plane itself can be let go.
+    """
+    step = max(1, math.isqrt(plane.shape[0] * plane.shape[1] // _THIN_PIXELS))
+    return plane[::step, ::step].copy()

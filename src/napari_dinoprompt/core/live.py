@@ -15,21 +15,25 @@ import numpy as np
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import Estimate, available_memory, estimate
 from napari_dinoprompt.core.extraction import iter_features
-from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
-from napari_dinoprompt.core.planes import as_plane, plane_shape
+from napari_dinoprompt.core.intensity import (
+    measure_stack_window,
+    measure_window,
+    thin_pixels,
+)
+from napari_dinoprompt.core.planes import as_plane, no_data_pixels
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation import Similarities, score
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
 
 __all__ = [
     "LiveResult",
@@ -38,6 +42,9 @@ __all__ = [
     "sample_planes",
     "update",
 ]
+
+# Enough to meet the planes that are in focus; more would be read from afar for nothing.
+_WINDOW_PLANES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +74,8 @@ class LiveResult:
 def prepare_planes(
     prepared: PreparedPlanes,
     read_plane: Callable[[PlaneIndex], ArrayLike],
-    shape: tuple[int, ...],
+    stack: tuple[int, ...],
+    plane_size: tuple[int, int],
     get_backbone: Callable[[], Backbone],
     upscale: float,
     wanted: Iterable[PlaneIndex],
@@ -77,11 +85,14 @@ def prepare_planes(
     Parameters
     ----------
     prepared : PreparedPlanes
-        Of the image; only its window is set here, planes are yielded.
+        Of the image; its window and its planes without data are set here, planes are
+        yielded.
     read_plane : callable from plane index to (H, W) or (H, W, 3 or 4) array_like
         Called where the work is done, so that a lazy image is read there.
-    shape : tuple of int
-        Of the axes before the plane; empty for a 2-D image.
+    stack : tuple of int
+        Lengths of the axes before the plane; empty for a 2-D image.
+    plane_size : (int, int)
+        Height and width of the planes in pixels.
     get_backbone : callable returning Backbone
     upscale : float
     wanted : iterable of plane index
@@ -101,13 +112,14 @@ def prepare_planes(
     ------
     InputError
         If the image or the upscale cannot be used, or the features need more memory
-        than there is; and what `load_backbone` raises.
+        than there is; and what `load_backbone` raises. A plane of a stack that holds
+        no data is no error: the others can be used.
     """
     for index in wanted:
-        plane = as_plane(read_plane(index))
         yield Progress(0, 0)
         backbone = get_backbone()
-        needed = estimate(plane_shape(plane), backbone, upscale)
+        # Before anything is read: a pyramid's full resolution may be huge.
+        needed = estimate(plane_size, backbone, upscale)
         yield needed
         if needed.bytes > available_memory(backbone.device):
             msg = (
@@ -116,8 +128,13 @@ def prepare_planes(
                 "image."
             )
             raise InputError(msg)
+        pixels = np.asarray(read_plane(index))
+        if stack and not _holds_data(pixels):
+            prepared.empty.add(index)
+            continue
+        plane = as_plane(pixels)
         if prepared.window is None:
-            prepared.window = _measure_window(read_plane, shape, plane)
+            prepared.window = yield from _measure_window(read_plane, stack, plane)
         features = yield from iter_features(
             plane, backbone, upscale=upscale, window=prepared.window
         )
@@ -138,24 +155,34 @@ def sample_planes(shape: tuple[int, ...]) -> list[PlaneIndex]:
     Returns
     -------
     list of tuples of int
-        At most three.
+        At most eight, evenly spread.
     """
     count = math.prod(shape)
-    chosen = sorted({count * sixth // 6 for sixth in (1, 3, 5)})
+    steps = 2 * _WINDOW_PLANES
+    chosen = sorted({count * step // steps for step in range(1, steps, 2)})
     return [tuple(int(i) for i in np.unravel_index(at, shape)) for at in chosen]
 
 
 def _measure_window(
     read_plane: Callable[[PlaneIndex], ArrayLike],
-    shape: tuple[int, ...],
+    stack: tuple[int, ...],
     plane: NDArray[np.generic],
-) -> IntensityWindow:
-    if not shape:
+) -> Generator[Progress, None, IntensityWindow]:
+    if not stack:
         return measure_window(plane)
-    sampled = [np.asarray(read_plane(index)) for index in sample_planes(shape)]
-    # A plane without data says nothing about the others.
-    holding = [part for part in sampled if np.isfinite(part).any()]
+    holding = []
+    for index in sample_planes(stack):
+        sampled = np.asarray(read_plane(index))
+        yield Progress(0, 0)
+        # A plane without data says nothing about the others.
+        if _holds_data(sampled):
+            holding.append(thin_pixels(sampled))
     return measure_stack_window(holding or [plane])
+
+
+def _holds_data(pixels: NDArray[np.generic]) -> bool:
+    missing = no_data_pixels(pixels)
+    return missing is None or not bool(missing.all())
 
 
 def update(

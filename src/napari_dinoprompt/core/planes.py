@@ -18,6 +18,7 @@ _BLOCKS = (2, 4, 8, 16)
 # Of fewer blocks the variance is too uncertain to judge by.
 _LEAST_BLOCKS = 64
 _LEAST_TOLERANCE = 0.1
+_OUTSTANDING = 2.0
 
 
 def as_plane(image: ArrayLike) -> NDArray[np.generic]:
@@ -97,6 +98,7 @@ def shows_nothing(plane: NDArray[np.generic]) -> bool:
     Parameters
     ----------
     plane : (H, W) or (H, W, 3) ndarray
+        Pixels without data are passed over.
 
     Returns
     -------
@@ -106,28 +108,56 @@ def shows_nothing(plane: NDArray[np.generic]) -> bool:
     values = plane.reshape(-1, *plane.shape[2:]) if missing is None else plane[~missing]
     if (values == values[0]).all():
         return True
-    grey = plane if plane.ndim == 2 else plane.mean(axis=2)
-    return missing is None and _is_white_noise(grey.astype(np.float64))
+    grey = (plane if plane.ndim == 2 else plane.mean(axis=2)).astype(np.float64)
+    if missing is not None:
+        grey[missing] = np.nan
+    return _varies_like_noise(grey) and not _has_spots(grey)
 
 
-def _is_white_noise(grey: NDArray[np.float64]) -> bool:
+def _varies_like_noise(grey: NDArray[np.float64]) -> bool:
     """Tell whether pixels vary independently of their neighbours.
 
     The mean over a block of n independent pixels has 1 / n of their variance. Of
     real micrographs, block means of 16 x 16 keep more than 60 times that.
     """
-    variance = grey.var()
+    variance = np.nanvar(grey)
     judged = False
     for side in _BLOCKS:
-        rows, columns = grey.shape[0] // side, grey.shape[1] // side
-        if rows * columns < _LEAST_BLOCKS:
+        means = _block_means(grey, side)
+        if len(means) < _LEAST_BLOCKS:
             break
-        whole = grey[: rows * side, : columns * side]
-        means = whole.reshape(rows, side, columns, side).mean(axis=(1, 3))
         ratio = means.var() * side**2 / variance
         # The standard error of a variance over n means is sqrt(2 / n) of it.
-        tolerance = 1 + max(_LEAST_TOLERANCE, 8 * math.sqrt(2 / means.size))
+        tolerance = 1 + max(_LEAST_TOLERANCE, 8 * math.sqrt(2 / len(means)))
         if not 1 / tolerance < ratio < tolerance:
             return False
         judged = True
     return judged
+
+
+def _has_spots(grey: NDArray[np.float64]) -> bool:
+    """Tell whether bright or dark pixels lie together more than by chance.
+
+    A few spots hardly change the variance of a large plane. But a block on one of
+    them stands out much further than any block does once the pixels are shuffled.
+    """
+    held = np.isfinite(grey)
+    shuffled = grey.copy()
+    shuffled[held] = np.random.default_rng(0).permutation(grey[held])
+    middle = np.nanmean(grey)
+    for side in _BLOCKS:
+        means, chance = _block_means(grey, side), _block_means(shuffled, side)
+        if len(means) < _LEAST_BLOCKS or len(chance) == 0:
+            break
+        furthest = _OUTSTANDING * np.abs(chance - middle).max()
+        if np.abs(means - middle).max() > furthest:
+            return True
+    return False
+
+
+def _block_means(grey: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Average over the whole blocks of a plane in which every pixel holds data."""
+    rows, columns = grey.shape[0] // side, grey.shape[1] // side
+    whole = grey[: rows * side, : columns * side]
+    means = whole.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    return np.asarray(means[np.isfinite(means)])

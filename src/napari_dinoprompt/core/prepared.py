@@ -44,14 +44,16 @@ class PreparedPlane:
 
     def lengths(self, measures: SourceMeasures) -> CellLengths:
         """Return the lengths of the vectors under a source's statistics, kept."""
-        if self._lengths is None or self._lengths[0] is not measures:
+        # Read once: an outdated request may still be at it in another thread.
+        kept = self._lengths
+        if kept is None or kept[0] is not measures:
             from napari_dinoprompt.core.similarity import CellLengths
 
             lengths = CellLengths.of(
                 self.features, measures.statistics, measures.scoring
             )
-            self._lengths = (measures, lengths)
-        return self._lengths[1]
+            kept = self._lengths = (measures, lengths)
+        return kept[1]
 
     @property
     def bytes(self) -> int:
@@ -67,10 +69,13 @@ class PreparedPlanes:
     ----------
     window : IntensityWindow or None
         The one window of all planes, once it is measured.
+    empty : set of plane index
+        Planes of a stack that were looked at and hold no data.
     """
 
     def __init__(self) -> None:
         self.window: IntensityWindow | None = None
+        self.empty: set[PlaneIndex] = set()
         self._planes: dict[PlaneIndex, PreparedPlane] = {}
         self._pooled: tuple[tuple[PlaneIndex, ...], SourceMeasures] | None = None
 
@@ -111,10 +116,11 @@ class PreparedPlanes:
         which was clicked first.
         """
         sources = tuple(sorted(set(planes)))
-        if self._pooled is None or self._pooled[0] != sources:
+        kept = self._pooled
+        if kept is None or kept[0] != sources:
             parts = [self._planes[index].measures for index in sources]
-            self._pooled = (sources, pool_measures(parts))
-        return self._pooled[1]
+            kept = self._pooled = (sources, pool_measures(parts))
+        return kept[1]
 
     def reference(self, prompts: Prompts, *, source: str) -> Reference:
         """Make a reference from prompts on these planes."""

@@ -14,7 +14,7 @@ class Progress:
     Attributes
     ----------
     done, total : int
-        Tiles, or files. A total of 0 is not known yet.
+        Tiles, files, or bytes. A total of 0 is not known yet.
     """
 
     done: int

@@ -10,13 +10,31 @@ from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
 __all__ = [
     "DINOV2_SIZES",
+    "FOLDERS_VARIABLE",
     "Dinov2Weights",
+    "describe_size",
     "dinov2_weights",
+    "find_checkpoint",
     "find_dinov2",
     "find_timm",
+    "how_by_hand",
+    "hub_cache_folder",
+    "is_dinov2",
+    "torch_hub_folder",
+    "weights_folders",
 ]
 
 DINOV2_SIZES = ("small", "base", "large", "giant")
+FOLDERS_VARIABLE = "DINOPROMPT_WEIGHTS"
+"""Environment variable that names folders with weights."""
+# Numbers in timm's state dict, with registers and without. Counted once on models built
+# on the meta device; a test counts again. Files have four bytes for each.
+_PARAMETERS = {
+    "small": (22_057_344, 22_056_192),
+    "base": (86_582_016, 86_579_712),
+    "large": (304_370_688, 304_367_616),
+    "giant": (1_136_483_840, 1_136_479_232),
+}
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -42,6 +60,12 @@ class Dinov2Weights:
     def hub_id(self) -> str:
         """Repository on the Hugging Face hub."""
         return f"timm/{self.timm_name}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of its weights, about; what the hub says is exact."""
+        _, size, *variant = self.name.split("-")
+        return 4 * _PARAMETERS[size][bool(variant)]
 
 
 def dinov2_weights(name: str) -> Dinov2Weights:
@@ -85,15 +109,27 @@ def dinov2_weights(name: str) -> Dinov2Weights:
     )
 
 
-def find_dinov2(name: str) -> Path:
+def is_dinov2(name: str) -> bool:
+    """Tell whether `dinov2_weights` knows a name."""
+    try:
+        dinov2_weights(name)
+    except InputError:
+        return False
+    return True
+
+
+def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
     """Find the weights of a DINOv2 backbone on this machine.
 
-    Looks in the Hugging Face cache, then for Meta's file in torch's hub cache.
+    Looks in the folders that the user named, then in the Hugging Face cache, then for
+    Meta's file in torch's hub cache.
 
     Parameters
     ----------
     name : str
         As `dinov2_weights`.
+    folder : str or Path, optional
+        Searched after those of the environment variable ``DINOPROMPT_WEIGHTS``.
 
     Returns
     -------
@@ -105,26 +141,28 @@ def find_dinov2(name: str) -> Path:
     InputError
         If there is no such model.
     WeightsNotFoundError
-        If the file is in neither place; the message names both.
+        If the file is in none of the places; the message names them all.
     """
     weights = dinov2_weights(name)
-    cached = _hub_cached(weights.hub_id)
-    if cached is not None:
-        return cached
+    folders = weights_folders(folder)
+    found = _find(weights.hub_id, weights.meta_file, folders)
+    found = found or _hub_cached(weights.hub_id)
+    if found is not None:
+        return found
     meta = torch_hub_folder() / weights.meta_file
     if meta.is_file():
         return meta
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
-        f"{weights.hub_id}/{_HUB_FILES[0]} in the Hugging Face cache "
-        f"({hub_cache_folder()}) and for {meta}. Put one of them there or give the "
-        "file as checkpoint; the backbone 'filterbank' works without weights."
+        f"{weights.hub_id}/{_HUB_FILES[0]} in {_places(folders)} and for {meta}. "
+        f"Fetch them ({describe_size(weights.size)}) with 'dinoprompt models --get "
+        f"{name}' or the dock's button, {how_by_hand(weights.timm_name)}"
     )
     raise WeightsNotFoundError(msg)
 
 
-def find_timm(hub_id: str, name: str) -> Path:
-    """Find the weights of another timm model in the Hugging Face cache.
+def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
+    """Find the weights of another timm model.
 
     Parameters
     ----------
@@ -132,6 +170,8 @@ def find_timm(hub_id: str, name: str) -> Path:
         Repository on the hub, such as ``"timm/vit_tiny_patch16_224.augreg_in21k"``.
     name : str
         The backbone, for the message.
+    folder : str or Path, optional
+        As `find_dinov2`.
 
     Returns
     -------
@@ -142,16 +182,80 @@ def find_timm(hub_id: str, name: str) -> Path:
     WeightsNotFoundError
         If they are not there.
     """
-    cached = _hub_cached(hub_id)
-    if cached is None:
+    folders = weights_folders(folder)
+    found = _find(hub_id, None, folders) or _hub_cached(hub_id)
+    if found is None:
         msg = (
             f"The weights of {name} are not on this machine. Looked for "
-            f"{hub_id}/{_HUB_FILES[0]} in the Hugging Face cache "
-            f"({hub_cache_folder()}). Give the file as checkpoint; the backbone "
-            "'filterbank' works without weights."
+            f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}. You can "
+            f"{how_by_hand(hub_id.rpartition('/')[2]).removeprefix('or ')}"
         )
         raise WeightsNotFoundError(msg)
-    return cached
+    return found
+
+
+def find_checkpoint(checkpoint: Path, hub_id: str, meta_file: str | None) -> Path:
+    """Return the file that the user named, or the one in a folder that they named.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        A file, which need not be there, or a folder.
+    hub_id : str
+        The model's repository on the hub.
+    meta_file : str or None
+        Name of its file at Meta.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    WeightsNotFoundError
+        If it is a folder without them: no other place is looked into then.
+    """
+    if not checkpoint.is_dir():
+        return checkpoint
+    found = _find(hub_id, meta_file, (checkpoint,))
+    if found is None:
+        name = hub_id.rpartition("/")[2]
+        meta = "" if meta_file is None else f" or {meta_file}"
+        msg = f"The folder {checkpoint} holds no {name}.safetensors{meta}."
+        raise WeightsNotFoundError(msg)
+    return found
+
+
+def how_by_hand(timm_name: str) -> str:
+    """Say, as the end of a sentence, what to do without the hub."""
+    return (
+        f"or put {timm_name}.safetensors into a folder that {FOLDERS_VARIABLE} or the "
+        "preferences name, or give the file as checkpoint; the backbone 'filterbank' "
+        "works now, without weights."
+    )
+
+
+def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the folders that the user named.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        One more, such as that of the preferences; empty is none.
+
+    Returns
+    -------
+    tuple of Path
+        Those of ``DINOPROMPT_WEIGHTS`` first.
+    """
+    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    named.append(str(folder or ""))
+    return tuple(dict.fromkeys(Path(one).expanduser() for one in named if one.strip()))
+
+
+def describe_size(size: int) -> str:
+    """Write a number of bytes as users read it, such as ``88 MB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def hub_cache_folder() -> Path:
@@ -172,11 +276,31 @@ def torch_hub_folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def _hub_cached(hub_id: str) -> Path | None:
+def _find(hub_id: str, meta_file: str | None, folders: tuple[Path, ...]) -> Path | None:
+    """Look into folders."""
+    name = hub_id.rpartition("/")[2]
+    for folder in folders:
+        files = [folder / f"{name}.safetensors"]
+        files += [folder / name / file for file in _HUB_FILES]
+        if meta_file is not None:
+            files.append(folder / meta_file)
+        found = next((file for file in files if file.is_file()), None)
+        found = found or _hub_cached(hub_id, folder)
+        if found is not None:
+            return found
+    return None
+
+
+def _places(folders: tuple[Path, ...]) -> str:
+    named = "".join(f"{folder}, " for folder in folders)
+    return f"{named}the Hugging Face cache ({hub_cache_folder()})"
+
+
+def _hub_cached(hub_id: str, folder: Path | None = None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     for file in _HUB_FILES:
-        found = try_to_load_from_cache(hub_id, file)
+        found = try_to_load_from_cache(hub_id, file, cache_dir=folder)
         if isinstance(found, str):
             return Path(found)
     return None

@@ -28,8 +28,13 @@ def backbone_names() -> tuple[str, ...]:
     return (*(f"dinov2-{size}" for size in DINOV2_SIZES), FILTERBANK)
 
 
-def default_backbone() -> str:
+def default_backbone(weights_folder: str | Path | None = None) -> str:
     """Return the backbone of choice on this machine.
+
+    Parameters
+    ----------
+    weights_folder : str or Path, optional
+        One more folder to look in.
 
     Returns
     -------
@@ -38,7 +43,7 @@ def default_backbone() -> str:
     """
     choice = "dinov2-small"
     try:
-        find_dinov2(choice)
+        find_dinov2(choice, weights_folder)
     except WeightsNotFoundError:
         return FILTERBANK
     return choice
@@ -48,6 +53,7 @@ def load_backbone(
     name: str,
     *,
     checkpoint: str | Path | None = None,
+    weights_folder: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     block: int | None = None,
@@ -60,8 +66,11 @@ def load_backbone(
         ``dinov2-small|base|large|giant`` (``-plain`` appended: without registers),
         ``timm:<name>`` for any other timm vision transformer, or ``filterbank``.
     checkpoint : str or Path, optional
-        Weights, a safetensors or PyTorch file; else the caches of this machine are
-        searched.
+        Weights, a safetensors or PyTorch file or a folder that holds it; else they
+        are looked for on this machine.
+    weights_folder : str or Path, optional
+        A folder to look in, after those that the environment variable
+        ``DINOPROMPT_WEIGHTS`` names and before the caches of this machine.
     device : {"auto", "cuda", "mps", "cpu"}
     precision : {"auto", "fp32", "bf16", "fp16"}
         Of networks; the filter bank always computes in fp32.
@@ -103,7 +112,14 @@ def load_backbone(
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
-    return load(name, checkpoint=path, block=block, device=where, dtype=dtype)
+    return load(
+        name,
+        checkpoint=path,
+        weights_folder=weights_folder,
+        block=block,
+        device=where,
+        dtype=dtype,
+    )
 
 
 @dataclass(frozen=True)
@@ -116,18 +132,22 @@ class BackboneChoice:
     checkpoint : str or None
     device, precision : str
         As `load_backbone` takes them.
+    weights_folder : str or None
+        Likewise.
     """
 
     name: str
     checkpoint: str | None = None
     device: str = "auto"
     precision: str = "auto"
+    weights_folder: str | None = None
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
         return load_backbone(
             self.name,
             checkpoint=self.checkpoint,
+            weights_folder=self.weights_folder,
             device=self.device,
             precision=self.precision,
         )

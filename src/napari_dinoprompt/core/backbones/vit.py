@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.checkpoints import hash_weights, load_weights
+from napari_dinoprompt.core.checkpoints import check_header, hash_weights, load_weights
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
 from napari_dinoprompt.core.timm_import import import_timm
-from napari_dinoprompt.core.weights import dinov2_weights, find_dinov2, find_timm
+from napari_dinoprompt.core.weights import (
+    dinov2_weights,
+    find_checkpoint,
+    find_dinov2,
+    find_timm,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["VisionTransformer", "load_dinov2", "load_timm"]
+__all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
 
 # Tokens near the border of a tile lack context on one side; a quarter of the tile
 # is shared with each neighbour and blended.
@@ -110,6 +115,7 @@ def load_dinov2(
     name: str,
     *,
     checkpoint: Path | None,
+    weights_folder: str | Path | None = None,
     block: int | None,
     device: torch.device,
     dtype: torch.dtype,
@@ -122,7 +128,9 @@ def load_dinov2(
         ``dinov2-small|base|large|giant``, with ``-plain`` for the one without
         registers.
     checkpoint : Path or None
-        A file; None looks in the caches of this machine.
+        A file, or a folder that holds it; None looks on this machine.
+    weights_folder : str or Path or None
+        One more folder to look in.
     block : int or None
         Block counted from 0, negative from the end; None is the last.
     device : torch.device
@@ -142,7 +150,10 @@ def load_dinov2(
         If the file is damaged or another model's.
     """
     weights = dinov2_weights(name)
-    path = checkpoint or find_dinov2(name)
+    if checkpoint is None:
+        path = find_dinov2(name, weights_folder)
+    else:
+        path = find_checkpoint(checkpoint, weights.hub_id, weights.meta_file)
     architecture = weights.timm_name.partition(".")[0]
     return _load(name, architecture, path, block, device, dtype)
 
@@ -151,6 +162,7 @@ def load_timm(
     name: str,
     *,
     checkpoint: Path | None,
+    weights_folder: str | Path | None = None,
     block: int | None,
     device: torch.device,
     dtype: torch.dtype,
@@ -160,10 +172,11 @@ def load_timm(
     Parameters and errors as `load_dinov2`.
     """
     architecture = name.removeprefix("timm:")
-    path = checkpoint
-    if path is None:
-        config = _pretrained_config(architecture)
-        path = find_timm(str(config.get("hf_hub_id") or architecture), name)
+    hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
+    if checkpoint is None:
+        path = find_timm(hub_id, name, weights_folder)
+    else:
+        path = find_checkpoint(checkpoint, hub_id, None)
     return _load(name, architecture, path, block, device, dtype)
 
 
@@ -175,13 +188,39 @@ def _load(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
+    model, classifier = _create(architecture)
+    load_weights(model, path, name=name, classifier=classifier)
+    return wrap_model(name, model, block=block, device=device, dtype=dtype)
+
+
+def check_dinov2(name: str, path: Path) -> None:
+    """Check that a safetensors file holds a DINOv2 model, without reading its values.
+
+    Parameters
+    ----------
+    name : str
+        As `load_dinov2`.
+    path : Path
+
+    Raises
+    ------
+    CheckpointError
+        If it does not.
+    """
+    architecture = dinov2_weights(name).timm_name.partition(".")[0]
+    with torch.device("meta"):
+        model, classifier = _create(architecture)
+    check_header(model, path, name=name, classifier=classifier)
+
+
+def _create(architecture: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without classifier, and name the classifier's layers."""
     timm = import_timm()
     config = _pretrained_config(architecture)
     model = timm.create_model(architecture, pretrained=False, num_classes=0)
     classifier = config.get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    load_weights(model, path, name=name, classifier=names)
-    return wrap_model(name, model, block=block, device=device, dtype=dtype)
+    return model, names
 
 
 def wrap_model(

@@ -1,0 +1,134 @@
+"""Getting DINOv2 from the dock: the button, progress, Cancel, and the switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import toy_dinov2
+from hub_stand_in import Hub, refuse, run_hub, stall
+from huggingface_hub import constants
+
+from napari_dinoprompt.core import weight_fetch
+from napari_dinoprompt.core.hub_file import ask_hub
+from napari_dinoprompt.core.weights import find_dinov2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WAIT_MS = 20_000
+GET = "Get dinov2-small (88 MB)"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The stand-in as this machine's hub, with a toy under every model's name."""
+    toy_dinov2.put_in_place(monkeypatch)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with run_hub(toy_dinov2.toy_weights()) as hub:
+        # Instead of HF_ENDPOINT, which the library reads when it is imported.
+        monkeypatch.setattr(
+            weight_fetch, "ask_hub", lambda weights, _: ask_hub(weights, hub.endpoint)
+        )
+        yield hub
+
+
+def fetched(bench) -> None:
+    bench.qtbot.waitUntil(lambda: not bench.dock.weights.fetching, timeout=WAIT_MS)
+
+
+def test_the_button_gets_it_and_the_dock_switches(hub, prompted, scene) -> None:
+    points = np.array(prompted.prompts.data)
+    assert prompted.shows("dinov2-small are not on this machine; filterbank is used")
+    assert not hub.asked
+    prompted.button(GET).click()
+    fetched(prompted)
+    prompted.settle()
+    assert find_dinov2("dinov2-small").is_file()
+    assert prompted.backbone_shown == "dinov2-small"
+    assert prompted.work.session.message == ""
+    assert prompted.state.result.reference.backbone.name == "dinov2-small"
+    np.testing.assert_array_equal(prompted.prompts.data, points)
+    assert prompted.dock.weights.isHidden()
+
+
+def test_progress_and_cancel(hub, prompted) -> None:
+    hub.get = [stall(100_000)]
+    panel = prompted.dock.weights
+    prompted.button(GET).click()
+    prompted.qtbot.waitUntil(lambda: panel._bar.value() >= 100, timeout=WAIT_MS)
+    assert panel._bar.maximum() == hub.size // 1000
+    assert panel._get.isHidden()
+    panel._cancel.click()
+    assert prompted.shows("Stopped.")
+    assert not panel._get.isHidden()
+    assert hub.dropped.wait(2)
+    assert prompted.backbone_shown == "filterbank"
+    # Other jobs never noticed.
+    assert prompted.state.result is not None
+    hub.ranges.clear()
+    prompted.button(GET).click()
+    fetched(prompted)
+    assert hub.ranges == ["bytes=100000-"]
+
+
+def test_closing_the_dock_ends_the_transfer(hub, prompted) -> None:
+    hub.get = [stall(100_000)]
+    prompted.button(GET).click()
+    prompted.qtbot.waitUntil(hub.stalled.is_set, timeout=WAIT_MS)
+    prompted.close()
+    assert hub.dropped.wait(3)
+
+
+def test_a_failure_is_one_line_and_loses_nothing(hub, prompted) -> None:
+    hub.head = [refuse(403)]
+    prompted.button(GET).click()
+    fetched(prompted)
+    assert prompted.shows("it answers 403")
+    assert prompted.backbone_shown == "filterbank"
+    assert len(prompted.prompts.data) == 2
+    prompted.button(GET).click()
+    fetched(prompted)
+    prompted.settle()
+    assert prompted.backbone_shown == "dinov2-small"
+    assert not prompted.shows("it answers 403")
+
+
+def test_the_model_that_was_chosen_is_offered(hub, prompted) -> None:
+    prompted.choose_backbone("dinov2-base")
+    prompted.settle()
+    assert prompted.backbone_shown == "filterbank"
+    assert "not on this machine" in prompted.hint
+    prompted.button("Get dinov2-base (346 MB)").click()
+    fetched(prompted)
+    prompted.settle()
+    assert prompted.backbone_shown == "dinov2-base"
+    assert prompted.state.result is not None
+
+
+def test_a_name_that_there_is_not_is_not_offered(prompted) -> None:
+    prompted.choose_backbone("dinov2-huge")
+    prompted.settle()
+    assert prompted.button(GET)
+    assert "Unknown backbone" in prompted.hint
+
+
+def test_without_an_image_it_works_too(hub, bench) -> None:
+    bench.open()
+    bench.button(GET).click()
+    fetched(bench)
+    assert bench.backbone_shown == "dinov2-small"
+
+
+def test_weights_that_are_there_are_not_offered(hub, bench, scene) -> None:
+    for _ in weight_fetch.fetch_weights("dinov2-small"):
+        pass
+    bench.add_image(scene.image)
+    dock = bench.open()
+    bench.settle()
+    assert bench.backbone_shown == "dinov2-small"
+    assert dock.weights.isHidden()

@@ -1,0 +1,48 @@
+"""A toy in place of every DINOv2 architecture: small enough to be sent around."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save
+
+from napari_dinoprompt.core.timm_import import import_timm
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def make_toy(seed: int = 0) -> torch.nn.Module:
+    timm = import_timm()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = timm.models.vision_transformer.VisionTransformer(
+            img_size=64,
+            patch_size=8,
+            embed_dim=32,
+            depth=3,
+            num_heads=4,
+            num_classes=0,
+            global_pool="",
+            reg_tokens=2,
+            init_values=1.0,
+        )
+    model.pretrained_cfg = {
+        "input_size": (3, 64, 64),
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.25, 0.25, 0.25),
+    }
+    return model
+
+
+def toy_weights() -> bytes:
+    """Return its weights as a safetensors file."""
+    return save(make_toy().state_dict())
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every DINOv2 name build the toy, also for the check of a file."""
+    monkeypatch.setattr(
+        "napari_dinoprompt.core.backbones.vit._create", lambda _: (make_toy(), ())
+    )
