@@ -289,18 +289,20 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
     )
 
 
-def remember_thresholds(points: Points | None, thresholds: Mapping[str, float]) -> None:
+def remember_thresholds(
+    points: Points | None, backbone: str, thresholds: Mapping[str, float]
+) -> None:
     """Keep the thresholds that the user set with our prompt layer, for a later dock."""
     if points is not None and is_ours(points):
-        points.metadata[_OWNER]["thresholds"] = dict(thresholds)
+        points.metadata[_OWNER]["thresholds"] = (backbone, dict(thresholds))
 
 
-def recall_thresholds(points: Points | None) -> dict[str, float]:
-    """Return the thresholds that were kept with a prompt layer."""
+def recall_thresholds(points: Points | None, backbone: str) -> dict[str, float]:
+    """Return the thresholds that were kept with a prompt layer for this backbone."""
     if points is None or not is_ours(points):
         return {}
-    kept: dict[str, float] = points.metadata[_OWNER].get("thresholds", {})
-    return dict(kept)
+    kept_for, kept = points.metadata[_OWNER].get("thresholds", ("", {}))
+    return dict(kept) if kept_for == backbone else {}
 
 
 def give_up(layer: Layer) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Points
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.estimate import Estimate
     from napari_dinoprompt.core.live import LiveResult
 
 __all__ = ["FeatureRequest", "ImageState", "Phase", "PromptSnapshot", "Session"]
@@ -83,6 +82,8 @@ class ImageState:
         Ours; None until they are made or after the user deleted them.
     thresholds : dict of str to float
         What the user set, by class; the rest is on auto.
+    backbone : str
+        The backbone that the thresholds are for; empty before the first features.
     request : FeatureRequest or None
         What `planes` were prepared for.
     planes : PreparedPlanes
@@ -109,6 +110,7 @@ class ImageState:
     similarity: Image | None = None
     mask: Labels | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    backbone: str = ""
     request: FeatureRequest | None = None
     planes: PreparedPlanes = field(default_factory=PreparedPlanes)
     view: PlaneIndex = ()
@@ -142,8 +144,6 @@ class Session:
         Of the current image's features.
     message : str
         What went wrong last, or what the user should know; empty if nothing.
-    estimate : Estimate or None
-        Size of the current image's features, once it is known.
     current : ImageState or None
     """
 
@@ -153,7 +153,6 @@ class Session:
     cleaning: Cleaning = field(default_factory=Cleaning)
     phase: Phase = Phase.WAITING
     message: str = ""
-    estimate: Estimate | None = None
     current: ImageState | None = None
     _states: list[ImageState] = field(default_factory=list)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt.core.backbones import BackboneChoice
+from napari_dinoprompt.session import FeatureRequest, Phase
 
 
 def from_scratch(plane: object, points: object, upscale: float) -> dp.Segmentation:
@@ -70,12 +71,31 @@ def test_message_of_the_backbone_wins_over_prompts_outside(prompted) -> None:
     assert "dinov2-small" in prompted.hint
 
 
-def test_another_backbone_puts_thresholds_on_auto(prompted) -> None:
+def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
+    from safetensors.torch import save_file
+
+    from napari_dinoprompt.core.timm_import import import_timm
+
+    model = import_timm().create_model("test_vit", num_classes=0)
+    save_file(model.state_dict(), tmp_path / "toy.safetensors")
+    prompted.drag_threshold(0.3)
+    prompted.settle()
+    choice = BackboneChoice(
+        "timm:test_vit", checkpoint=str(tmp_path / "toy.safetensors")
+    )
+    prompted.work.choose_features(FeatureRequest(choice, 1.0))
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
+    assert prompted.auto_shown
+
+
+def test_backbone_that_cannot_be_had_leaves_the_threshold(prompted) -> None:
     prompted.drag_threshold(0.3)
     prompted.settle()
     prompted.choose_backbone("dinov2-small")
     prompted.settle()
-    assert prompted.auto_shown
+    assert not prompted.auto_shown
+    assert prompted.state.result.thresholds["object"] == pytest.approx(0.3)
 
 
 def test_device_that_is_not_there_goes_back(prompted) -> None:

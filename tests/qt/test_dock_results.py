@@ -106,7 +106,7 @@ def test_threshold_moved_while_prompts_are_scored_loses_neither(
     """A request replaces the one before it, but not what that one was about."""
     prompted.prompts.add(scene.dim[0])
     prompted.work._prompts.flush()
-    assert prompted.work._scores.running
+    assert prompted.work._scoring.running
     prompted.drag_threshold(0.35)
     prompted.settle()
     assert len(prompted.state.result.reference.points) == 3

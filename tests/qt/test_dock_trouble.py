@@ -14,6 +14,7 @@ from qtpy.QtCore import QThreadPool, QTimer
 from small_stack import DISCS, SHAPE, draw_plane, draw_stack
 
 import napari_dinoprompt as dp
+from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.live import sample_planes
 from napari_dinoprompt.session import Phase
 
@@ -173,13 +174,13 @@ def test_no_timers_or_jobs_pile_up(bench) -> None:
     bench.qtbot.wait(5)
     work = bench.work
     before = len(work.findChildren(QTimer)), sum(1 for _ in work.children())
-    jobs = [len(job.children()) for job in (work._features, work._scores)]
+    jobs = [len(job.children()) for job in work.findChildren(LatestJob)]
     for turn in range(12):
         bench.prompts.add(DISCS[turn % 3])
         bench.qtbot.wait(3)
     bench.settle()
     bench.qtbot.waitUntil(
-        lambda: jobs == [len(job.children()) for job in (work._features, work._scores)]
+        lambda: jobs == [len(job.children()) for job in work.findChildren(LatestJob)]
     )
     after = len(work.findChildren(QTimer)), sum(1 for _ in work.children())
     assert after == before

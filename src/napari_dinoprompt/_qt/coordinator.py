@@ -6,23 +6,19 @@ computes, in threads.
 
 from __future__ import annotations
 
-from functools import partial
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt import steps
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.feature_work import FeatureWork
+from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.preferences import read_preferences
 from napari_dinoprompt._qt.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.result_layers import ResultLayers
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
-from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.reference import BACKGROUND, PlaneIndex
+from napari_dinoprompt._qt.scoring import Scoring
+from napari_dinoprompt.core.prepared import PreparedPlanes
 from napari_dinoprompt.session import FeatureRequest, Phase, Session
 
 if TYPE_CHECKING:
@@ -34,12 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.reference import PlaneIndex
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["Coordinator", "coordinator_of"]
 
-_CLEANING_DELAY_MS = 120
+# Features of images other than the current one are kept up to this size.
+_KEPT_BYTES = 4_000_000_000
 _SCROLL_DELAY_MS = 30
 
 _coordinators: WeakValueDictionary[int, Coordinator] = WeakValueDictionary()
@@ -76,31 +74,23 @@ class Coordinator(QObject):
         preferences = read_preferences()
         self.session = Session(FeatureRequest(preferences.backbone, 1.0))
         self.wanted_dinov2 = preferences.wanted
-        self.seconds_left: float | None = None
-        self._shelf = steps.BackboneShelf()
-        self._started = 0.0
-        self._features = LatestJob(self)
-        self._features.yielded.connect(self._on_progress)
-        self._features.returned.connect(self._on_features)
+        self._features = FeatureWork(self)
+        self._features.changed.connect(self.changed)
+        self._features.progressed.connect(self.progressed)
+        self._features.ready.connect(self._on_features)
         self._features.failed.connect(self._on_features_failed)
-        self._features.crashed.connect(self._on_features_crashed)
-        self._scores = LatestJob(self)
-        self._scores.returned.connect(self._on_result)
-        self._scores.failed.connect(self._on_score_failed)
-        self._cleaned = LatestJob(self)
-        self._cleaned.returned.connect(self._on_cleaned)
         self._prompts = PromptLayer(viewer, self)
         self._prompts.changed.connect(self._on_prompts)
         self._results = ResultLayers(viewer)
-        self._target = PreparedPlanes()
+        self._scoring = Scoring(self.session, self._prompts, self._results, self)
+        self._scoring.changed.connect(self.changed)
+        self._images = ImageEvents(self)
+        self._images.moved.connect(self._on_moved)
+        self._images.replaced.connect(self._on_replaced)
         self._view_timer = QTimer(self)
         self._view_timer.setSingleShot(True)
         self._view_timer.setInterval(_SCROLL_DELAY_MS)
         self._view_timer.timeout.connect(self._on_view)
-        self._cleaning_timer = QTimer(self)
-        self._cleaning_timer.setSingleShot(True)
-        self._cleaning_timer.setInterval(_CLEANING_DELAY_MS)
-        self._cleaning_timer.timeout.connect(self._clean)
         # A sample or a folder opens several layers in one go; choose when all are in.
         self._images_timer = QTimer(self)
         self._images_timer.setSingleShot(True)
@@ -116,13 +106,21 @@ class Coordinator(QObject):
         """Whether anything is being computed or about to be."""
         return (
             self._features.running
-            or self._scores.running
-            or self._cleaned.running
-            or self._cleaning_timer.isActive()
+            or self._scoring.running
             or self._view_timer.isActive()
             or self._images_timer.isActive()
             or self._prompts.pending
         )
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Size of the features under way or computed last, once it is known."""
+        return self._features.estimate
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the features under way will take, once that is known."""
+        return self._features.seconds_left
 
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
@@ -145,13 +143,11 @@ class Coordinator(QObject):
             return
         state = self.session.open(image)
         self.session.current = state
-        if state.prompts is None and state.snapshot is None:
-            self._watch(image)
+        self._images.watch(image)
         self._results.adopt(state)
         self._results.reshape(state)
         state.view = self._plane_in_view(image)
         self._prompts.ensure(state, self.session)
-        state.thresholds.update(layers.recall_thresholds(state.prompts))
         self.compute()
 
     def prompt_layers(self) -> list[Points]:
@@ -184,11 +180,6 @@ class Coordinator(QObject):
         """Use another backbone, device or upscale."""
         if request == self.session.request:
             return
-        if request.backbone.name != self.session.request.backbone.name:
-            # A threshold of one backbone means nothing to another.
-            for state in self.session:
-                state.thresholds.clear()
-                layers.remember_thresholds(state.prompts, state.thresholds)
         self.session.request = request
         self.session.message = ""
         if self.session.current is not None:
@@ -201,37 +192,52 @@ class Coordinator(QObject):
         if state is None:
             return
         request = self.session.request
-        fresh = state.request == request
-        target = state.planes if fresh else PreparedPlanes()
-        needed = self._needed(state)
+        target = self._features.target(state, request)
         missing = [
             plane
-            for plane in needed
+            for plane in self._needed(state)
             if plane not in target and plane not in target.empty
         ]
-        self.seconds_left = None
-        if not missing:
-            self._features.cancel()
-            self.session.phase = Phase.READY
-            self._score()
-        else:
+        if missing:
             self.session.phase = Phase.PREPARING
-            self.session.estimate = None
-            self._scores.cancel()
-            self._started = monotonic()
-            self._target = target
-            self._features.start(
-                steps.prepare(
-                    target,
-                    partial(layers.read_plane, state.image),
-                    layers.stack_shape(state.image),
-                    layers.plane_shape(state.image),
-                    self._shelf,
-                    request,
-                    missing,
-                )
-            )
+            self._scoring.stop()
+            self._features.start(state, request, missing)
+        else:
+            self._features.cancel()
+            self._take(state, target)
         self.changed.emit()
+
+    def _take(self, state: ImageState, planes: PreparedPlanes) -> None:
+        """Go on with planes that hold all that is needed now."""
+        request = self.session.request
+        if state.planes is not planes:
+            state.planes = planes
+            state.revision += 1
+        name = request.backbone.name
+        if state.backbone != name:
+            # A threshold of one backbone means nothing to another.
+            known = (
+                {} if state.backbone else layers.recall_thresholds(state.prompts, name)
+            )
+            state.thresholds = known
+            state.backbone = name
+            layers.remember_thresholds(state.prompts, name, state.thresholds)
+        state.request = request
+        state.planes.trim(self._needed(state))
+        self._make_room(state)
+        self.session.phase = Phase.READY
+        self._scoring.score()
+
+    def _make_room(self, current: ImageState) -> None:
+        """Let go of the features of other images, the first opened first."""
+        others = [state for state in self.session if state is not current]
+        size = sum(state.planes.bytes for state in others)
+        for state in others:
+            if size <= _KEPT_BYTES:
+                break
+            size -= state.planes.bytes
+            state.planes = PreparedPlanes()
+            state.request = None
 
     def _needed(self, state: ImageState) -> list[PlaneIndex]:
         """Return the plane in view and those that hold prompts."""
@@ -247,17 +253,15 @@ class Coordinator(QObject):
 
     def stop(self) -> None:
         """Drop all work under way."""
-        for job in (self._features, self._scores, self._cleaned):
-            job.cancel()
-        self._cleaning_timer.stop()
+        self._features.forget()
+        self._scoring.stop()
         self._view_timer.stop()
-        self._target = PreparedPlanes()
 
     def choose_class(self, name: str) -> None:
         """Make the next prompts of a class, and the selected ones too."""
         self.session.selected_class = name
         self._prompts.use_class(self.session)
-        self._show_similarity()
+        self._scoring.show_similarity()
         self.changed.emit()
 
     def add_class(self, name: str) -> None:
@@ -312,17 +316,16 @@ class Coordinator(QObject):
             state.thresholds.pop(name, None)
         else:
             state.thresholds[name] = value
-        layers.remember_thresholds(state.prompts, state.thresholds)
-        self._cut_anew(state)
+        layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
+        self._scoring.cut_anew()
 
     def choose_cleaning(self, cleaning: Cleaning) -> None:
         """Clean the masks in another way."""
         self.session.cleaning = cleaning
         for state in self.session:
-            if state is self.session.current:
-                self._cut_anew(state)
-            else:
+            if state is not self.session.current:
                 state.revision += 1
+        self._scoring.cut_anew()
         self.changed.emit()
 
     # --- what the viewer does
@@ -338,7 +341,7 @@ class Coordinator(QObject):
                 if state is self.session.current:
                     self.choose_image(None)
                 self.session.forget(state)
-                self._unwatch(state.image)
+                self._images.unwatch(state.image)
             elif gone is state.prompts:
                 state.prompts = None
                 state.snapshot = None
@@ -367,19 +370,9 @@ class Coordinator(QObject):
             self.compute()
         self.changed.emit()
 
-    def _watch(self, image: Image) -> None:
-        image.events.data.connect(self._on_replaced)
-        for emitter in _transforms(image):
-            emitter.connect(self._on_moved)
-
-    def _unwatch(self, image: Image) -> None:
-        image.events.data.disconnect(self._on_replaced)
-        for emitter in _transforms(image):
-            emitter.disconnect(self._on_moved)
-
-    def _on_moved(self, event: object) -> None:
+    def _on_moved(self, image: Image) -> None:
         """Keep prompts and results on their image when it is scaled or moved."""
-        state = self._state_of(event)
+        state = self.session.open(image)
         self._results.follow(state)
         if not self._owns_prompts(state):
             # Points of the user's own stay, and lie on other pixels now.
@@ -390,9 +383,9 @@ class Coordinator(QObject):
             if not self._owns_prompts(state):
                 self._on_prompts()
 
-    def _on_replaced(self, event: object) -> None:
+    def _on_replaced(self, image: Image) -> None:
         """Begin anew with the pixels that an image has now."""
-        state = self._state_of(event)
+        state = self.session.open(image)
         state.planes = PreparedPlanes()
         state.request = None
         state.result = None
@@ -405,10 +398,6 @@ class Coordinator(QObject):
             self.session.message = ""
             state.view = self._plane_in_view(state.image)
             self.compute()
-
-    def _state_of(self, event: object) -> ImageState:
-        source = event.source  # type: ignore[attr-defined]
-        return next(state for state in self.session if state.image is source)
 
     def _plane_in_view(self, image: Image) -> PlaneIndex:
         return layers.plane_in_view(
@@ -436,36 +425,20 @@ class Coordinator(QObject):
 
     # --- what the jobs say
 
-    def _on_progress(
-        self, said: Progress | Estimate | tuple[PlaneIndex, PreparedPlane]
-    ) -> None:
-        if isinstance(said, tuple):
-            self._target.add(*said)
-        elif isinstance(said, Progress):
-            self.progressed.emit(said.done, said.total)
-            if said.done:
-                spent = monotonic() - self._started
-                self.seconds_left = spent / said.done * (said.total - said.done)
-        else:
-            self.session.estimate = said
-            self._started = monotonic()
-        self.changed.emit()
-
-    def _on_features(self, _nothing: None) -> None:
+    def _on_features(self, planes: PreparedPlanes) -> None:
         state = self.session.current
         assert state is not None
-        if state.planes is not self._target:
-            state.planes = self._target
-            state.revision += 1
-        state.request = self.session.request
-        state.planes.trim(self._needed(state))
-        # Prompts may have been placed on further planes meanwhile.
-        self.compute()
+        missing = set(self._needed(state)) - set(planes) - planes.empty
+        if not missing:
+            self._take(state, planes)
+            self.changed.emit()
+        else:
+            # Prompts were placed on further planes meanwhile.
+            self.compute()
 
     def _on_features_failed(self, message: str) -> None:
         state = self.session.current
         assert state is not None
-        self.seconds_left = None
         if state.request is None or state.request == self.session.request:
             self.session.phase = Phase.FAILED
         else:
@@ -475,113 +448,6 @@ class Coordinator(QObject):
         self.session.message = message
         self.changed.emit()
 
-    def _on_features_crashed(self) -> None:
-        self._on_features_failed("Computing features failed; see the notification.")
-
-    def _on_score_failed(self, message: str) -> None:
-        self.session.message = message
-        self.changed.emit()
-
-    def _on_result(self, result: LiveResult) -> None:
-        state = self.session.current
-        assert state is not None
-        state.result = result
-        state.outdated = False
-        self._results.keep_only(state, state.revision)
-        state.shown[result.plane] = state.revision
-        self._show_similarity()
-        self._show_mask()
-        self.changed.emit()
-
-    def _on_cleaned(self, cleaned: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
-        state = self.session.current
-        if state is None or state.result is None:
-            return
-        mask, instances = cleaned
-        plane = state.result.plane
-        if self.session.cleaning.split:
-            self._results.show_instances(state, plane, instances)
-        else:
-            colours = self._mask_colours(state.result)
-            self._results.show_mask(state, plane, mask, colours)
-
-    # --- work
-
-    def _score(self) -> None:
-        state = self.session.current
-        if state is None or self.session.phase is not Phase.READY:
-            return
-        self._cleaned.cancel()
-        self._cleaning_timer.stop()
-        prompts, left_out = self._prompts.usable(state)
-        empty = state.view in state.planes.empty
-        if empty:
-            self.session.message = "This plane holds nothing but NaN or infinity."
-        elif left_out:
-            self.session.message = _left_out(left_out)
-        if empty or all(name == BACKGROUND for name in prompts.classes):
-            self._scores.cancel()
-            state.result = None
-            state.outdated = False
-            state.revision += 1
-            self._results.keep_only(state, state.revision)
-            return
-        state.outdated = True
-        self._scores.start(
-            steps.score_prompts(
-                state.planes,
-                prompts,
-                state.view,
-                dict(state.thresholds),
-                state.image.name,
-            )
-        )
-
-    def _cut_anew(self, state: ImageState) -> None:
-        """Make the mask from the similarities again, for the plane in view."""
-        state.revision += 1
-        if state.outdated:
-            # Only scoring anew knows what is under way and would be replaced.
-            self._score()
-        elif state.result is not None and self.session.phase is Phase.READY:
-            self._cleaned.cancel()
-            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
-
-    def _clean(self) -> None:
-        state = self.session.current
-        if state is not None and state.result is not None:
-            self._cleaned.start(
-                steps.clean(
-                    state.result.mask,
-                    self.session.cleaning,
-                    state.result.similarities.no_data,
-                )
-            )
-
-    def _show_similarity(self) -> None:
-        state, name = self.session.current, self.session.shown_class()
-        if state is not None and state.result is not None and name is not None:
-            self._results.show_similarity(state, state.result, name)
-
-    def _show_mask(self) -> None:
-        """Show the plain mask at once; cleaning follows when the user pauses."""
-        state = self.session.current
-        if state is None or state.result is None:
-            return
-        self._cleaned.cancel()
-        self._results.show_mask(
-            state,
-            state.result.plane,
-            state.result.mask,
-            self._mask_colours(state.result),
-        )
-        if self.session.cleaning != Cleaning():
-            self._cleaning_timer.start()
-
-    def _mask_colours(self, result: LiveResult) -> list[str]:
-        colours = self.session.colours()
-        return [colours[name] for name in result.similarities.names]
-
     def thresholds_in_force(self, state: ImageState) -> tuple[float | None, bool]:
         """Return the threshold on the slider, and whether it is auto."""
         name = self.session.threshold_class()
@@ -589,20 +455,3 @@ class Coordinator(QObject):
         if value is None and state.result is not None:
             value = state.result.thresholds.get(name)
         return value, name not in state.thresholds
-
-
-def _transforms(image: Image) -> tuple[Any, ...]:
-    events = image.events
-    return (
-        events.scale,
-        events.translate,
-        events.rotate,
-        events.shear,
-        events.affine,
-        events.units,
-    )
-
-
-def _left_out(count: int) -> str:
-    prompts = "1 prompt lies" if count == 1 else f"{count} prompts lie"
-    return f"{prompts} outside the image or on pixels without data and do not count."

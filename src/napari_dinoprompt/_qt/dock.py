@@ -128,7 +128,7 @@ class PromptSegmentation(QWidget):
         self.status.show_work(running=running, stopped=idle)
         self.image.show_images(work.images(), None if state is None else state.image)
         self.image.show_request(session.request)
-        self.image.show_facts(session.estimate, work.seconds_left)
+        self.image.show_facts(work.estimate, work.seconds_left)
         self.weights.show_used(session.request.backbone.name)
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)

@@ -8,6 +8,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.image_events import transform_events
 from napari_dinoprompt.core.reference import Prompts
 from napari_dinoprompt.session import PromptSnapshot
 
@@ -41,6 +42,7 @@ class PromptLayer(QObject):
         self._state: ImageState | None = None
         self._points: Points | None = None
         self._moved = False
+        self._pixels: NDArray[np.float64] = np.empty((0, 2))
         self._selected_class = ""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -112,34 +114,24 @@ class PromptLayer(QObject):
         if self._points is not None:
             for emitter in self._emitters(self._points):
                 emitter.disconnect(self._on_event)
-            for emitter in self._transforms(self._points):
+            for emitter in transform_events(self._points):
                 emitter.disconnect(self._on_moved)
             self._points.events.feature_defaults.disconnect(self._on_defaults)
         self._timer.stop()
         self._moved = False
         self._state = state
         self._points = None if state is None else state.prompts
-        if self._points is not None:
+        if state is not None and self._points is not None:
+            self._pixels = layers.pixel_points(self._points, state.image)
             for emitter in self._emitters(self._points):
                 emitter.connect(self._on_event)
-            for emitter in self._transforms(self._points):
+            for emitter in transform_events(self._points):
                 emitter.connect(self._on_moved)
             self._points.events.feature_defaults.connect(self._on_defaults)
 
     @staticmethod
     def _emitters(points: Points) -> tuple[Any, ...]:
         return (points.events.data, points.events.features)
-
-    @staticmethod
-    def _transforms(points: Points) -> tuple[Any, ...]:
-        events = points.events
-        return (
-            events.scale,
-            events.translate,
-            events.rotate,
-            events.shear,
-            events.affine,
-        )
 
     def show_colours(self, session: Session) -> None:
         """Colour the prompts by class; a layer of the user's own stays as it is."""
@@ -265,7 +257,8 @@ class PromptLayer(QObject):
         state = self._state
         if state is None or state.prompts is None or state.snapshot is None:
             return
-        moved, self._moved = self._moved, False
+        moved = self._moved and self._lie_elsewhere(state)
+        self._moved = False
         now = _snapshot(state.prompts)
         before = state.snapshot
         same = now.classes == before.classes and np.array_equal(
@@ -277,7 +270,19 @@ class PromptLayer(QObject):
             state.history.append(before)
             del state.history[:-_MAX_HISTORY]
         state.snapshot = now
+        self._pixels = layers.pixel_points(state.prompts, state.image)
         self.changed.emit()
+
+    def _lie_elsewhere(self, state: ImageState) -> bool:
+        """Tell whether the prompts lie on other pixels than when they were taken.
+
+        They do not where the image was moved and our layer followed it.
+        """
+        assert state.prompts is not None
+        pixels = layers.pixel_points(state.prompts, state.image)
+        return self._pixels.shape != pixels.shape or not np.allclose(
+            self._pixels, pixels, atol=1e-6
+        )
 
 
 def _snapshot(points: Points) -> PromptSnapshot:

@@ -47,7 +47,7 @@ class CellGrid:
             raise InputError(msg)
         if self.upscale < 1 and self.cell > max(self.shape):
             msg = (
-                f"At an upscale of {self.upscale:g} the image is smaller than one cell; "
+                f"At an upscale of {self.upscale:g} the image is smaller than a cell; "
                 "choose a larger one."
             )
             raise InputError(msg)

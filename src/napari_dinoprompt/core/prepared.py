@@ -15,7 +15,7 @@ from napari_dinoprompt.core.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
@@ -84,6 +84,14 @@ class PreparedPlanes:
 
     def __len__(self) -> int:
         return len(self._planes)
+
+    def __iter__(self) -> Iterator[PlaneIndex]:
+        return iter(self._planes)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the features of all planes take."""
+        return sum(plane.bytes for plane in self._planes.values())
 
     def __getitem__(self, index: PlaneIndex) -> PreparedPlane:
         return self._planes[index]

@@ -1,0 +1,52 @@
+"""What happens to the image layers themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+__all__ = ["ImageEvents", "transform_events"]
+
+
+class ImageEvents(QObject):
+    """Tells when a watched image is moved or gets other pixels."""
+
+    moved = Signal(object)
+    """The image layer whose transform or units changed."""
+    replaced = Signal(object)
+    """The image layer whose data was replaced."""
+
+    def watch(self, image: Image) -> None:
+        """Listen to an image, once however often it is asked for."""
+        image.events.data.connect(self._on_replaced)
+        for emitter in transform_events(image):
+            emitter.connect(self._on_moved)
+
+    def unwatch(self, image: Image) -> None:
+        """Listen no more."""
+        image.events.data.disconnect(self._on_replaced)
+        for emitter in transform_events(image):
+            emitter.disconnect(self._on_moved)
+
+    def _on_moved(self, event: Any) -> None:
+        self.moved.emit(event.source)
+
+    def _on_replaced(self, event: Any) -> None:
+        self.replaced.emit(event.source)
+
+
+def transform_events(layer: Layer) -> tuple[Any, ...]:
+    """Return the emitters that speak when a layer is placed differently."""
+    events = layer.events
+    return (
+        events.scale,
+        events.translate,
+        events.rotate,
+        events.shear,
+        events.affine,
+        events.units,
+    )

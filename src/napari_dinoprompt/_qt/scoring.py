@@ -1,0 +1,188 @@
+"""From prompts and features to the layers that show the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_dinoprompt._qt import steps
+from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.reference import BACKGROUND
+from napari_dinoprompt.session import Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt._qt.prompt_layer import PromptLayer
+    from napari_dinoprompt._qt.result_layers import ResultLayers
+    from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.session import ImageState, Session
+
+__all__ = ["Scoring"]
+
+_CLEANING_DELAY_MS = 120
+
+
+class Scoring(QObject):
+    """Scores the plane in view, cuts it, and cleans the mask when the user pauses."""
+
+    changed = Signal()
+    """There is another result, or none, or a message."""
+
+    def __init__(
+        self,
+        session: Session,
+        prompts: PromptLayer,
+        results: ResultLayers,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._prompts = prompts
+        self._results = results
+        self._scores = LatestJob(self)
+        self._scores.returned.connect(self._on_result)
+        self._scores.failed.connect(self._on_failed)
+        self._scores.crashed.connect(self._on_crashed)
+        self._cleaned = LatestJob(self)
+        self._cleaned.returned.connect(self._on_cleaned)
+        self._cleaned.failed.connect(self._on_cleaning_failed)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_CLEANING_DELAY_MS)
+        self._timer.timeout.connect(self._clean)
+
+    @property
+    def running(self) -> bool:
+        """Whether anything is being scored or cleaned, or about to be."""
+        return self._scores.running or self._cleaned.running or self._timer.isActive()
+
+    def stop(self) -> None:
+        """Drop all work under way."""
+        self._scores.cancel()
+        self._cleaned.cancel()
+        self._timer.stop()
+
+    def score(self) -> None:
+        """Find what the prompts find in the plane in view."""
+        state = self._session.current
+        if state is None or self._session.phase is not Phase.READY:
+            return
+        self._cleaned.cancel()
+        self._timer.stop()
+        prompts, left_out = self._prompts.usable(state)
+        empty = state.view in state.planes.empty
+        if empty:
+            self._session.message = "This plane holds nothing but NaN or infinity."
+        elif left_out:
+            self._session.message = _left_out(left_out)
+        if empty or all(name == BACKGROUND for name in prompts.classes):
+            self._scores.cancel()
+            self._blank(state)
+            return
+        state.outdated = True
+        self._scores.start(
+            steps.score_prompts(
+                state.planes,
+                prompts,
+                state.view,
+                dict(state.thresholds),
+                state.image.name,
+            )
+        )
+
+    def cut_anew(self) -> None:
+        """Make the mask from the similarities again, for the plane in view."""
+        state = self._session.current
+        if state is None:
+            return
+        state.revision += 1
+        if state.outdated:
+            # Only scoring anew knows what is under way and would be replaced.
+            self.score()
+        elif state.result is not None and self._session.phase is Phase.READY:
+            self._cleaned.cancel()
+            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
+
+    def show_similarity(self) -> None:
+        """Show the map of the selected class."""
+        state, name = self._session.current, self._session.shown_class()
+        if state is not None and state.result is not None and name is not None:
+            self._results.show_similarity(state, state.result, name)
+
+    def _on_result(self, result: LiveResult) -> None:
+        state = self._session.current
+        assert state is not None
+        state.result = result
+        state.outdated = False
+        # The plane of the result is about to be filled.
+        state.shown[result.plane] = state.revision
+        self._results.keep_only(state, state.revision)
+        self.show_similarity()
+        self._show_mask(state, result)
+        self.changed.emit()
+
+    def _on_failed(self, message: str) -> None:
+        state = self._session.current
+        assert state is not None
+        # The old mask must not pass for that of the new prompts.
+        self._blank(state)
+        self._session.message = message
+        self.changed.emit()
+
+    def _on_crashed(self) -> None:
+        self._on_failed("Finding the objects failed; see the notification.")
+
+    def _show_mask(self, state: ImageState, result: LiveResult) -> None:
+        """Show the plain mask at once; cleaning follows when the user pauses."""
+        self._cleaned.cancel()
+        self._results.show_mask(
+            state, result.plane, result.mask, self._colours_of(result)
+        )
+        if self._session.cleaning != Cleaning():
+            self._timer.start()
+
+    def _clean(self) -> None:
+        state = self._session.current
+        if state is not None and state.result is not None:
+            self._cleaned.start(
+                steps.clean(
+                    state.result.mask,
+                    self._session.cleaning,
+                    state.result.similarities.no_data,
+                )
+            )
+
+    def _on_cleaned(self, cleaned: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
+        state = self._session.current
+        if state is None or state.result is None:
+            return
+        mask, instances = cleaned
+        plane = state.result.plane
+        if self._session.cleaning.split:
+            self._results.show_instances(state, plane, instances)
+        else:
+            colours = self._colours_of(state.result)
+            self._results.show_mask(state, plane, mask, colours)
+
+    def _on_cleaning_failed(self, message: str) -> None:
+        self._session.message = message
+        self.changed.emit()
+
+    def _blank(self, state: ImageState) -> None:
+        state.result = None
+        state.outdated = False
+        state.revision += 1
+        self._results.keep_only(state, state.revision)
+
+    def _colours_of(self, result: LiveResult) -> list[str]:
+        colours = self._session.colours()
+        return [colours[name] for name in result.similarities.names]
+
+
+def _left_out(count: int) -> str:
+    prompts = "1 prompt lies" if count == 1 else f"{count} prompts lie"
+    return f"{prompts} outside the image or on pixels without data and do not count."
