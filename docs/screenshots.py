@@ -9,14 +9,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.demo_viewer import prompt_sample
-from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.masks import Cleaning
+
+if TYPE_CHECKING:
+    from napari_dinoprompt._qt.dock import PromptSegmentation
 
 SIZE = (1500, 950)
 TIMEOUT_S = 120
@@ -110,7 +113,7 @@ BACKGROUND_POINTS = ((454.0, 283.5), (416.0, 432.0), (469.0, 383.0))
 
 
 def rotated(folder: Path) -> None:
-    """A layer with scale, rotation and shear: prompts and mask lie where they should."""
+    """A layer with scale, rotation and shear: prompts and mask lie right."""
     from napari_dinoprompt.contributions import open_early_sample
 
     viewer = open_viewer()
@@ -167,7 +170,7 @@ def multiscale(folder: Path) -> None:
 
 
 def stack(folder: Path) -> None:
-    """A dask stack of time and depth: prompts on two planes, a third one scrolled to."""
+    """A dask stack of time and depth: prompts on two planes, scrolled to a third."""
     import dask.array as da
 
     viewer = open_viewer()

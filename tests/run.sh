@@ -121,15 +121,19 @@ tier() {
   fi
 }
 
+# Two processes of tests side by side: one waits where the other computes.
+pairs=(-n 2 --dist worksteal)
+
 # The core works on a machine without display, Qt or napari, so its tests do as well.
 core=(env -u DISPLAY -u WAYLAND_DISPLAY
-  "$bin/python" -m pytest -p no:napari -p no:pytest-qt)
+  "$bin/python" -m pytest "${pairs[@]}" -p no:napari -p no:pytest-qt)
 
 # Anywhere but on Linux, and on a Linux without xvfb, windows open on the real display.
-windows=("$bin/python" -m pytest)
+windows=("$bin/python" -m pytest "${pairs[@]}")
 if [[ $(uname -s) == Linux ]] && command -v xvfb-run >/dev/null; then
   windows=(env -u WAYLAND_DISPLAY QT_QPA_PLATFORM=xcb
-    xvfb-run -a -s "-screen 0 1920x1200x24" "$bin/python" -m pytest)
+    xvfb-run -a -s "-screen 0 1920x1200x24" "$bin/python" -m pytest
+    "${pairs[@]}")
 fi
 
 check lint "$bin/python" -m ruff check .

@@ -121,6 +121,7 @@ def test_the_window_is_the_one_asked_for_or_the_image_s_own(
 
 def test_gaps_and_constants_are_noted(filterbank: FilterBank) -> None:
     image = picture()
+    image[10:20, 10:20] += 3
     image[2, 3] = np.inf
     features = extract_features(image, filterbank)
     assert features.no_data is not None

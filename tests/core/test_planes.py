@@ -125,3 +125,24 @@ def test_the_sample_shows_something() -> None:
         for role, path in sample_files(field).items():
             if role.startswith(("membrane", "nuclei_real", "nuclei_fake")):
                 assert not shows_nothing(iio.imread(path)), path
+
+
+@pytest.mark.parametrize(("side", "spots", "sigmas"), [(512, 3, 10), (1024, 5, 10)])
+def test_a_few_spots_in_noise_are_something(
+    side: int, spots: int, sigmas: float
+) -> None:
+    """Their share of the variance is nothing, but they stand out."""
+    rng = np.random.default_rng(0)
+    plane = rng.normal(0, 1, (side, side))
+    y, x = np.mgrid[-4:5, -4:5]
+    for i, j in rng.integers(5, side - 5, (spots, 2)):
+        plane[i - 4 : i + 5, j - 4 : j + 5] += sigmas * np.exp(-(y**2 + x**2) / 4.5)
+    assert not shows_nothing(plane)
+
+
+def test_gaps_do_not_make_noise_something() -> None:
+    noise = np.random.default_rng(0).normal(60, 20, (256, 256))
+    noise[3, 3] = np.nan
+    assert shows_nothing(noise)
+    noise[:20] = np.nan
+    assert shows_nothing(noise)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["CellGrid"]
 
 _ROUNDING = 1e-12
+# In pixels; a cell may be larger where the plane is not much smaller.
+_LARGEST_CELL = 1024
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class CellGrid:
         if not (math.isfinite(self.upscale) and self.upscale > 0):
             msg = f"The upscale must be a number above 0, not {self.upscale}."
             raise InputError(msg)
-        if self.upscale < 1 and self.cell > max(self.shape):
+        if self.cell > max(8 * max(self.shape), _LARGEST_CELL):
             msg = (
-                f"At an upscale of {self.upscale:g} the image is smaller than a cell; "
+                f"At an upscale of {self.upscale:g} one cell dwarfs the image; "
                 "choose a larger one."
             )
             raise InputError(msg)
