@@ -39,7 +39,7 @@ class ImagePanel(QWidget):
         self._shown: FeatureRequest | None = None
         self._weights_folder = request.backbone.weights_folder
         self._image = QComboBox()
-        self._image.setToolTip("The image layer to segment: 2-D, grey or RGB.")
+        self._image.setToolTip("The image layer to segment: grey or RGB, of any number of axes.")
         self._backbone = QComboBox()
         self._backbone.setEditable(True)
         self._backbone.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
