@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_model_that_is_too_large_is_said(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_keeps_what_came_and_the_command_goes_on(
-    hub: Hub, tmp_path: Path
+    hub: Hub, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """The real command, with the hub as a user names it."""
     hub.get = [stall(100_000)]
@@ -137,7 +138,10 @@ def test_ctrl_c_keeps_what_came_and_the_command_goes_on(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell starts what runs in the background deaf to Ctrl-C, tests included.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
+    request.addfinalizer(process.kill)
     assert hub.stalled.wait(30)
     # All but what may still be in a buffer.
     parts = (tmp_path / "home" / "hub").glob
