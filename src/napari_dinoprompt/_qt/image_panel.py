@@ -39,7 +39,9 @@ class ImagePanel(QWidget):
         self._shown: FeatureRequest | None = None
         self._weights_folder = request.backbone.weights_folder
         self._image = QComboBox()
-        self._image.setToolTip("The image layer to segment: grey or RGB, of any number of axes.")
+        self._image.setToolTip(
+            "The image to segment: grey or RGB, with any number of axes."
+        )
         self._backbone = QComboBox()
         self._backbone.setEditable(True)
         self._backbone.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
