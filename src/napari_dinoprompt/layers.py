@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
-from napari_dinoprompt.core.reference import OBJECT, Prompts
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
 
 __all__ = [
     "CLASS_COLUMN",

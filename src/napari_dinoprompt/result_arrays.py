@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import DTypeLike, NDArray
 
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
 
 __all__ = ["blank_planes", "empty_result", "fits", "put_plane"]
 

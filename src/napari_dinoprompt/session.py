@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.backbones import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prepared import PreparedPlanes
-from napari_dinoprompt.core.reference import BACKGROUND, OBJECT, PlaneIndex
+from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, PlaneIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

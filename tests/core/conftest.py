@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy import ndimage as ndi
 from skimage.draw import disk
+from toy_dinov2 import build_toy
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
@@ -20,7 +21,6 @@ from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.timm_import import import_timm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,21 +59,10 @@ def draw_blobs(seed: int, shape: tuple[int, int] = (141, 187)) -> Blobs:
 
 
 def make_toy_model(seed: int = 0) -> torch.nn.Module:
-    """A vision transformer of 8 x 8 patches of 8 pixels, with registers."""
-    timm = import_timm()
+    """The toy with weights that make a difference."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = timm.models.vision_transformer.VisionTransformer(
-            img_size=64,
-            patch_size=8,
-            embed_dim=32,
-            depth=3,
-            num_heads=4,
-            num_classes=0,
-            global_pool="",
-            reg_tokens=2,
-            init_values=1.0,
-        )
+        model = build_toy()
         # timm's first weights are too small to make a difference at this width.
         for parameter in model.parameters():
             if parameter.ndim == 2:

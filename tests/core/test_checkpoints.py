@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from toy_dinov2 import build_toy
 
 from napari_dinoprompt.core.backbones.vit import load_dinov2, wrap_model
 from napari_dinoprompt.core.checkpoints import (
@@ -26,17 +27,7 @@ Weights = dict[str, torch.Tensor]
 
 def empty_toy() -> torch.nn.Module:
     """The architecture of the toy model with other weights."""
-    return import_timm().models.vision_transformer.VisionTransformer(
-        img_size=64,
-        patch_size=8,
-        embed_dim=32,
-        depth=3,
-        num_heads=4,
-        num_classes=0,
-        global_pool="",
-        reg_tokens=2,
-        init_values=1.0,
-    )
+    return build_toy()
 
 
 def save_as(weights: Weights, path: Path) -> Path:

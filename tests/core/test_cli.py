@@ -24,7 +24,8 @@ from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
 from napari_dinoprompt._cli.naming import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.image_files import read_image
-from napari_dinoprompt.core.point_files import Prompts, write_prompts
+from napari_dinoprompt.core.point_files import write_prompts
+from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights import dinov2_weights
 from napari_dinoprompt.sample_data import FIELDS

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.point_files import Prompts, read_prompts, write_prompts
+from napari_dinoprompt.core.point_files import read_prompts, write_prompts
+from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 

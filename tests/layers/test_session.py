@@ -12,7 +12,7 @@ from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.live import update
 from napari_dinoprompt.core.prepared import PreparedPlane
-from napari_dinoprompt.core.reference import Prompts
+from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.layers import make_prompt_layer
 from napari_dinoprompt.session import FeatureRequest, Phase, PromptSnapshot, Session
 

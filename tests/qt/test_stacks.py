@@ -18,7 +18,7 @@ from napari_dinoprompt.core.segmentation import finish, score
 from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
 
 A, B, C = (0, 1), (1, 2), (0, 0)
 

@@ -13,21 +13,25 @@ if TYPE_CHECKING:
     import pytest
 
 
+def build_toy() -> torch.nn.Module:
+    """A vision transformer of 8 x 8 patches of 8 pixels, with registers."""
+    return import_timm().models.vision_transformer.VisionTransformer(
+        img_size=64,
+        patch_size=8,
+        embed_dim=32,
+        depth=3,
+        num_heads=4,
+        num_classes=0,
+        global_pool="",
+        reg_tokens=2,
+        init_values=1.0,
+    )
+
+
 def make_toy(seed: int = 0) -> torch.nn.Module:
-    timm = import_timm()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = timm.models.vision_transformer.VisionTransformer(
-            img_size=64,
-            patch_size=8,
-            embed_dim=32,
-            depth=3,
-            num_heads=4,
-            num_classes=0,
-            global_pool="",
-            reg_tokens=2,
-            init_values=1.0,
-        )
+        model = build_toy()
     model.pretrained_cfg = {
         "input_size": (3, 64, 64),
         "mean": (0.5, 0.5, 0.5),

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_dinoprompt._cli.messages import say
-from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,17 +133,14 @@ def default_backbone(checkpoint: Path | None = None) -> str:
     str
         ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
-    from napari_dinoprompt.core.weights import find_dinov2
+    from napari_dinoprompt.core import backbones
 
-    wanted = "dinov2-small"
     if checkpoint is not None:
-        return wanted
-    try:
-        find_dinov2(wanted)
-    except WeightsNotFoundError:
+        return backbones.CHOICE
+    chosen = backbones.default_backbone()
+    if chosen != backbones.CHOICE:
         say(
-            f"the weights of {wanted} are not on this machine; using 'filterbank', "
-            "which needs none (see 'dinoprompt models')."
+            f"the weights of {backbones.CHOICE} are not on this machine; using "
+            f"{chosen!r}, which needs none (see 'dinoprompt models')."
         )
-        return "filterbank"
-    return wanted
+    return chosen

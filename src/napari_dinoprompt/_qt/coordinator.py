@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.estimate import Estimate
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["Coordinator", "coordinator_of"]
@@ -145,7 +145,6 @@ class Coordinator(QObject):
         self.session.current = state
         self._images.watch(image)
         self._results.adopt(state)
-        self._results.reshape(state)
         state.view = self._plane_in_view(image)
         self._prompts.ensure(state, self.session)
         self.compute()

@@ -16,7 +16,7 @@ from napari_dinoprompt.core.progress import Progress
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import FeatureRequest, ImageState
 
 __all__ = ["FeatureWork"]

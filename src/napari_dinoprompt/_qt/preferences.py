@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_dinoprompt.core.backbones import (
+    CHOICE,
     FILTERBANK,
     BackboneChoice,
     default_backbone,
@@ -39,7 +40,7 @@ def read_preferences() -> Preferences:
     """Read napari's settings of this plugin; defaults where there are none."""
     settings = _settings()
     if settings is None:
-        return Preferences(BackboneChoice(default_backbone()), "dinov2-small")
+        return Preferences(BackboneChoice(default_backbone()), CHOICE)
     folder = str(settings.weights_folder).strip() or None
     choice = BackboneChoice(
         name=settings.backbone,
@@ -51,7 +52,7 @@ def read_preferences() -> Preferences:
         return Preferences(choice, None)
     if choice.name == _AUTO:
         choice = replace(choice, name=default_backbone(folder))
-        return Preferences(choice, "dinov2-small")
+        return Preferences(choice, CHOICE)
     try:
         find_dinov2(choice.name, folder)
     except WeightsNotFoundError:

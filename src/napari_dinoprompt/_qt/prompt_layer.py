@@ -9,7 +9,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.image_events import transform_events
-from napari_dinoprompt.core.reference import Prompts
+from napari_dinoprompt.core.geometry import lies_on_plane
+from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.session import PromptSnapshot
 
 if TYPE_CHECKING:
@@ -196,16 +197,15 @@ class PromptLayer(QObject):
     def placed(self, state: ImageState) -> Prompts:
         """Return the prompts that lie on a plane of the image, in pixels."""
         if state.prompts is None or state.snapshot is None:
-            return Prompts(np.empty((0, 2)), (), ())
+            return Prompts(np.empty((0, 2)), ())
         prompts = layers.placed_prompts(state.prompts, state.image)
-        upper = np.array(layers.plane_shape(state.image)) - 0.5
-        inside = ((prompts.points >= -0.5) & (prompts.points <= upper)).all(axis=1)
+        inside = lies_on_plane(prompts.points, layers.plane_shape(state.image))
         stack = layers.stack_shape(state.image)
         on_stack = [
             all(0 <= at < length for at, length in zip(plane, stack, strict=True))
             for plane in prompts.planes
         ]
-        return _choose(prompts, inside & np.array(on_stack, dtype=bool))
+        return prompts.keep(inside & np.array(on_stack, dtype=bool))
 
     def usable(self, state: ImageState) -> tuple[Prompts, int]:
         """Return the prompts that lie on data, and how many do not."""
@@ -215,7 +215,7 @@ class PromptLayer(QObject):
             and state.planes[plane].features.holds_data(point[None])[0]
             for plane, point in zip(prompts.planes, prompts.points, strict=True)
         ]
-        usable = _choose(prompts, np.array(held, dtype=bool))
+        usable = prompts.keep(np.array(held, dtype=bool))
         count = 0 if state.snapshot is None else len(state.snapshot.points)
         return usable, count - len(usable.points)
 
@@ -288,13 +288,4 @@ class PromptLayer(QObject):
 def _snapshot(points: Points) -> PromptSnapshot:
     return PromptSnapshot(
         np.array(points.data, dtype=np.float64), layers.prompt_classes(points)
-    )
-
-
-def _choose(prompts: Prompts, chosen: NDArray[np.bool_]) -> Prompts:
-    kept = np.flatnonzero(chosen)
-    return Prompts(
-        points=prompts.points[kept],
-        classes=tuple(prompts.classes[i] for i in kept),
-        planes=tuple(prompts.planes[i] for i in kept),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.live import LiveResult
-    from napari_dinoprompt.core.reference import PlaneIndex
+    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["ResultLayers"]

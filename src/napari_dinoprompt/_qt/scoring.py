@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.reference import BACKGROUND
+from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
     from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.reference import PlaneIndex, Prompts
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.session import FeatureRequest
 
 __all__ = ["BackboneShelf", "clean", "prepare", "rethreshold", "score_prompts"]

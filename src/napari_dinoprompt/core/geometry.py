@@ -18,7 +18,7 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CellGrid"]
+__all__ = ["CellGrid", "lies_on_plane"]
 
 _ROUNDING = 1e-12
 # In pixels; a cell may be larger where the plane is not much smaller.
@@ -109,5 +109,24 @@ class CellGrid:
         -------
         (N,) ndarray of bool
         """
-        upper = np.asarray(self.shape) - 0.5
-        return np.asarray(((points >= -0.5) & (points <= upper)).all(axis=1))
+        return lies_on_plane(points, self.shape)
+
+
+def lies_on_plane(
+    points: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Tell which points lie on a plane, its edges included.
+
+    Parameters
+    ----------
+    points : (N, 2) ndarray
+        y and x in pixels.
+    shape : (int, int)
+        Height and width of the plane in pixels.
+
+    Returns
+    -------
+    (N,) ndarray of bool
+    """
+    upper = np.asarray(shape) - 0.5
+    return np.asarray(((points >= -0.5) & (points <= upper)).all(axis=1))

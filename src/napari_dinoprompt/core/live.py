@@ -20,7 +20,7 @@ from napari_dinoprompt.core.intensity import (
     measure_window,
     thin_pixels,
 )
-from napari_dinoprompt.core.planes import as_plane, no_data_pixels
+from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation import Similarities, score
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.reference import Reference
 
 __all__ = [
     "LiveResult",
@@ -129,7 +130,7 @@ def prepare_planes(
             )
             raise InputError(msg)
         pixels = np.asarray(read_plane(index))
-        if stack and not _holds_data(pixels):
+        if stack and not holds_data(pixels):
             prepared.empty.add(index)
             continue
         plane = as_plane(pixels)
@@ -175,14 +176,9 @@ def _measure_window(
         sampled = np.asarray(read_plane(index))
         yield Progress(0, 0)
         # A plane without data says nothing about the others.
-        if _holds_data(sampled):
+        if holds_data(sampled):
             holding.append(thin_pixels(sampled))
     return measure_stack_window(holding or [plane])
-
-
-def _holds_data(pixels: NDArray[np.generic]) -> bool:
-    missing = no_data_pixels(pixels)
-    return missing is None or not bool(missing.all())
 
 
 def update(

@@ -12,7 +12,7 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_plane", "no_data_pixels", "plane_shape", "shows_nothing"]
+__all__ = ["as_plane", "holds_data", "no_data_pixels", "plane_shape", "shows_nothing"]
 
 _BLOCKS = (2, 4, 8, 16)
 # Of fewer blocks the variance is too uncertain to judge by.
@@ -58,8 +58,7 @@ def as_plane(image: ArrayLike) -> NDArray[np.generic]:
     if plane.size == 0:
         msg = f"The image is empty (shape {plane.shape})."
         raise InputError(msg)
-    missing = no_data_pixels(plane)
-    if missing is not None and missing.all():
+    if not holds_data(plane):
         msg = "The image holds nothing but NaN or infinity."
         raise InputError(msg)
     return plane
@@ -88,6 +87,21 @@ def no_data_pixels(plane: NDArray[np.generic]) -> NDArray[np.bool_] | None:
     if plane.ndim == 3:
         missing = missing.any(axis=2)
     return missing if missing.any() else None
+
+
+def holds_data(plane: NDArray[np.generic]) -> bool:
+    """Tell whether any pixel of a plane holds data.
+
+    Parameters
+    ----------
+    plane : (H, W) or (H, W, C) ndarray
+
+    Returns
+    -------
+    bool
+    """
+    missing = no_data_pixels(plane)
+    return missing is None or not bool(missing.all())
 
 
 def shows_nothing(plane: NDArray[np.generic]) -> bool:

@@ -5,53 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
-__all__ = ["Prompts", "read_prompts", "write_prompts"]
+__all__ = ["read_prompts", "write_prompts"]
 
-_OBJECT = "object"
 _AXES = ("axis-0", "axis-1")
-
-
-@dataclass(frozen=True, eq=False)
-class Prompts:
-    """Points on one image plane, each of a class.
-
-    Attributes
-    ----------
-    points : (N, 2) ndarray of float64
-        y and x in pixels.
-    classes : tuple of N str
-        ``"object"``, ``"background"`` or names.
-
-    Raises
-    ------
-    InputError
-        If the points have another shape, or the numbers differ.
-    """
-
-    points: NDArray[np.float64]
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.points.ndim != 2 or self.points.shape[1] != 2:
-            msg = f"Prompts must be (N, 2) points, not of shape {self.points.shape}."
-            raise InputError(msg)
-        if len(self.points) != len(self.classes):
-            msg = f"There are {len(self.points)} points, {len(self.classes)} classes."
-            raise InputError(msg)
 
 
 def read_prompts(path: Path) -> Prompts:
@@ -100,7 +69,7 @@ def read_prompts(path: Path) -> Prompts:
             raise InputError(msg)
         values = {name: value.strip() for name, value in zip(header, row, strict=True)}
         points.append([_number(values[axis], axis, where) for axis in _AXES])
-        classes.append(values.get("class") or _OBJECT)
+        classes.append(values.get("class") or OBJECT)
     return Prompts(np.asarray(points, dtype=np.float64), tuple(classes))
 
 

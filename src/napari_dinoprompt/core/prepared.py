@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.reference import PlaneIndex, Prompts, Reference
+from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.statistics import (
     SourceMeasures,
     measure_source,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.similarity import CellLengths
 
 __all__ = ["PreparedPlane", "PreparedPlanes"]

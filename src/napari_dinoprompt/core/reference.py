@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
+from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts
 from napari_dinoprompt.core.statistics import measure_source, unit_vectors
 from napari_dinoprompt.core.thresholds import check_threshold, choose_threshold
 
@@ -25,14 +26,10 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.statistics import FeatureStatistics, SourceMeasures
 
-__all__ = ["BACKGROUND", "OBJECT", "PlaneIndex", "Prompts", "Reference", "Source"]
-
-PlaneIndex = tuple[int, ...]
-"""Which plane of a stack: indices along the axes before the last two."""
-OBJECT = "object"
-BACKGROUND = "background"
+__all__ = ["Reference", "Source"]
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,6 @@ class Source:
 
     name: str
     shape: tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Prompts:
-    """Points with their classes, on the planes of one image.
-
-    Attributes
-    ----------
-    points : (N, 2) ndarray of float64
-        y and x in pixels.
-    classes : tuple of N str
-    planes : tuple of N tuples of int
-        Plane of each point; empty tuples in a 2-D image.
-    """
-
-    points: NDArray[np.float64]
-    classes: tuple[str, ...]
-    planes: tuple[PlaneIndex, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +138,8 @@ class Reference:
         if where.size == 0:
             msg = "There are no prompts: place at least one point on the image."
             raise InputError(msg)
-        if where.ndim != 2 or where.shape[1] != 2:
-            msg = f"Prompts must be (N, 2) points (y, x), not of shape {where.shape}."
-            raise InputError(msg)
         names = (OBJECT,) * len(where) if classes is None else tuple(classes)
-        if len(names) != len(where):
-            msg = f"There are {len(where)} prompts but {len(names)} classes."
-            raise InputError(msg)
-        prompts = Prompts(where, names, ((),) * len(where))
+        prompts = Prompts(where, names)
         measures = measures or measure_source(features)
         return cls.from_planes({(): features}, prompts, measures, source=source)
 
@@ -354,16 +327,6 @@ class Reference:
             self._members(name)
             checked[name] = check_threshold(value, name)
         return replace(self, thresholds=checked)
-
-    def check_features(self, features: FeatureMap) -> None:
-        """Refuse features that these vectors cannot be compared with.
-
-        Raises
-        ------
-        IncompatibleReferenceError
-            If backbone, block, weights or dimension differ.
-        """
-        self.check_backbone(features.backbone)
 
     def check_backbone(self, backbone: BackboneInfo) -> None:
         """Refuse a backbone other than the one of these vectors.

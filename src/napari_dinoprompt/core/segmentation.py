@@ -21,8 +21,13 @@ from napari_dinoprompt.core.masks import (
     clean_mask,
     split_instances,
 )
-from napari_dinoprompt.core.reference import BACKGROUND
-from napari_dinoprompt.core.similarity import CellLengths, cell_similarity, to_pixels
+from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt.core.similarity import (
+    CellLengths,
+    as_map,
+    cell_similarity,
+    to_pixels,
+)
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -104,10 +109,7 @@ class Similarities:
             pixels = self.background
         else:
             pixels = self.objects[self.names.index(name)]
-        found: NDArray[np.float32] = pixels.cpu().contiguous().numpy()
-        if self.no_data is not None:
-            found = np.where(self.no_data, np.float32(np.nan), found)
-        return found
+        return as_map(pixels, self.no_data)
 
     def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.uint8]:
         """Return the plain mask.

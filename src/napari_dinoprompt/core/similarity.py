@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.statistics import FeatureStatistics
 
-__all__ = ["CellLengths", "cell_similarity", "similarity_map", "to_pixels"]
+__all__ = ["CellLengths", "as_map", "cell_similarity", "similarity_map", "to_pixels"]
 
 _ROWS = 32
 
@@ -98,7 +98,7 @@ def cell_similarity(
     InputError
         If a class has no prompt.
     """
-    reference.check_features(features)
+    reference.check_backbone(features.backbone)
     lengths = lengths or CellLengths.of(
         features, reference.statistics, reference.scoring
     )
@@ -178,7 +178,25 @@ def similarity_map(
     """
     name = name or reference.class_names[0]
     cells = cell_similarity(features, reference, (name,))
-    pixels: NDArray[np.float32] = to_pixels(cells, features.grid)[0].cpu().numpy()
-    if features.no_data is not None:
-        pixels[features.no_data] = np.nan
-    return np.ascontiguousarray(pixels)
+    return as_map(to_pixels(cells, features.grid)[0], features.no_data)
+
+
+def as_map(
+    pixels: torch.Tensor, no_data: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Return similarities as an array with NaN where the image holds no data.
+
+    Parameters
+    ----------
+    pixels : (H, W) tensor of float32
+    no_data : (H, W) ndarray of bool or None
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        Contiguous.
+    """
+    found: NDArray[np.float32] = pixels.cpu().contiguous().numpy()
+    if no_data is not None:
+        found = np.where(no_data, np.float32(np.nan), found)
+    return found

@@ -10,6 +10,7 @@ from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 from napari_dinoprompt.core.weights import DINOV2_SIZES, find_dinov2
 
 __all__ = [
+    "CHOICE",
     "FILTERBANK",
     "Backbone",
     "BackboneChoice",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 FILTERBANK = "filterbank"
+CHOICE = "dinov2-small"
+"""The backbone of choice wherever its weights are."""
 
 
 def backbone_names() -> tuple[str, ...]:
@@ -41,12 +44,11 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
     str
         ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
-    choice = "dinov2-small"
     try:
-        find_dinov2(choice, weights_folder)
+        find_dinov2(CHOICE, weights_folder)
     except WeightsNotFoundError:
         return FILTERBANK
-    return choice
+    return CHOICE
 
 
 def load_backbone(
