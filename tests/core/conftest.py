@@ -139,6 +139,8 @@ def make_map() -> MakeMap:
             backbone=BackboneInfo("random", -1, patch, vectors.shape[2], "none"),
             scoring=scoring,
             window=IntensityWindow(0.0, 1.0),
+            light=torch.zeros(shape),
+            guide_radius=0,
             no_data=no_data,
             featureless=False,
         )

@@ -16,7 +16,7 @@ from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.masks import Cleaning, class_mask
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions, score, segment
-from napari_dinoprompt.core.similarity import cell_similarity, similarity_map, to_pixels
+from napari_dinoprompt.core.similarity import score_plane, similarity_map
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 from napari_dinoprompt.sample_data import FIELDS, sample_files, sample_path
 
@@ -121,11 +121,9 @@ def test_another_image_is_seen_with_the_window_and_statistics_of_the_source(
     dim = blobs.image // 2
     window = blob_reference.window
     features = dp.extract_features(dim, filterbank, window=window)
-    cells = cell_similarity(features, blob_reference, ("object",))
+    scored = score_plane(features, blob_reference)
     result = segment(dim, blob_reference, filterbank)
-    np.testing.assert_array_equal(
-        result.similarity, to_pixels(cells, features.grid)[0].numpy()
-    )
+    np.testing.assert_array_equal(result.similarity, scored.object_pixels()[0].numpy())
     same = segment(blobs.image, blob_reference, filterbank).similarity
     assert np.abs(result.similarity - same).mean() > 0.05
 
@@ -180,7 +178,7 @@ def test_classes_and_background_compete(blobs, blob_features, filterbank) -> Non
     result = segment(blobs.image, reference, filterbank, SegmentOptions(threshold=-1))
     scores = score(blob_features, reference)
     assert scores.names == ("cell", "object")
-    expected = class_mask(scores.objects, scores.background, [-1, -1])
+    expected = class_mask(scores.objects, [-1, -1], scores.rivals)
     np.testing.assert_array_equal(result.mask, expected)
     assert set(np.unique(result.mask)) == {0, 1, 2}
     # At this threshold it is background alone that keeps any pixel free.

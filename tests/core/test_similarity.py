@@ -1,17 +1,21 @@
 """Similarity maps are cosines."""
 
+import importlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.similarity import (
-    CellLengths,
-    cell_similarity,
+    BACKGROUND_SHARE,
+    score_plane,
     similarity_map,
     to_pixels,
 )
@@ -45,12 +49,51 @@ def by_hand(features: FeatureMap, reference: Reference, name: str) -> np.ndarray
 
 
 @pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
-@pytest.mark.parametrize("name", ["object", "background", "other"])
-def test_each_cell_s_score_is_a_cosine(make_map, scoring: str, name: str) -> None:
+def test_each_cell_s_score_is_a_cosine(make_map, scoring: str) -> None:
     features: FeatureMap = make_map(scoring=scoring)
-    reference = Reference.from_prompts(features, POINTS, CLASSES)
-    found = cell_similarity(features, reference, (name,))[0]
-    np.testing.assert_allclose(found, by_hand(features, reference, name), atol=1e-5)
+    classes = ["object", "third", "object", "other"]
+    reference = Reference.from_prompts(features, POINTS, classes)
+    found = score_plane(features, reference)
+    assert found.background is None
+    for name, scores in zip(reference.object_classes, found.objects, strict=True):
+        expected = by_hand(features, reference, name)
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
+def test_the_nearest_background_prompt_takes_its_share(make_map, scoring: str) -> None:
+    features: FeatureMap = make_map(scoring=scoring)
+    classes = ["object", "background", "object", "background"]
+    reference = Reference.from_prompts(features, POINTS, classes)
+    found = score_plane(features, reference)
+    background = by_hand(features, reference, "background")
+    first, second = (
+        by_hand(features, replace(reference, classes=tuple(n)), name)
+        for n, name in (
+            (["object", "mine", "object", "x"], "mine"),
+            (["object", "x", "object", "mine"], "mine"),
+        )
+    )
+    nearest = np.maximum(np.maximum(first, second), 0)
+    for scores, whole in (
+        (found.objects[0], by_hand(features, reference, "object")),
+        (found.background, background),
+    ):
+        expected = whole - BACKGROUND_SHARE * nearest
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_many_background_prompts_are_scored_in_parts(
+    make_map, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features: FeatureMap = make_map()
+    reference = Reference.from_prompts(
+        features, [(i, i) for i in range(9)], ["object"] + ["background"] * 8
+    )
+    whole = score_plane(features, reference).objects
+    similarity = importlib.import_module("napari_dinoprompt.core.similarity")
+    monkeypatch.setattr(similarity, "_AT_ONCE", 100)
+    torch.testing.assert_close(score_plane(features, reference).objects, whole)
 
 
 @pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
@@ -61,7 +104,7 @@ def test_statistics_come_from_the_reference_not_from_the_scored_map(
     reference = Reference.from_prompts(source, POINTS)
     vectors = np.random.default_rng(9).normal(3, 5, (4, 5, 6)).astype(np.float32)
     target: FeatureMap = make_map((16, 20), vectors=vectors)
-    found = cell_similarity(target, reference, ("object",))[0]
+    found = score_plane(target, reference).objects[0]
     np.testing.assert_allclose(found, by_hand(target, reference, "object"), atol=1e-5)
 
 
@@ -69,9 +112,9 @@ def test_kept_lengths_give_identical_scores(make_map) -> None:
     features: FeatureMap = make_map(scoring="standardised")
     reference = Reference.from_prompts(features, POINTS, CLASSES)
     lengths = CellLengths.of(features, reference.statistics, reference.scoring)
-    for names in [("object",), ("other", "background")]:
-        kept = cell_similarity(features, reference, names, lengths)
-        assert torch.equal(kept, cell_similarity(features, reference, names))
+    kept, anew = (score_plane(features, reference, *k) for k in ((lengths,), ()))
+    assert torch.equal(kept.objects, anew.objects)
+    assert torch.equal(kept.background, anew.background)
     statistics = reference.statistics
     scaled = (features.vectors - torch.from_numpy(statistics.mean)) / torch.from_numpy(
         statistics.scale
@@ -158,8 +201,6 @@ def test_the_first_object_class_is_shown_by_default(make_map) -> None:
 
 
 def test_features_of_another_backbone_are_refused(make_map) -> None:
-    from dataclasses import replace
-
     features: FeatureMap = make_map()
     reference = Reference.from_prompts(features, POINTS)
     other = replace(features, backbone=BackboneInfo("other", -1, 4, 6, "none"))

@@ -67,26 +67,3 @@ def test_a_region_without_data_hardly_changes_the_statistics(
     np.testing.assert_allclose(
         part.mean[first_scales], whole.mean[first_scales], atol=0.02
     )
-
-
-@pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
-def test_the_sample_is_of_unit_vectors_as_the_scoring_sees_them(
-    make_map, scoring: str
-) -> None:
-    features: FeatureMap = make_map((12, 20), 4, scoring=scoring)
-    found = measure_source(features)
-    vectors = features.vectors.numpy().reshape(-1, 6)
-    if scoring != "plain":
-        vectors = vectors - found.statistics.mean
-    if scoring == "standardised":
-        vectors = vectors / found.statistics.scale
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    np.testing.assert_allclose(found.unit_sample, units, atol=1e-5)
-
-
-def test_the_sample_of_a_large_map_is_spread_over_it(make_map) -> None:
-    vectors = np.ones((400, 500, 2), dtype=np.float32)
-    vectors[200:, :, 1] = -1
-    sample = measure_source(make_map((400, 500), 1, vectors=vectors)).sample
-    assert 10_000 < len(sample) < 60_000
-    assert abs(sample[:, 1].mean()) < 0.05

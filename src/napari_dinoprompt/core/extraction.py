@@ -120,9 +120,18 @@ def iter_features(
         backbone=info,
         scoring=backbone.scoring,
         window=window,
+        light=_light(plane, window).to(backbone.device),
+        guide_radius=backbone.guide_radius,
         no_data=no_data_pixels(plane),
         featureless=shows_nothing(plane),
     )
+
+
+def _light(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
+    """Return how bright each pixel looks; the root, since its noise is even."""
+    windowed = window.apply(plane)
+    grey = windowed if windowed.ndim == 2 else windowed.mean(axis=2)
+    return torch.from_numpy(np.sqrt(grey))
 
 
 def _crop(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.guidance import Guide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -36,6 +38,11 @@ class FeatureMap:
         The scoring that suits the backbone.
     window : IntensityWindow
         The grey values that the backbone saw as 0 and 1.
+    light : (H, W) tensor of float32
+        Root of the windowed grey values, in [0, 1]: the edges that similarities
+        follow.
+    guide_radius : int
+        How far around a pixel they do, in cells; 0 for plain interpolation.
     no_data : (H, W) ndarray of bool or None
         Pixels that hold NaN or infinity.
     featureless : bool
@@ -47,8 +54,15 @@ class FeatureMap:
     backbone: BackboneInfo
     scoring: Scoring
     window: IntensityWindow
+    light: torch.Tensor
+    guide_radius: int
     no_data: NDArray[np.bool_] | None
     featureless: bool
+
+    @cached_property
+    def guide(self) -> Guide:
+        """What similarities are fitted to; made once."""
+        return Guide.of(self.light, self.grid.cell, self.guide_radius)
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
         """Look up vectors at points, bilinearly between cell centres.

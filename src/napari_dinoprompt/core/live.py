@@ -23,7 +23,7 @@ from napari_dinoprompt.core.intensity import (
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation import Similarities, score
+from napari_dinoprompt.core.segmentation import Similarities, score, spread
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -214,11 +214,15 @@ def update(
     InputError
         If no prompt is on an object, or one lies outside the image.
     """
-    reference = planes.reference(prompts, source=source)
-    shown = planes[view]
-    lengths = shown.lengths(planes.measures(prompts.planes))
-    similarities = score(shown.features, reference, lengths)
-    return apply_thresholds(view, reference, similarities, chosen)
+    made = planes.reference(prompts, source=source)
+    made.reference.check_objects()
+    if view in made.scored:
+        similarities = spread(made.scored[view], made.reference)
+    else:
+        shown = planes[view]
+        lengths = shown.lengths(planes.measures(prompts.planes))
+        similarities = score(shown.features, made.reference, lengths)
+    return apply_thresholds(view, made.reference, similarities, chosen)
 
 
 def apply_thresholds(

@@ -53,39 +53,44 @@ class Cleaning:
 
 
 def class_mask(
-    objects: torch.Tensor, background: torch.Tensor | None, thresholds: Sequence[float]
+    objects: torch.Tensor, thresholds: Sequence[float], rivals: torch.Tensor | None
 ) -> NDArray[np.uint8]:
     """Give each pixel the class that claims it.
 
-    A pixel belongs to a class if its similarity is above that class's threshold and
-    above its similarity with every other class, background included.
+    A pixel belongs to a class if its similarity is above that class's threshold, and
+    its rival's similarity is the highest: that of the class itself among those of all
+    classes, background included.
 
     Parameters
     ----------
     objects : (K, H, W) tensor of float32
         Similarities with the object classes.
-    background : (H, W) tensor of float32 or None
-        Similarity with the background, if it has prompts.
     thresholds : sequence of K floats
+    rivals : (1 + K, H, W) tensor of float32 or None
+        By which classes compete: background (-inf where it has no prompts), then the
+        object classes. None if there is a single class and nothing to compete with.
 
     Returns
     -------
     (H, W) ndarray of uint8
         0, or the number of the class counted from 1.
     """
-    if len(thresholds) == 1:
-        best = objects[0]
-        claimed = best > thresholds[0]
-        number = None
-    else:
-        best, index = objects.max(dim=0)
-        claimed = best > objects.new_tensor(list(thresholds))[index]
-        number = index.byte() + 1
-    if background is not None:
-        claimed &= best > background
-    # True is 1, which is the number of the only class.
-    numbered = claimed if number is None else number * claimed
-    mask: NDArray[np.uint8] = numbered.cpu().numpy().view(np.uint8)
+    import torch
+
+    limits = objects.new_tensor(list(thresholds))[:, None, None]
+    claimed = objects > limits
+    mask: NDArray[np.uint8]
+    if rivals is None:
+        # True is 1, which is the number of the only class.
+        mask = claimed[0].cpu().numpy().view(np.uint8)
+        return mask
+    if len(claimed) == 1:
+        mask = (claimed[0] & (rivals[1] > rivals[0])).cpu().numpy().view(np.uint8)
+        return mask
+    winner = rivals.argmax(dim=0)
+    none = torch.zeros_like(claimed[:1])
+    held = torch.cat((none, claimed)).gather(0, winner[None])[0]
+    mask = (winner * held).byte().cpu().numpy()
     return mask
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.statistics import (
     SourceMeasures,
     measure_source,
@@ -17,10 +16,11 @@ from napari_dinoprompt.core.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.similarity import CellLengths
+    from napari_dinoprompt.core.reference_making import NewReference
 
 __all__ = ["PreparedPlane", "PreparedPlanes"]
 
@@ -48,7 +48,7 @@ class PreparedPlane:
         # Read once: an outdated request may still be at it in another thread.
         kept = self._lengths
         if kept is None or kept[0] is not measures:
-            from napari_dinoprompt.core.similarity import CellLengths
+            from napari_dinoprompt.core.cell_lengths import CellLengths
 
             lengths = CellLengths.of(
                 self.features, measures.statistics, measures.scoring
@@ -131,11 +131,16 @@ class PreparedPlanes:
             kept = self._pooled = (sources, pool_measures(parts))
         return kept[1]
 
-    def reference(self, prompts: Prompts, *, source: str) -> Reference:
+    def reference(self, prompts: Prompts, *, source: str) -> NewReference:
         """Make a reference from prompts on these planes."""
-        return Reference.from_planes(
-            {index: self._planes[index].features for index in set(prompts.planes)},
+        from napari_dinoprompt.core.reference_making import make_reference
+
+        measures = self.measures(prompts.planes)
+        holding = {index: self._planes[index] for index in set(prompts.planes)}
+        return make_reference(
+            {index: plane.features for index, plane in holding.items()},
             prompts,
-            self.measures(prompts.planes),
+            measures,
             source=source,
+            lengths={at: plane.lengths(measures) for at, plane in holding.items()},
         )

@@ -16,7 +16,7 @@ import numpy as np
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts
 from napari_dinoprompt.core.statistics import measure_source, unit_vectors
-from napari_dinoprompt.core.thresholds import check_threshold, choose_threshold
+from napari_dinoprompt.core.thresholds import check_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ class Reference:
     scoring : {"plain", "centred", "standardised"}
         What of the statistics is applied before the cosine.
     auto_thresholds : mapping of str to float
-        By object class, as `choose_threshold` chose it on the source. They are kept,
+        By object class, as `auto_thresholds` chose it on the source. They are kept,
         so that an image that holds no object cannot lower them.
     thresholds : mapping of str to float
         Thresholds that a user set, by class; classes without one are on auto.
@@ -175,33 +175,10 @@ class Reference:
         InputError
             If a prompt lies outside its plane or on no-data.
         """
-        first = features[prompts.planes[0]]
-        vectors = np.empty((len(prompts.points), first.backbone.dimension), np.float32)
-        for plane in dict.fromkeys(prompts.planes):
-            here = np.array([index == plane for index in prompts.planes])
-            vectors[here] = features[plane].at(prompts.points[here])
-        reference = cls(
-            vectors=vectors,
-            classes=prompts.classes,
-            points=prompts.points,
-            planes=prompts.planes,
-            sources=(Source(source, first.grid.shape),),
-            source_of=np.zeros(len(vectors), dtype=np.int64),
-            backbone=first.backbone,
-            upscale=float(first.grid.upscale),
-            window=first.window,
-            statistics=measures.statistics,
-            scoring=measures.scoring,
-            auto_thresholds={},
-        )
-        thresholds = {
-            name: choose_threshold(
-                reference.leave_one_out(name),
-                measures.unit_sample @ reference.prototype(name),
-            )
-            for name in reference.object_classes
-        }
-        return replace(reference, auto_thresholds=thresholds)
+        from napari_dinoprompt.core.reference_making import make_reference
+
+        made = make_reference(features, prompts, measures, source=source, lengths={})
+        return made.reference
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
@@ -292,7 +269,7 @@ class Reference:
         InputError
             If no prompt has this class.
         """
-        members = self.unit_vectors()[self._members(name)]
+        members = self.unit_vectors()[self.members(name)]
         return np.asarray(unit_vectors(members.mean(axis=0, keepdims=True))[0])
 
     def leave_one_out(self, name: str) -> NDArray[np.float32]:
@@ -308,7 +285,7 @@ class Reference:
         (n,) ndarray of float32
             Empty if the class has fewer than two prompts.
         """
-        members = self.unit_vectors()[self._members(name)]
+        members = self.unit_vectors()[self.members(name)]
         if len(members) < 2:
             return np.zeros(0, dtype=np.float32)
         others = unit_vectors(members.sum(axis=0) - members)
@@ -324,7 +301,7 @@ class Reference:
         """
         checked = {}
         for name, value in thresholds.items():
-            self._members(name)
+            self.members(name)
             checked[name] = check_threshold(value, name)
         return replace(self, thresholds=checked)
 
@@ -357,7 +334,23 @@ class Reference:
             msg = "All prompts are background: add at least one on an object."
             raise InputError(msg)
 
-    def _members(self, name: str) -> NDArray[np.bool_]:
+    def members(self, name: str) -> NDArray[np.bool_]:
+        """Tell which prompts are of a class.
+
+        Parameters
+        ----------
+        name : str
+            One of `class_names`.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+
+        Raises
+        ------
+        InputError
+            If no prompt has this class.
+        """
         members = np.asarray([held == name for held in self.classes])
         if not members.any():
             known = ", ".join(self.class_names)

@@ -22,12 +22,7 @@ from napari_dinoprompt.core.masks import (
     split_instances,
 )
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.similarity import (
-    CellLengths,
-    as_map,
-    cell_similarity,
-    to_pixels,
-)
+from napari_dinoprompt.core.similarity import as_map, score_plane
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -36,9 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.similarity import ScoredPlane
 
 __all__ = [
     "SegmentOptions",
@@ -48,6 +45,7 @@ __all__ = [
     "finish",
     "score",
     "segment",
+    "spread",
     "target_window",
 ]
 
@@ -84,7 +82,9 @@ class Similarities:
     names : tuple of K str
         Object classes; class number k + 1 is ``names[k]``.
     objects : (K, H, W) tensor of float32
-    background : (H, W) tensor of float32 or None
+        Along the edges of the image.
+    rivals : (1 + K, H, W) tensor of float32 or None
+        By which background and classes compete, see `class_mask`.
     no_data : (H, W) ndarray of bool or None
     nothing : bool
         The plane is constant or white noise: whatever the similarity, there is no
@@ -93,7 +93,7 @@ class Similarities:
 
     names: tuple[str, ...]
     objects: torch.Tensor
-    background: torch.Tensor | None
+    rivals: torch.Tensor | None
     no_data: NDArray[np.bool_] | None
     nothing: bool
 
@@ -105,11 +105,9 @@ class Similarities:
         (H, W) ndarray of float32
             NaN where the image holds no data.
         """
-        if name == BACKGROUND and self.background is not None:
-            pixels = self.background
-        else:
-            pixels = self.objects[self.names.index(name)]
-        return as_map(pixels, self.no_data)
+        if name == BACKGROUND and self.rivals is not None:
+            return as_map(self.rivals[0], self.no_data)
+        return as_map(self.objects[self.names.index(name)], self.no_data)
 
     def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.uint8]:
         """Return the plain mask.
@@ -127,7 +125,7 @@ class Similarities:
         if self.nothing:
             return np.zeros(tuple(self.objects.shape[1:]), dtype=np.uint8)
         limits = [thresholds[name] for name in self.names]
-        mask = class_mask(self.objects, self.background, limits)
+        mask = class_mask(self.objects, limits, self.rivals)
         if self.no_data is not None:
             mask[self.no_data] = 0
         return mask
@@ -186,19 +184,32 @@ def score(
     IncompatibleReferenceError
         If the features are of another backbone.
     """
-    names = reference.class_names
-    reference.check_objects()
     with torch.inference_mode():
-        cells = cell_similarity(features, reference, names, lengths)
-        pixels = to_pixels(cells, features.grid)
-    count = len(reference.object_classes)
-    return Similarities(
-        names=reference.object_classes,
-        objects=pixels[:count],
-        background=pixels[count] if len(names) > count else None,
-        no_data=features.no_data,
-        nothing=features.featureless,
-    )
+        scored = score_plane(features, reference, lengths)
+    return spread(scored, reference)
+
+
+def spread(scored: ScoredPlane, reference: Reference) -> Similarities:
+    """Bring the similarities of a plane's cells to its pixels.
+
+    Parameters
+    ----------
+    scored : ScoredPlane
+    reference : Reference
+        What it was scored with.
+
+    Returns
+    -------
+    Similarities
+    """
+    with torch.inference_mode():
+        return Similarities(
+            names=reference.object_classes,
+            objects=scored.object_pixels(),
+            rivals=scored.rivals(),
+            no_data=scored.features.no_data,
+            nothing=scored.features.featureless,
+        )
 
 
 def finish(

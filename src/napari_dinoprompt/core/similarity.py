@@ -1,119 +1,178 @@
-"""Cosine similarity of every cell with the prototypes of a reference."""
+"""Cosine similarity of every cell with the prompts of a reference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_dinoprompt.core.cell_lengths import CellLengths
+from napari_dinoprompt.core.prompts import BACKGROUND
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.geometry import CellGrid
+    from napari_dinoprompt.core.guidance import GuidedCells
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.statistics import FeatureStatistics
 
-__all__ = ["CellLengths", "as_map", "cell_similarity", "similarity_map", "to_pixels"]
+__all__ = [
+    "BACKGROUND_SHARE",
+    "ScoredPlane",
+    "as_map",
+    "cosines",
+    "score_plane",
+    "similarity_map",
+    "to_pixels",
+]
 
-_ROWS = 32
+BACKGROUND_SHARE = 0.25
+"""How much of a vector's similarity with the nearest background prompt is taken from
+its similarity with the objects; chosen by measurement (docs/quality.md)."""
+
+# Cells times background prompts that are scored at once.
+_AT_ONCE = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class CellLengths:
-    """Inverse lengths of all vectors of a map once statistics are applied.
-
-    They depend on the statistics but not on the prompts, and are the larger part of
-    the work: whoever scores a map again and again keeps them.
+class ScoredPlane:
+    """Similarity of one plane with each class, cell by cell.
 
     Attributes
     ----------
-    inverse : (rows, columns, 1) tensor of float32
-        0 where a vector has no length.
+    features : FeatureMap
+        Of the plane.
+    objects : (K, rows, columns) tensor of float32
+        One map per object class, less a share of the nearest background prompt's.
+    background : (rows, columns) tensor of float32 or None
+        Cosine with the background's prototype, less the same share.
     """
 
-    inverse: torch.Tensor
+    features: FeatureMap
+    objects: torch.Tensor
+    background: torch.Tensor | None
 
-    @classmethod
-    def of(
-        cls, features: FeatureMap, statistics: FeatureStatistics, scoring: Scoring
-    ) -> CellLengths:
-        """Measure the vectors of a map.
+    @cached_property
+    def fitted(self) -> GuidedCells | None:
+        """The objects' similarities fitted to the light; None if they are not to be."""
+        if self.features.guide_radius == 0:
+            return None
+        return self.features.guide.fit(self.objects, self.features.grid)
 
-        Parameters
-        ----------
-        features : FeatureMap
-        statistics : FeatureStatistics
-        scoring : {"plain", "centred", "standardised"}
+    def object_pixels(self) -> torch.Tensor:
+        """Bring the objects' similarities to pixels, along the edges of the image.
 
         Returns
         -------
-        CellLengths
+        (K, H, W) tensor of float32
+            In [-1, 1].
         """
-        device = features.vectors.device
-        mean, inverse = (
-            torch.from_numpy(part).to(device) for part in statistics.affine(scoring)
-        )
-        lengths = torch.empty((*features.vectors.shape[:2], 1), device=device)
-        # A few rows at a time, so that no second copy of the whole map is made.
-        for rows, out in zip(
-            features.vectors.split(_ROWS), lengths.split(_ROWS), strict=True
-        ):
-            out[:] = torch.linalg.vector_norm(
-                (rows - mean) * inverse, dim=2, keepdim=True
-            )
-        return cls(torch.where(lengths > 0, 1 / lengths, 0.0))
+        if self.fitted is None:
+            return to_pixels(self.objects, self.features.grid)
+        return self.fitted.pixels().clamp_(-1, 1)
+
+    def rivals(self) -> torch.Tensor | None:
+        """Bring to pixels what classes compete by: the cells as they are.
+
+        Which class a cell is of is a matter of its own vector; fitted to the light,
+        two classes would blur into each other. Where an object ends is the light's.
+
+        Returns
+        -------
+        (1 + K, H, W) tensor of float32 or None
+            Background, -inf if it has no prompts, and the object classes; None if
+            there is one class only.
+        """
+        if self.background is None and len(self.objects) == 1:
+            return None
+        background = self.background
+        if background is None:
+            background = torch.full_like(self.objects[0], -torch.inf)
+        cells = torch.cat((background[None], self.objects))
+        return to_pixels(cells, self.features.grid)
 
 
-def cell_similarity(
-    features: FeatureMap,
-    reference: Reference,
-    names: tuple[str, ...],
-    lengths: CellLengths | None = None,
-) -> torch.Tensor:
-    """Score each cell against the prototypes of some classes.
+def score_plane(
+    features: FeatureMap, reference: Reference, lengths: CellLengths | None = None
+) -> ScoredPlane:
+    """Score each cell of a plane against every class of a reference.
 
     Parameters
     ----------
     features : FeatureMap
     reference : Reference
-    names : tuple of K str
-        Classes of the reference.
+        With at least one object class.
     lengths : CellLengths, optional
         Of these features under this reference's statistics, if kept from before.
 
     Returns
     -------
-    (K, rows, columns) tensor of float32
-        Cosine similarities in [-1, 1]; 0 where a vector has no length.
+    ScoredPlane
 
     Raises
     ------
     IncompatibleReferenceError
         If the features are of another backbone than the reference.
     InputError
-        If a class has no prompt.
+        If the reference has background prompts only.
     """
     reference.check_backbone(features.backbone)
+    reference.check_objects()
     lengths = lengths or CellLengths.of(
         features, reference.statistics, reference.scoring
     )
+    prototypes = np.stack([reference.prototype(name) for name in reference.class_names])
+    scores = cosines(features, reference, prototypes, lengths)
+    count = len(reference.object_classes)
+    if len(scores) == count:
+        return ScoredPlane(features, scores, None)
+    prompts = reference.unit_vectors()[reference.members(BACKGROUND)]
+    step = max(1, _AT_ONCE // scores[0].numel())
+    nearest = scores.new_zeros(scores.shape[1:])
+    for first in range(0, len(prompts), step):
+        near = cosines(features, reference, prompts[first : first + step], lengths)
+        nearest = torch.maximum(nearest, near.amax(dim=0))
+    scores -= BACKGROUND_SHARE * nearest
+    return ScoredPlane(features, scores[:count], scores[count])
+
+
+def cosines(
+    features: FeatureMap,
+    reference: Reference,
+    units: NDArray[np.float32],
+    lengths: CellLengths,
+) -> torch.Tensor:
+    """Return the cosine of each cell with some vectors.
+
+    Parameters
+    ----------
+    features : FeatureMap
+    reference : Reference
+        Whose statistics are applied to the cells.
+    units : (N, D) ndarray of float32
+        With the statistics applied, of length 1.
+    lengths : CellLengths
+        Of these features under this reference's statistics.
+
+    Returns
+    -------
+    (N, rows, columns) tensor of float32
+        In [-1, 1]; 0 where a cell's vector has no length.
+    """
     device = features.vectors.device
     mean, inverse = reference.affine()
-    prototypes = np.stack([reference.prototype(name) for name in names])
     # <(v - m) / s, q> = <v, q / s> - <m, q / s>: one product with the stored vectors.
-    weights = torch.from_numpy(prototypes * inverse).to(device)
+    weights = torch.from_numpy(units * inverse).to(device)
     offset = weights @ torch.from_numpy(mean).to(device)
     flat = features.vectors.reshape(-1, features.vectors.shape[2])
-    # A product with one vector at a time reads the map at full speed; a narrow matrix
-    # does not.
-    scores = flat.new_empty((len(names), len(flat)))
-    for weight, out in zip(weights, scores, strict=True):
-        torch.mv(flat, weight, out=out)
+    # Rows times columns in this order reads the map once; the other is three times
+    # slower on a CPU.
+    scores = weights @ flat.T
     scores -= offset[:, None]
     scores *= lengths.inverse.reshape(1, -1)
     return scores.clamp_(-1, 1).reshape(-1, *features.vectors.shape[:2])
@@ -167,7 +226,10 @@ def similarity_map(
     Returns
     -------
     (H, W) ndarray of float32
-        Cosine similarity in [-1, 1]; NaN where the image holds no data.
+        Similarity in [-1, 1] as `segment` has it: the cosine with the class's
+        prototype, less a share of that with the nearest background prompt, brought to
+        pixels along the edges of the image (of background: bilinearly); NaN where the
+        image holds no data.
 
     Raises
     ------
@@ -176,9 +238,14 @@ def similarity_map(
     InputError
         If the class has no prompt.
     """
-    name = name or reference.class_names[0]
-    cells = cell_similarity(features, reference, (name,))
-    return as_map(to_pixels(cells, features.grid)[0], features.no_data)
+    scored = score_plane(features, reference)
+    name = name or reference.object_classes[0]
+    reference.members(name)
+    rivals = scored.rivals() if name == BACKGROUND else None
+    if rivals is not None:
+        return as_map(rivals[0], features.no_data)
+    number = reference.object_classes.index(name)
+    return as_map(scored.object_pixels()[number], features.no_data)
 
 
 def as_map(

@@ -6,9 +6,7 @@ structure.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +30,6 @@ __all__ = [
 # A feature that varies less than this in the source (float32 noise on features of
 # order 1) says nothing there, and dividing by it would say a lot elsewhere.
 _NEGLIGIBLE = 1e-5
-# Enough for a histogram; all cells of a large map would cost more than scoring it.
-_SAMPLE_CELLS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +81,10 @@ class SourceMeasures:
     ----------
     statistics : FeatureStatistics
     scoring : {"plain", "centred", "standardised"}
-    sample : (M, D) ndarray of float32
-        Vectors of a regular subset of the cells, as the backbone gave them.
     """
 
     statistics: FeatureStatistics
     scoring: Scoring
-    sample: NDArray[np.float32]
-
-    @cached_property
-    def unit_sample(self) -> NDArray[np.float32]:
-        """The sample as the scoring sees it: statistics applied, length 1."""
-        shift, inverse = self.statistics.affine(self.scoring)
-        return unit_vectors((self.sample - shift) * inverse)
 
 
 def measure_source(features: FeatureMap) -> SourceMeasures:
@@ -113,20 +100,17 @@ def measure_source(features: FeatureMap) -> SourceMeasures:
     -------
     SourceMeasures
     """
-    rows, columns, dimension = features.vectors.shape
+    dimension = features.vectors.shape[2]
     vectors = features.vectors.reshape(-1, dimension)
-    step = max(1, math.isqrt(rows * columns // _SAMPLE_CELLS))
-    sample = features.vectors[::step, ::step].reshape(-1, dimension)
     valid = features.valid_cells()
-    if valid is not None and valid[::step, ::step].any():
+    if valid is not None and valid.any():
         vectors = vectors[valid.reshape(-1)]
-        sample = sample[valid[::step, ::step].reshape(-1)]
     statistics = _statistics(
         vectors.mean(dim=0).cpu().numpy(),
         vectors.std(dim=0, unbiased=False).cpu().numpy(),
         len(vectors),
     )
-    return SourceMeasures(statistics, features.scoring, sample.cpu().numpy())
+    return SourceMeasures(statistics, features.scoring)
 
 
 def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
@@ -155,10 +139,7 @@ def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
         np.sqrt(variance).astype(np.float32),
         int(counts.sum()),
     )
-    samples = [part.sample for part in parts]
-    # As many cells as of one plane, so that scoring costs the same for any number.
-    joined = np.concatenate([sample[:: len(parts)] for sample in samples])
-    return SourceMeasures(statistics, parts[0].scoring, joined)
+    return SourceMeasures(statistics, parts[0].scoring)
 
 
 def _statistics(

@@ -61,6 +61,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def guide_radius(self) -> int:
+        """How far similarities are fitted to the light around a pixel, in cells."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where the backbone computes."""
         ...

@@ -64,6 +64,11 @@ class FilterBank:
         return "standardised"
 
     @property
+    def guide_radius(self) -> int:
+        """Four pixels: cells are fine, but the responses reach beyond them."""
+        return 2
+
+    @property
     def batch_size(self) -> int:
         """One: a tile is large, and the filters are bound by memory, not launches."""
         return 1

@@ -64,6 +64,11 @@ class VisionTransformer:
     device: torch.device
 
     @property
+    def guide_radius(self) -> int:
+        """One patch: what lies further away has tokens of its own."""
+        return 1
+
+    @property
     def batch_size(self) -> int:
         """Several tiles fill a GPU; a CPU is full with one, and stops sooner."""
         return _CUDA_BATCH if self.device.type == "cuda" else 1

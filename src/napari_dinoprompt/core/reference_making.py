@@ -1,0 +1,95 @@
+"""From prompts on the planes of an image to a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_dinoprompt.core.auto_threshold import auto_thresholds, crowded_planes
+from napari_dinoprompt.core.reference import Reference, Source
+from napari_dinoprompt.core.similarity import score_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_dinoprompt.core.cell_lengths import CellLengths
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.similarity import ScoredPlane
+    from napari_dinoprompt.core.statistics import SourceMeasures
+
+__all__ = ["NewReference", "make_reference"]
+
+
+@dataclass(frozen=True, eq=False)
+class NewReference:
+    """A reference, and what was scored to choose its thresholds.
+
+    Attributes
+    ----------
+    reference : Reference
+    scored : mapping of plane index to ScoredPlane
+        Some of the planes that hold prompts.
+    """
+
+    reference: Reference
+    scored: Mapping[PlaneIndex, ScoredPlane]
+
+
+def make_reference(
+    features: Mapping[PlaneIndex, FeatureMap],
+    prompts: Prompts,
+    measures: SourceMeasures,
+    *,
+    source: str,
+    lengths: Mapping[PlaneIndex, CellLengths],
+) -> NewReference:
+    """Look up the prompts' vectors and choose the thresholds.
+
+    Parameters
+    ----------
+    features, prompts, measures, source
+        As `Reference.from_planes`.
+    lengths : mapping of plane index to CellLengths
+        Of the planes' features under `measures`, as far as they are known.
+
+    Returns
+    -------
+    NewReference
+
+    Raises
+    ------
+    InputError
+        If a prompt lies outside its plane or on no-data.
+    """
+    first = features[prompts.planes[0]]
+    vectors = np.empty((len(prompts.points), first.backbone.dimension), np.float32)
+    for plane in dict.fromkeys(prompts.planes):
+        here = np.array([index == plane for index in prompts.planes])
+        vectors[here] = features[plane].at(prompts.points[here])
+    reference = Reference(
+        vectors=vectors,
+        classes=prompts.classes,
+        points=prompts.points,
+        planes=prompts.planes,
+        sources=(Source(source, first.grid.shape),),
+        source_of=np.zeros(len(vectors), dtype=np.int64),
+        backbone=first.backbone,
+        upscale=float(first.grid.upscale),
+        window=first.window,
+        statistics=measures.statistics,
+        scoring=measures.scoring,
+        auto_thresholds={},
+    )
+    if not reference.object_classes:
+        return NewReference(reference, {})
+    with torch.inference_mode():
+        scored = {
+            index: score_plane(features[index], reference, lengths.get(index))
+            for index in crowded_planes(prompts.planes)
+        }
+    thresholds = auto_thresholds(reference, scored)
+    return NewReference(replace(reference, auto_thresholds=thresholds), scored)
