@@ -1,0 +1,151 @@
+"""Bringing a fake with another number of pixels onto the grid of the real.
+
+Both planes show the same field, so they are matched edge to edge: pixel centres are at
+integers and H rows cover [-0.5, H - 0.5].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.planes import no_data_pixels, plane_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["check_same_field", "match_labels", "match_plane"]
+
+# In this the two may differ, whatever rounding to whole pixels did.
+_ASPECT_TOLERANCE = 0.01
+
+LabelsT = TypeVar("LabelsT", bound=np.generic)
+
+
+def check_same_field(real: tuple[int, int], fake: tuple[int, int]) -> None:
+    """Check that two planes can show the same field at different pixel sizes.
+
+    Parameters
+    ----------
+    real, fake : (int, int)
+        Height and width in pixels.
+
+    Raises
+    ------
+    InputError
+        If the aspect ratios differ by more than 1 % and by more than what rounding
+        the smaller one to whole pixels explains.
+    """
+    small, large = sorted((real, fake), key=lambda shape: shape[0] * shape[1])
+    down, across = small[0] / large[0], small[1] / large[1]
+    alike = abs(down / across - 1) <= _ASPECT_TOLERANCE
+    # One side of the smaller one follows from the other side, to a pixel.
+    rounded = min(abs(large[0] * across - small[0]), abs(large[1] * down - small[1]))
+    if not (alike or rounded <= 1):
+        msg = (
+            f"The real image is {real[0]} x {real[1]} pixels, the fake one {fake[0]} "
+            f"x {fake[1]}: with different aspect ratios they do not show the same "
+            "field. Crop one of them, or place both in the viewer with their scale."
+        )
+        raise InputError(msg)
+
+
+def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[Any]:
+    """Bring the grey values or colours of a fake onto the real's grid.
+
+    Linear between pixels; when shrinking, smoothed first against aliasing with a
+    Gaussian of (factor - 1) / 2 pixels.
+
+    Parameters
+    ----------
+    plane : (h, w) or (h, w, C) ndarray of bool, int or float
+        NaN and infinity are no data.
+    shape : (int, int)
+        Height and width of the real plane.
+
+    Returns
+    -------
+    (H, W) or (H, W, C) ndarray
+        The plane itself if it has that shape. Otherwise float32, or float64 if the
+        plane was of that or of integers of more than 16 bits; grey values keep their
+        range. NaN where most of what a pixel is made of holds no data; other pixels
+        are made of the rest, in all channels.
+
+    Raises
+    ------
+    InputError
+        If the aspect ratios differ.
+
+    References
+    ----------
+    Knutsson and Westin, "Normalized and differential convolution", CVPR 1993 (pixels
+    without data).
+    """
+    if plane_shape(plane) == shape:
+        return plane
+    check_same_field(shape, plane_shape(plane))
+    exact = plane.dtype.itemsize <= 2 or plane.dtype == np.float32
+    values: NDArray[np.floating] = plane.astype(np.float32 if exact else np.float64)
+    missing = no_data_pixels(plane)
+    if missing is None:
+        return _resize(values, shape)
+    values[missing] = 0
+    held = (~missing).astype(values.dtype)
+    weight = _resize(held, shape)
+    weight[weight < 0.5] = np.nan
+    if plane.ndim == 3:
+        weight = weight[:, :, None]
+    # A mean lies between the values that it is made of, rounding apart.
+    kept = values[~missing]
+    low, high = (kept.min(), kept.max()) if kept.size else (0, 0)
+    return np.clip(_resize(values, shape) / weight, low, high)
+
+
+def match_labels(labels: NDArray[LabelsT], shape: tuple[int, int]) -> NDArray[LabelsT]:
+    """Bring a mask or labels onto the real's grid: each pixel takes the nearest.
+
+    Parameters
+    ----------
+    labels : (h, w) ndarray of bool or int
+    shape : (int, int)
+        Height and width of the real plane.
+
+    Returns
+    -------
+    (H, W) ndarray, same dtype
+        The input itself if it has that shape.
+
+    Raises
+    ------
+    InputError
+        If the aspect ratios differ.
+    """
+    if plane_shape(labels) == shape:
+        return labels
+    check_same_field(shape, plane_shape(labels))
+    # By index: interpolation of order 0 would take labels through floating point.
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.intp)
+        for new, old in zip(shape, labels.shape, strict=True)
+    )
+    found: NDArray[LabelsT] = labels[rows[:, None], columns]
+    return found
+
+
+def _resize(
+    values: NDArray[np.floating], shape: tuple[int, int]
+) -> NDArray[np.floating]:
+    from skimage.transform import resize
+
+    # "symmetric" repeats the edge pixel, so that a plane of one row works too.
+    found: NDArray[np.floating] = resize(
+        values,
+        shape,
+        order=1,
+        mode="symmetric",
+        anti_aliasing=True,
+        preserve_range=True,
+    )
+    return found
