@@ -1,0 +1,1 @@
+"""The parts of the quality benchmark, one concept a file."""

@@ -1,0 +1,231 @@
+"""The measuring data: planes with a truth and fixed prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.image_files import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "FAKES",
+    "IMAGE",
+    "MITO_SETS",
+    "NUCLEI_SETS",
+    "SETS",
+    "STAIN_SETS",
+    "Draw",
+    "Plane",
+    "find_data",
+    "find_planes",
+]
+
+MITO_SETS = ("mito_lucchi", "mito_vnc")
+NUCLEI_SETS = ("nuclei_bright", "nuclei_fluo", "nuclei_histo")
+STAIN_SETS = ("stain_fly",)
+SETS = MITO_SETS + NUCLEI_SETS + STAIN_SETS
+
+IMAGE = "real"
+"""The name of the picture that prompts are placed on."""
+FAKES = ("undertrained", "trained250", "trained800")
+
+_ROOT = Path(__file__).resolve().parents[3]
+_NUCLEI = "nuclei_dsb2018"
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One draw of prompts.
+
+    Attributes
+    ----------
+    objects, background : (n, 2) ndarrays of float64
+        y and x in pixels; n is 20 in the shared data.
+    """
+
+    objects: NDArray[np.float64]
+    background: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane of a set; its pixels are read when they are asked for.
+
+    Attributes
+    ----------
+    set_name : str
+        One of `SETS`.
+    stem : str
+    draws : tuple of Draw
+    files : mapping of str to Path
+        The pictures: `IMAGE`, and the fakes where there are any.
+    truth_file : Path
+    """
+
+    set_name: str
+    stem: str
+    draws: tuple[Draw, ...]
+    files: Mapping[str, Path] = field(repr=False)
+    truth_file: Path = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """The name of the plane among all: ``set/stem``."""
+        return f"{self.set_name}/{self.stem}"
+
+    def image(self, stain: str = IMAGE) -> NDArray[np.generic]:
+        """Read a picture.
+
+        Parameters
+        ----------
+        stain : str
+            `IMAGE` or one of `FAKES`.
+
+        Returns
+        -------
+        (H, W) or (H, W, C) ndarray
+        """
+        return read_image(self.files[stain])
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """Which pixels belong to an object."""
+        labels = read_image(self.truth_file)
+        if labels.ndim == 3:
+            labels = labels.max(axis=2)
+        return labels.astype(np.bool_)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all files and prompts."""
+        digest = hashlib.sha256()
+        for path in (*self.files.values(), self.truth_file):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        for draw in self.draws:
+            digest.update(draw.objects.tobytes())
+            digest.update(draw.background.tobytes())
+        return digest.hexdigest()
+
+
+def find_data(folder: Path | None = None) -> Path:
+    """Find the folder of the measuring data.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Else the environment's ``DINOPROMPT_DATA`` is asked, else ``shared/data``
+        beside the repository.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If there is no ``prompts.json`` in it.
+    """
+    if folder is None:
+        named = os.environ.get("DINOPROMPT_DATA")
+        folder = Path(named) if named else _ROOT.parent / "shared" / "data"
+    if not (folder / "prompts.json").is_file():
+        msg = (
+            f"There is no measuring data in {folder}: prompts.json is missing. Give "
+            "the folder with --data or in DINOPROMPT_DATA."
+        )
+        raise InputError(msg)
+    return folder
+
+
+def find_planes(folder: Path, sets: tuple[str, ...], limit: int | None) -> list[Plane]:
+    """List the planes of some sets.
+
+    Parameters
+    ----------
+    folder : Path
+        From `find_data`.
+    sets : tuple of str
+    limit : int or None
+        So many of each set, spread evenly from the first to the last.
+
+    Returns
+    -------
+    list of Plane
+        In the order of `sets` and of the names in them; sets and planes that are not
+        in the folder are left out.
+
+    Raises
+    ------
+    InputError
+        If there is none at all.
+    """
+    prompts = json.loads((folder / "prompts.json").read_text("utf-8"))
+    planes = [
+        plane
+        for name in sets
+        for plane in _spread(list(_planes_of(folder, name, prompts)), limit)
+    ]
+    if not planes:
+        msg = f"None of the sets {', '.join(sets)} is in {folder}."
+        raise InputError(msg)
+    return planes
+
+
+def _spread(planes: list[Plane], limit: int | None) -> list[Plane]:
+    if limit is None or len(planes) <= limit:
+        return planes
+    places = np.linspace(0, len(planes) - 1, limit)
+    return [planes[place] for place in np.rint(places).astype(np.int64)]
+
+
+def _planes_of(
+    folder: Path, name: str, prompts: Mapping[str, list[dict[str, list[list[int]]]]]
+) -> Iterator[Plane]:
+    home = _NUCLEI if name in NUCLEI_SETS else name
+    kind = name.removeprefix("nuclei_") + "_" if name in NUCLEI_SETS else ""
+    for key in sorted(prompts):
+        place, _, stem = key.partition("/")
+        if place != home or not stem.startswith(kind):
+            continue
+        files, truth = _files_of(folder / home, stem)
+        if truth is not None and IMAGE in files:
+            yield Plane(name, stem, _draws(prompts[key]), files, truth)
+
+
+def _files_of(home: Path, stem: str) -> tuple[dict[str, Path], Path | None]:
+    if home.name in STAIN_SETS:
+        wanted = {IMAGE: home / f"{stem}_nuclei_real.png"}
+        wanted |= {fake: home / f"{stem}_nuclei_fake_{fake}.png" for fake in FAKES}
+        files = {stain: path for stain, path in wanted.items() if path.is_file()}
+        return files, _only(home, f"{stem}_nuclei_pseudo_truth")
+    image = _only(home / "images", stem)
+    truth = _only(home / "labels", stem) or _only(home / "masks", stem)
+    return {} if image is None else {IMAGE: image}, truth
+
+
+def _only(folder: Path, stem: str) -> Path | None:
+    found = sorted(folder.glob(f"{stem}.*"))
+    return found[0] if found else None
+
+
+def _draws(found: list[dict[str, list[list[int]]]]) -> tuple[Draw, ...]:
+    return tuple(
+        Draw(
+            np.asarray(draw["object"], dtype=np.float64),
+            np.asarray(draw["background"], dtype=np.float64),
+        )
+        for draw in found
+    )

@@ -1,0 +1,88 @@
+"""The product's own path, and the same with another scoring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.prompts import OBJECT
+from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.segmentation import score
+from napari_dinoprompt.core.statistics import SourceMeasures, measure_source
+from napari_dinoprompt.core.thresholds import resolve_thresholds
+from quality_parts.methods import Scored, method
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones.base import Scoring
+    from napari_dinoprompt.core.features import FeatureMap
+
+__all__: list[str] = []
+
+
+@method("product")
+def _product(
+    source: FeatureMap,
+    target: FeatureMap,
+    image: NDArray[np.generic],
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+) -> Scored:
+    return _score(source, target, points, classes, source.scoring)
+
+
+@method("plain")
+def _plain(
+    source: FeatureMap,
+    target: FeatureMap,
+    image: NDArray[np.generic],
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+) -> Scored:
+    return _score(source, target, points, classes, "plain")
+
+
+@method("centred")
+def _centred(
+    source: FeatureMap,
+    target: FeatureMap,
+    image: NDArray[np.generic],
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+) -> Scored:
+    return _score(source, target, points, classes, "centred")
+
+
+def _score(
+    source: FeatureMap,
+    target: FeatureMap,
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+    scoring: Scoring,
+) -> Scored:
+    measures = _measures(source, scoring)
+    start = perf_counter()
+    reference = Reference.from_prompts(source, points, classes, measures=measures)
+    thresholds = resolve_thresholds(reference)
+    similarities = score(target, reference)
+    mask = similarities.mask(thresholds)
+    seconds = perf_counter() - start
+    number = similarities.names.index(OBJECT) + 1
+    return Scored(
+        map=similarities.of(OBJECT),
+        threshold=thresholds[OBJECT],
+        mask=mask == number,
+        seconds=seconds,
+    )
+
+
+@lru_cache(maxsize=4)
+def _measures(source: FeatureMap, scoring: Scoring) -> SourceMeasures:
+    """Measure a source once for all draws, as the dock does."""
+    return replace(measure_source(source), scoring=scoring)

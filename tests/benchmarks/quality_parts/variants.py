@@ -1,0 +1,163 @@
+"""Other ways from an image to its features, tried beside the product's.
+
+Each does the work of `extract_features` with the same backbone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.geometry import CellGrid
+from napari_dinoprompt.core.tiles import plan_overlapping
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones import Backbone, BackboneInfo, Scoring
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.tiles import TilePlan
+
+__all__ = ["VARIANTS", "Extract"]
+
+
+class Extract(Protocol):
+    """A way from an image to its features."""
+
+    def __call__(
+        self,
+        image: NDArray[np.generic],
+        backbone: Backbone,
+        *,
+        upscale: float,
+        window: IntensityWindow,
+    ) -> FeatureMap:
+        """Compute features as `extract_features` does."""
+        ...
+
+
+def _shifted(
+    image: NDArray[np.generic],
+    backbone: Backbone,
+    *,
+    upscale: float,
+    window: IntensityWindow,
+) -> FeatureMap:
+    """Merge four extractions, half a patch apart, into a grid twice as fine.
+
+    The image is shifted by a quarter of a cell to either side along both axes, so
+    that the centres of the tokens are those of the fine cells.
+    """
+    shape = (image.shape[0], image.shape[1])
+    coarse = CellGrid(shape, backbone.info.patch, upscale)
+    fine = CellGrid(shape, backbone.info.patch // 2, upscale)
+    quarter = coarse.cell / 4
+    if not quarter.is_integer() or backbone.info.patch % 2:
+        msg = f"Cells of {coarse.cell:g} pixels have no quarter in whole pixels."
+        raise InputError(msg)
+    rows, columns = coarse.cells
+    size = [int(cells * coarse.cell) for cells in coarse.cells]
+    before = int(quarter)
+    around = [
+        (before, end + before - length) for end, length in zip(size, shape, strict=True)
+    ]
+    padded = np.pad(image, [*around, *[(0, 0)] * (image.ndim - 2)], mode="symmetric")
+    dimension = backbone.info.dimension
+    vectors = torch.empty((2 * rows, 2 * columns, dimension), device=backbone.device)
+    for row, column in np.ndindex(2, 2):
+        y, x = 2 * before * row, 2 * before * column
+        part = padded[y : y + size[0], x : x + size[1]]
+        found = extract_features(part, backbone, upscale=upscale, window=window)
+        vectors[row::2, column::2] = found.vectors
+    plain = extract_features(image, _Nothing(backbone), upscale=upscale, window=window)
+    cut = vectors[: fine.cells[0], : fine.cells[1]].contiguous()
+    return replace(plain, vectors=cut, grid=fine)
+
+
+@dataclass(frozen=True, eq=False)
+class _Other:
+    """A backbone whose members are those of another."""
+
+    backbone: Backbone
+
+    @property
+    def info(self) -> BackboneInfo:
+        return self.backbone.info
+
+    @property
+    def scoring(self) -> Scoring:
+        return self.backbone.scoring
+
+    @property
+    def guide_radius(self) -> int:
+        return self.backbone.guide_radius
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.device
+
+    @property
+    def batch_size(self) -> int:
+        return self.backbone.batch_size
+
+    def plan(self, grid: tuple[int, int]) -> TilePlan:
+        return self.backbone.plan(grid)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.backbone(batch)
+
+
+@dataclass(frozen=True, eq=False)
+class _Nothing(_Other):
+    """Zeros: for all of a feature map but its vectors."""
+
+    def plan(self, grid: tuple[int, int]) -> TilePlan:
+        return plan_overlapping(grid, size=max(grid), overlap=0)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        count, _, height, width = batch.shape
+        patch = self.info.patch
+        return torch.zeros(count, height // patch, width // patch, self.info.dimension)
+
+
+@dataclass(frozen=True, eq=False)
+class _Overlapping(_Other):
+    """Tiles that share another part with their neighbours."""
+
+    share: float
+
+    def plan(self, grid: tuple[int, int]) -> TilePlan:
+        usual = self.backbone.plan(grid)
+        size = usual.tiles[0].height
+        if usual.halo:
+            msg = "Tiles that abut exactly have nothing to overlap."
+            raise InputError(msg)
+        return plan_overlapping(grid, size=size, overlap=round(size * self.share))
+
+
+def _with_overlap(share: float) -> Extract:
+    def extract(
+        image: NDArray[np.generic],
+        backbone: Backbone,
+        *,
+        upscale: float,
+        window: IntensityWindow,
+    ) -> FeatureMap:
+        other = _Overlapping(backbone, share)
+        return extract_features(image, other, upscale=upscale, window=window)
+
+    return extract
+
+
+VARIANTS: dict[str, Extract] = {
+    "shifted": _shifted,
+    "no overlap": _with_overlap(0),
+    "half overlap": _with_overlap(0.5),
+}
+"""By name, as ``--variant`` takes it."""
