@@ -144,3 +144,12 @@ def test_other_networks_are_refused(name: str) -> None:
         model = import_timm().create_model(name, pretrained=False, num_classes=0)
     with pytest.raises(InputError, match="not a vision transformer"):
         wrapped(model)
+
+
+@pytest.mark.parametrize(
+    ("cell", "cells"), [(14, 1), (16, 1), (8, 1), (7, 1), (4, 2), (3.5, 2), (1, 8)]
+)
+def test_similarities_follow_the_light_within_a_cell_or_eight_pixels(
+    toy_vit: VisionTransformer, cell: float, cells: int
+) -> None:
+    assert toy_vit.guide_radius(cell) == cells

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "available_memory", "estimate"]
 
 _FLOAT_BYTES = 4
-# The map and what scoring keeps beside it: lengths, similarities, masks in pixels.
-_BYTES_PER_PIXEL = 24
+# The map and what scoring keeps beside it: lengths, light, fit, similarities, masks.
+_BYTES_PER_PIXEL = 56
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_dinoprompt.core.content_hash import hash_plane
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
@@ -121,9 +122,10 @@ def iter_features(
         scoring=backbone.scoring,
         window=window,
         light=_light(plane, window).to(backbone.device),
-        guide_radius=backbone.guide_radius,
+        guide_radius=backbone.guide_radius(grid.cell),
         no_data=no_data_pixels(plane),
         featureless=shows_nothing(plane),
+        content_hash=hash_plane(plane),
     )
 
 

@@ -47,6 +47,8 @@ class FeatureMap:
         Pixels that hold NaN or infinity.
     featureless : bool
         The plane is constant or white noise: it shows nothing.
+    content_hash : str
+        Of the plane, as `hash_plane` has it; empty if it is not known.
     """
 
     vectors: torch.Tensor
@@ -58,6 +60,7 @@ class FeatureMap:
     guide_radius: int
     no_data: NDArray[np.bool_] | None
     featureless: bool
+    content_hash: str = ""
 
     @cached_property
     def guide(self) -> Guide:

@@ -42,10 +42,16 @@ class Source:
         For people; never used as a path.
     shape : (int, int)
         Height and width in pixels.
+    pixel_size : (float, float) or None
+        Height and width of a pixel, in the units of the image; None if not known.
+    content_hash : str
+        Of the planes that hold prompts, as `hash_planes` has it; empty if not known.
     """
 
     name: str
     shape: tuple[int, int]
+    pixel_size: tuple[float, float] | None = None
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +112,7 @@ class Reference:
         classes: Sequence[str] | None = None,
         *,
         source: str = "image",
+        pixel_size: tuple[float, float] | None = None,
         measures: SourceMeasures | None = None,
     ) -> Reference:
         """Make a reference from prompts on one image.
@@ -120,6 +127,8 @@ class Reference:
             ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
         source : str
             Name of the image.
+        pixel_size : (float, float), optional
+            Height and width of a pixel, if known.
         measures : SourceMeasures, optional
             Of `features`, if they are known already.
 
@@ -141,7 +150,9 @@ class Reference:
         names = (OBJECT,) * len(where) if classes is None else tuple(classes)
         prompts = Prompts(where, names)
         measures = measures or measure_source(features)
-        return cls.from_planes({(): features}, prompts, measures, source=source)
+        return cls.from_planes(
+            {(): features}, prompts, measures, source=source, pixel_size=pixel_size
+        )
 
     @classmethod
     def from_planes(
@@ -151,6 +162,7 @@ class Reference:
         measures: SourceMeasures,
         *,
         source: str = "image",
+        pixel_size: tuple[float, float] | None = None,
     ) -> Reference:
         """Make a reference from prompts on several planes of one stack.
 
@@ -165,6 +177,8 @@ class Reference:
             Pooled over the planes that hold prompts.
         source : str
             Name of the stack.
+        pixel_size : (float, float), optional
+            Height and width of a pixel, if known.
 
         Returns
         -------
@@ -177,7 +191,14 @@ class Reference:
         """
         from napari_dinoprompt.core.reference_making import make_reference
 
-        made = make_reference(features, prompts, measures, source=source, lengths={})
+        made = make_reference(
+            features,
+            prompts,
+            measures,
+            source=source,
+            lengths={},
+            pixel_size=pixel_size,
+        )
         return made.reference
 
     @classmethod
@@ -219,6 +240,14 @@ class Reference:
         from napari_dinoprompt.core.reference_file import save_reference
 
         return save_reference(self, Path(path))
+
+    def __add__(self, other: object) -> Reference:
+        """Join the prompts of two references, see `join_references`."""
+        if not isinstance(other, Reference):
+            return NotImplemented
+        from napari_dinoprompt.core.reference_joining import join_references
+
+        return join_references(self, other)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -321,6 +350,34 @@ class Reference:
             other += f" with weights {backbone.weights_hash[:12]}"
         msg = f"The reference was made with {mine}; it does not fit {other}."
         raise IncompatibleReferenceError(msg)
+
+    def warnings_for(
+        self,
+        *,
+        upscale: float | None = None,
+        window: IntensityWindow | None = None,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> tuple[str, ...]:
+        """Say what differs from how this reference was made, and may still be meant.
+
+        Parameters
+        ----------
+        upscale : float, optional
+            That an image is enlarged by.
+        window : IntensityWindow, optional
+            That it is seen in.
+        pixel_size : (float, float), optional
+            Of the image, in the units of the sources.
+
+        Returns
+        -------
+        tuple of str
+            One line each; empty if nothing differs. What is not given or not known is
+            passed over.
+        """
+        from napari_dinoprompt.core.reference_warnings import warn_of
+
+        return warn_of(self, upscale=upscale, window=window, pixel_size=pixel_size)
 
     def check_objects(self) -> None:
         """Refuse to segment with background prompts only.

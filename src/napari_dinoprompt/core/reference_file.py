@@ -1,31 +1,89 @@
-"""References as files: safetensors with a JSON header, no pickle."""
+"""References as files: safetensors with a JSON header, no pickle.
+
+A file may come from anywhere. Its header is read and checked first, against a schema
+and against the size of the file; only then memory is taken for the numbers.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from napari_dinoprompt.core.atomic import open_atomically
-from napari_dinoprompt.core.backbones.base import BackboneInfo
-from napari_dinoprompt.core.errors import DinopromptError, ReferenceFileError
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.reference import Reference, Source
+from napari_dinoprompt.core.reference_header import (
+    FORMAT_VERSION,
+    ReferenceHeader,
+    describe,
+    parse_header,
+    version_of,
+)
 from napari_dinoprompt.core.statistics import FeatureStatistics
-from napari_dinoprompt.core.version import software_version
+from napari_dinoprompt.core.tensor_files import (
+    TensorLayout,
+    check_tensors,
+    parse_json,
+    read_layout,
+    read_tensors,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
-__all__ = ["SUFFIX", "load_reference", "save_reference"]
+    from numpy.typing import NDArray
+
+__all__ = [
+    "SUFFIX",
+    "ReferenceSummary",
+    "encode_reference",
+    "load_reference",
+    "read_summary",
+    "save_reference",
+]
 
 SUFFIX = ".reference.safetensors"
-FORMAT_VERSION = 1
 _HEADER = "napari-dinoprompt"
+
+
+@dataclass(frozen=True)
+class ReferenceSummary:
+    """What the header of a reference file says.
+
+    Attributes
+    ----------
+    backbone : str
+        Its name.
+    block : int
+        -1 where the backbone has no blocks.
+    classes : mapping of str to int
+        Prompts of each class.
+    sources : tuple of Source
+    upscale : float
+    auto_thresholds, thresholds : mapping of str to float
+        Chosen automatically, and set by a user; by class.
+    software_version : str
+    format_version : int
+    """
+
+    backbone: str
+    block: int
+    classes: Mapping[str, int]
+    sources: tuple[Source, ...]
+    upscale: float
+    auto_thresholds: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    software_version: str
+    format_version: int
 
 
 def save_reference(reference: Reference, path: Path) -> Path:
@@ -45,35 +103,13 @@ def save_reference(reference: Reference, path: Path) -> Path:
     Raises
     ------
     ReferenceFileError
-        If it cannot be written; an older file of that name is kept.
+        If it cannot be written, or could not be read again; an older file of that
+        name is kept.
     """
     if not path.name.endswith(SUFFIX):
         stem = path.name.removesuffix(".safetensors").removesuffix(".reference")
         path = path.with_name(stem + SUFFIX)
-    header = {
-        "format_version": FORMAT_VERSION,
-        "software_version": software_version(),
-        "backbone": asdict(reference.backbone),
-        "upscale": reference.upscale,
-        "window": asdict(reference.window),
-        "scoring": reference.scoring,
-        "statistics_count": reference.statistics.count,
-        "classes": list(reference.classes),
-        "planes": [list(plane) for plane in reference.planes],
-        "sources": [asdict(source) for source in reference.sources],
-        "auto_thresholds": dict(reference.auto_thresholds),
-        "thresholds": dict(reference.thresholds),
-    }
-    content = save(
-        {
-            "vectors": reference.vectors,
-            "points": reference.points,
-            "source_of": reference.source_of,
-            "mean": reference.statistics.mean,
-            "scale": reference.statistics.scale,
-        },
-        metadata={_HEADER: json.dumps(header)},
-    )
+    content = encode_reference(reference)
     try:
         with open_atomically(path) as file:
             file.write(content)
@@ -81,6 +117,35 @@ def save_reference(reference: Reference, path: Path) -> Path:
         msg = f"The reference cannot be written to {path}: {error.strerror or error}."
         raise ReferenceFileError(msg) from error
     return path
+
+
+def encode_reference(reference: Reference) -> bytes:
+    """Return the content of a reference's file; the same for equal references.
+
+    Raises
+    ------
+    ReferenceFileError
+        If it could not be read again.
+    """
+    statistics = reference.statistics
+    numbers: dict[str, NDArray[Any]] = {
+        "vectors": np.ascontiguousarray(reference.vectors, np.float32),
+        "points": np.ascontiguousarray(reference.points, np.float64),
+        "source_of": np.ascontiguousarray(reference.source_of, np.int64),
+        "mean": np.ascontiguousarray(statistics.mean, np.float32),
+        "scale": np.ascontiguousarray(statistics.scale, np.float32),
+    }
+    header = json.dumps(describe(reference))
+    content = save(numbers, metadata={_HEADER: header})
+    try:
+        parsed = parse_header(parse_json(header))
+        layout = read_layout(io.BytesIO(content))
+        check_tensors(layout, parsed.tensors)
+        _check_numbers(parsed, numbers)
+    except ValueError as error:
+        msg = f"The reference cannot be saved: {error}."
+        raise ReferenceFileError(msg) from error
+    return content
 
 
 def load_reference(path: Path) -> Reference:
@@ -99,97 +164,111 @@ def load_reference(path: Path) -> Reference:
     ReferenceFileError
         If the file is missing, damaged, foreign or from a newer version.
     """
+    with _open(path) as file:
+        layout = read_layout(file)
+        header = _read_header(path, layout)
+        tensors = read_tensors(file, layout, header.tensors)
+        _check_numbers(header, tensors)
+    return Reference(
+        vectors=tensors["vectors"],
+        classes=header.classes,
+        points=tensors["points"],
+        planes=header.planes,
+        sources=header.sources,
+        source_of=tensors["source_of"],
+        backbone=header.backbone,
+        upscale=header.upscale,
+        window=header.window,
+        statistics=FeatureStatistics(
+            tensors["mean"], tensors["scale"], header.statistics_count
+        ),
+        scoring=header.scoring,
+        auto_thresholds=header.auto_thresholds,
+        thresholds=header.thresholds,
+    )
+
+
+def read_summary(path: Path) -> ReferenceSummary:
+    """Read what a reference file holds, without its numbers.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ReferenceSummary
+
+    Raises
+    ------
+    ReferenceFileError
+        As `load_reference`; numbers that are not finite are not noticed.
+    """
+    with _open(path) as file:
+        layout = read_layout(file)
+        header = _read_header(path, layout)
+        check_tensors(layout, header.tensors)
+    return ReferenceSummary(
+        backbone=header.backbone.name,
+        block=header.backbone.block,
+        classes=dict(Counter(header.classes)),
+        sources=header.sources,
+        upscale=header.upscale,
+        auto_thresholds=header.auto_thresholds,
+        thresholds=header.thresholds,
+        software_version=header.software_version,
+        format_version=FORMAT_VERSION,
+    )
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """Open a reference file; whatever is wrong with it becomes one kind of error."""
     if not path.is_file():
         msg = f"There is no reference file {path}."
         raise ReferenceFileError(msg)
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if _HEADER not in metadata:
-                msg = f"{path} is not a reference of napari-dinoprompt."
-                raise ReferenceFileError(msg)
-            header = json.loads(metadata[_HEADER])
-            version = header["format_version"]
-            if version > FORMAT_VERSION:
-                msg = (
-                    f"{path} was written by a newer napari-dinoprompt "
-                    f"({header.get('software_version', 'unknown')}); please update."
-                )
-                raise ReferenceFileError(msg)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return _build(header, tensors)
-    except ReferenceFileError:
-        raise
-    except (
-        SafetensorError,
-        DinopromptError,
-        OSError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        reason = str(error).partition("\n")[0]
-        msg = f"The reference {path} is damaged: {reason}"
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        msg = f"The reference {path} cannot be read: {error.strerror or error}."
+        raise ReferenceFileError(msg) from error
+    except ValueError as error:
+        msg = f"The reference {path} is damaged: {error}."
         raise ReferenceFileError(msg) from error
 
 
-def _build(header: dict[str, Any], tensors: dict[str, Any]) -> Reference:
-    backbone = BackboneInfo(**header["backbone"])
-    sources = tuple(
-        Source(source["name"], (int(source["shape"][0]), int(source["shape"][1])))
-        for source in header["sources"]
-    )
-    count = len(header["classes"])
-    shapes = {
-        "vectors": (count, backbone.dimension),
-        "points": (count, 2),
-        "source_of": (count,),
-        "mean": (backbone.dimension,),
-        "scale": (backbone.dimension,),
-    }
-    for name, shape in shapes.items():
-        if tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
-            msg = f"{name} is not {shape} finite numbers"
+def _read_header(path: Path, layout: TensorLayout) -> ReferenceHeader:
+    if _HEADER not in layout.metadata:
+        msg = f"{path} is not a reference of napari-dinoprompt."
+        raise ReferenceFileError(msg)
+    header = parse_json(layout.metadata[_HEADER])
+    version, writer = version_of(header)
+    if version > FORMAT_VERSION:
+        msg = (
+            f"{path} was written by a newer napari-dinoprompt ({writer}); please "
+            "update."
+        )
+        raise ReferenceFileError(msg)
+    return parse_header(header)
+
+
+def _check_numbers(
+    header: ReferenceHeader, tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    for name, numbers in tensors.items():
+        if not np.isfinite(numbers).all():
+            msg = f"{name} are not all finite"
             raise ValueError(msg)
-    if count == 0 or not (tensors["source_of"] >= 0).all():
-        msg = "it has no prompts"
+    if (tensors["scale"] < 0).any():
+        msg = "a scale is negative"
         raise ValueError(msg)
-    if (tensors["source_of"] >= len(sources)).any():
+    source_of = tensors["source_of"]
+    if (source_of < 0).any() or (source_of >= len(header.sources)).any():
         msg = "a prompt belongs to no source"
         raise ValueError(msg)
-    if header["scoring"] not in ("plain", "centred", "standardised"):
-        msg = f"unknown scoring {header['scoring']!r}"
+    edges = np.array([source.shape for source in header.sources])[source_of] - 0.5
+    points = tensors["points"]
+    if (points < -0.5).any() or (points > edges).any():
+        msg = "a prompt lies outside its source"
         raise ValueError(msg)
-    planes = tuple(tuple(int(i) for i in plane) for plane in header["planes"])
-    if len(planes) != count:
-        msg = "it does not have one plane per prompt"
-        raise ValueError(msg)
-    upscale = float(header["upscale"])
-    if not 0 < upscale < float("inf"):
-        msg = f"its upscale is {upscale}"
-        raise ValueError(msg)
-    auto = {str(k): float(v) for k, v in header["auto_thresholds"].items()}
-    if not np.isfinite(list(auto.values())).all():
-        msg = "a threshold is not a number"
-        raise ValueError(msg)
-    reference = Reference(
-        vectors=tensors["vectors"],
-        classes=tuple(str(name) for name in header["classes"]),
-        points=tensors["points"],
-        planes=planes,
-        sources=sources,
-        source_of=tensors["source_of"],
-        backbone=backbone,
-        upscale=upscale,
-        window=IntensityWindow(**header["window"]),
-        statistics=FeatureStatistics(
-            tensors["mean"], tensors["scale"], int(header["statistics_count"])
-        ),
-        scoring=header["scoring"],
-        auto_thresholds=auto,
-    )
-    if auto.keys() != set(reference.object_classes):
-        msg = "it does not have one threshold per class"
-        raise ValueError(msg)
-    return reference.with_thresholds(header["thresholds"])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.auto_threshold import auto_thresholds, crowded_planes
+from napari_dinoprompt.core.content_hash import hash_planes
 from napari_dinoprompt.core.reference import Reference, Source
 from napari_dinoprompt.core.similarity import score_plane
 
@@ -46,12 +47,13 @@ def make_reference(
     *,
     source: str,
     lengths: Mapping[PlaneIndex, CellLengths],
+    pixel_size: tuple[float, float] | None = None,
 ) -> NewReference:
     """Look up the prompts' vectors and choose the thresholds.
 
     Parameters
     ----------
-    features, prompts, measures, source
+    features, prompts, measures, source, pixel_size
         As `Reference.from_planes`.
     lengths : mapping of plane index to CellLengths
         Of the planes' features under `measures`, as far as they are known.
@@ -70,12 +72,13 @@ def make_reference(
     for plane in dict.fromkeys(prompts.planes):
         here = np.array([index == plane for index in prompts.planes])
         vectors[here] = features[plane].at(prompts.points[here])
+    contents = {index: features[index].content_hash for index in prompts.planes}
     reference = Reference(
         vectors=vectors,
         classes=prompts.classes,
         points=prompts.points,
         planes=prompts.planes,
-        sources=(Source(source, first.grid.shape),),
+        sources=(Source(source, first.grid.shape, pixel_size, hash_planes(contents)),),
         source_of=np.zeros(len(vectors), dtype=np.int64),
         backbone=first.backbone,
         upscale=float(first.grid.upscale),

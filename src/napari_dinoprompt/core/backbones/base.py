@@ -60,9 +60,19 @@ class Backbone(Protocol):
         """The scoring that suits these features."""
         ...
 
-    @property
-    def guide_radius(self) -> int:
-        """How far similarities are fitted to the light around a pixel, in cells."""
+    def guide_radius(self, cell: float) -> int:
+        """Tell how far similarities are fitted to the light around a pixel.
+
+        Parameters
+        ----------
+        cell : float
+            Side of a cell in image pixels.
+
+        Returns
+        -------
+        int
+            In cells.
+        """
         ...
 
     @property

@@ -63,9 +63,8 @@ class FilterBank:
         """Responses have different units, so they are standardised."""
         return "standardised"
 
-    @property
-    def guide_radius(self) -> int:
-        """Four pixels: cells are fine, but the responses reach beyond them."""
+    def guide_radius(self, cell: float) -> int:
+        """Two cells, however fine they are: the responses reach beyond them."""
         return 2
 
     @property

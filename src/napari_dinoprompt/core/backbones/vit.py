@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
 
+# Where cells are smaller, similarities are fitted to the light this far around.
+_GUIDE_PIXELS = 8
 # Tokens near the border of a tile lack context on one side; a quarter of the tile
 # is shared with each neighbour and blended.
 _OVERLAP = 0.25
@@ -63,10 +65,13 @@ class VisionTransformer:
     dtype: torch.dtype
     device: torch.device
 
-    @property
-    def guide_radius(self) -> int:
-        """One patch: what lies further away has tokens of its own."""
-        return 1
+    def guide_radius(self, cell: float) -> int:
+        """One cell or eight pixels: tokens of an enlarged image are still blurred.
+
+        They see far beyond their patch, so that cells of a few pixels hold no edges
+        of that width.
+        """
+        return max(1, round(_GUIDE_PIXELS / cell))
 
     @property
     def batch_size(self) -> int:
