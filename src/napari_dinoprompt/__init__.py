@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import load_backbone
+    from napari_dinoprompt.core.comparing.comparison import compare
+    from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.errors import DinopromptError
     from napari_dinoprompt.core.extraction import extract_features, iter_features
     from napari_dinoprompt.core.features import FeatureMap
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cleaning",
+    "Comparison",
     "DinopromptError",
     "FeatureMap",
     "IntensityWindow",
     "Reference",
     "SegmentOptions",
     "Segmentation",
+    "compare",
     "extract_features",
     "iter_features",
     "load_backbone",
@@ -42,12 +46,14 @@ __all__ = [
 
 _HOMES = {
     "Cleaning": "masks",
+    "Comparison": "comparing.report",
     "DinopromptError": "errors",
     "FeatureMap": "features",
     "IntensityWindow": "intensity",
     "Reference": "reference",
     "SegmentOptions": "segmentation",
     "Segmentation": "segmentation",
+    "compare": "comparing.comparison",
     "extract_features": "extraction",
     "iter_features": "extraction",
     "load_backbone": "backbones",

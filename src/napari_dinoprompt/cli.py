@@ -16,9 +16,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_dinoprompt._cli.examples import (
+    COMPARE_EXAMPLES,
     EXAMPLES,
     REFERENCE_EXAMPLES,
     SEGMENT_EXAMPLES,
+)
+from napari_dinoprompt._cli.options import (
+    Checkpoint,
+    Device,
+    FillHoles,
+    MinSize,
+    Precision,
+    ReferenceFile,
+    Split,
+    Window,
 )
 
 if TYPE_CHECKING:
@@ -40,16 +51,6 @@ app = typer.Typer(
     "on other images, above all on virtually stained ones.",
     epilog=EXAMPLES,
 )
-
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option(
-        help="Weights of the backbone, a .safetensors or .pth file or a folder with "
-        "it. By default they are looked for on this machine, see 'dinoprompt models'.",
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -95,7 +96,8 @@ def demo(
     Five prompts on a real stain make a reference; it is applied to that stain and to
     two virtual ones of the same field, one from a network that was trained and one
     from a network that was not trained enough. In a viewer where there is a display,
-    else as files: similarity maps, masks, references, a figure and a table.
+    else as files: similarity maps, masks, references, a figure and a table, and per
+    field the virtual stains compared with the real one.
     """
     from napari_dinoprompt._cli.display import has_display
 
@@ -115,7 +117,8 @@ def demo(
     console = results_console()
     show_demo_table(stories, console)
     console.print(f"Written to {folder.resolve()}", soft_wrap=True)
-    console.print(f"Look at {folder / 'demo.png'} first.", soft_wrap=True)
+    console.print(f"Look at {folder / 'demo.png'} first,", soft_wrap=True)
+    console.print(f"then at comparison.png in {folder / 'comparison'}.", soft_wrap=True)
 
 
 @app.command()
@@ -224,7 +227,7 @@ def segment(
     images: Annotated[
         list[Path], typer.Argument(help="Images, one plane each: TIFF, PNG, JPEG …")
     ],
-    reference: Annotated[Path, typer.Option(help="A file *.reference.safetensors.")],
+    reference: ReferenceFile,
     output: Annotated[
         Path, typer.Option(help="Folder for the results; made if it is not there.")
     ],
@@ -236,23 +239,24 @@ def segment(
             "auto)",
         ),
     ] = None,
-    window: Annotated[
-        str,
+    window: Window = "reference",
+    like: Annotated[
+        Path | None,
         typer.Option(
-            help="Grey values that become black and white: those of the reference, "
-            "percentiles of each image (forgives a difference in brightness), or "
-            "LOW,HIGH.",
-            metavar="reference|image|LOW,HIGH",
+            help="The real image that --window histogram matches grey values to.",
+            metavar="REAL",
         ),
-    ] = "reference",
-    min_size: Annotated[
-        int, typer.Option(help="Remove objects of fewer pixels.", min=0)
-    ] = 0,
-    fill_holes: Annotated[
-        bool, typer.Option("--fill-holes", help="Fill holes in objects.")
-    ] = False,
-    split: Annotated[
-        bool, typer.Option("--split", help="Separate objects that touch.")
+    ] = None,
+    min_size: MinSize = 0,
+    fill_holes: FillHoles = False,
+    split: Split = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Compute all images anew, also those that an earlier run has finished "
+            "with the same reference and options.",
+        ),
     ] = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
@@ -264,7 +268,7 @@ def segment(
     from napari_dinoprompt._cli.segment import (
         load_backbone_of,
         segment_files,
-        show_summary,
+        show_report,
     )
     from napari_dinoprompt.core.reference import Reference
 
@@ -278,13 +282,89 @@ def segment(
     backbone = load_backbone_of(
         loaded, checkpoint=checkpoint, device=device, precision=precision
     )
-    rows, failed = segment_files(images, output, loaded, backbone, options)
-    console = results_console()
-    if rows:
-        show_summary(rows, console)
-        console.print(f"Written to {output.resolve()}", soft_wrap=True)
-    if failed:
+    report = segment_files(
+        images, output, loaded, backbone, options, like=like, again=again
+    )
+    show_report(report, output, results_console())
+    if report.skipped:
         raise typer.Exit(2)
+
+
+@app.command(epilog=COMPARE_EXAMPLES)
+def compare(
+    real: Annotated[Path, typer.Argument(help="The real stain.")],
+    fakes: Annotated[
+        list[Path],
+        typer.Argument(help="Virtual stains of the same field, of any pixel count."),
+    ],
+    reference: ReferenceFile,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the results; made if it is not there.")
+    ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels of the objects that are really there, or a mask of them. "
+            "The fakes, and the real too, are then compared with these."
+        ),
+    ] = None,
+    input_image: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="What the fakes were generated from; it is shown in the figure.",
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            help="How many times the prompts are drawn anew, for intervals and noise "
+            "floor; 0 for none.",
+            min=0,
+        ),
+    ] = 20,
+    class_name: Annotated[
+        str | None,
+        typer.Option(
+            "--class", help="Which class to compare. (default: the reference's first)"
+        ),
+    ] = None,
+    window: Window = "reference",
+    min_size: MinSize = 0,
+    fill_holes: FillHoles = False,
+    split: Split = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Compare virtual stains with the real stain of the same field.
+
+    The same reference, with its statistics and its threshold, is applied to all.
+    Every figure comes with its interval over other draws of the prompts, and with its
+    noise floor: the real against itself under such draws.
+    """
+    from napari_dinoprompt._cli.compare import (
+        CompareJob,
+        compare_files,
+        show_comparison,
+    )
+    from napari_dinoprompt._cli.messages import results_console
+    from napari_dinoprompt._cli.options import segment_options
+    from napari_dinoprompt._cli.segment import load_backbone_of
+    from napari_dinoprompt.core.reference import Reference
+
+    options = segment_options(
+        None, window, min_size=min_size, fill_holes=fill_holes, split=split
+    )
+    job = CompareJob(real, tuple(fakes), output, truth, input_image, draws, class_name)
+    loaded = Reference.load(reference)
+    backbone = load_backbone_of(
+        loaded, checkpoint=checkpoint, device=device, precision=precision
+    )
+    found = compare_files(job, loaded, backbone, options)
+    console = results_console()
+    show_comparison(found, console)
+    console.print(f"Written to {output.resolve()}", soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -326,7 +406,7 @@ def _explain(error: Exception) -> str | None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "dinoprompt"
         return f"{text.rstrip('.')}. See '{command} --help'."
-    from napari_dinoprompt._cli.messages import explain
+    from napari_dinoprompt.core.explaining import explain
 
     return explain(error)
 

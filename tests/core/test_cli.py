@@ -21,11 +21,11 @@ import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli.display import has_display
 from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
-from napari_dinoprompt._cli.naming import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.image_files import read_image
 from napari_dinoprompt.core.point_files import write_prompts
 from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.result_names import name_results
 from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights import dinov2_weights
 from napari_dinoprompt.sample_data import FIELDS
@@ -243,6 +243,46 @@ def test_an_unreadable_file_does_not_stop_the_others(run: Run, bench: Bench) -> 
     assert (output / "fake_mask.tif").is_file()
 
 
+def test_finished_images_are_kept_until_they_are_wanted_again(
+    run: Run, bench: Bench
+) -> None:
+    output = bench.folder / "results"
+    call = ("segment", bench.image, bench.other, "--reference", bench.reference)
+    first = run(*call, "--output", output)
+    assert "kept from before" not in first.out
+    table = (output / "segmentation.csv").read_bytes()
+    mask = output / "real_mask.tif"
+    (output / "fake_mask.tif").unlink()
+
+    def written() -> int:
+        return mask.stat().st_mtime_ns
+
+    before = written()
+    second = run(*call, "--output", output)
+    assert (second.code, second.err) == (0, "")
+    assert "1 kept from before; --again" in second.out
+    assert written() == before
+    assert (output / "fake_mask.tif").is_file()
+    assert (output / "segmentation.csv").read_bytes() == table
+    third = run(*call, "--output", output, "--again")
+    assert "kept from before" not in third.out
+    assert written() > before
+    assert (output / "segmentation.csv").read_bytes() == table
+    assert run(*call, "--output", output, "--split").code == 0
+    assert "kept from before" not in run(*call, "--output", output).out
+
+
+def test_another_window_than_the_reference_s_is_said_once(
+    run: Run, bench: Bench
+) -> None:
+    call = ("segment", bench.image, bench.other, "--reference", bench.reference)
+    ran = run(*call, "--output", bench.folder / "results", "--window", "5,90")
+    assert ran.code == 0
+    (line,) = ran.err.splitlines()
+    assert "window" in line
+    assert "5 to 90" in line
+
+
 def test_images_of_one_name_do_not_overwrite_each_other(
     run: Run, bench: Bench, blobs, other_blobs
 ) -> None:
@@ -298,7 +338,10 @@ def test_wrong_use_is_one_line(run: Run, bench: Bench) -> None:
         ((*good, "--threshold", "high"), "--threshold must be"),
         ((*good, "--threshold", "1.5"), "--threshold must be"),
         ((*good, "--threshold", "nan"), "--threshold must be"),
-        ((*good, "--window", "auto"), "--window must be reference, image or LOW,HIGH"),
+        (
+            (*good, "--window", "auto"),
+            "--window must be reference, image, histogram or",
+        ),
         ((*good, "--window", "9,1"), "upside down"),
         ((*good, "--window", "1,2,3"), "--window must be"),
         ((*good, "--window", "nan,2"), "finite"),
@@ -386,7 +429,7 @@ def test_a_bug_keeps_its_traceback(bench: Bench, monkeypatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("napari_dinoprompt.core.segmentation.segment", fail)
+    monkeypatch.setattr("napari_dinoprompt.core.batch.segment", fail)
     words = ["segment", bench.image, "--reference", bench.reference, "--output", "out"]
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main([str(word) for word in words])
@@ -396,7 +439,7 @@ def test_being_stopped_is_no_error_message(run: Run, bench: Bench, monkeypatch) 
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dinoprompt.core.segmentation.segment", stop)
+    monkeypatch.setattr("napari_dinoprompt.core.batch.segment", stop)
     words = ("segment", bench.image, "--reference", bench.reference)
     ran = run(*words, "--output", bench.folder / "out")
     assert (ran.code, ran.err) == (130, "")
@@ -405,12 +448,14 @@ def test_being_stopped_is_no_error_message(run: Run, bench: Bench, monkeypatch) 
 # --- what it says ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["", "demo", "models", "reference", "segment"])
+@pytest.mark.parametrize(
+    "command", ["", "compare", "demo", "models", "reference", "segment"]
+)
 def test_help_teaches(run: Run, command: str) -> None:
     ran = run(*filter(None, [command]), "--help")
     assert (ran.code, ran.err) == (0, "")
     assert "Usage: dinoprompt" in ran.out
-    if command in ("", "reference", "segment"):
+    if command in ("", "compare", "reference", "segment"):
         assert "Examples:" in ran.out
 
 
@@ -551,7 +596,7 @@ def test_the_demo_writes_the_whole_story(run: Run, tmp_path: Path) -> None:
     assert ran.code == 0
     assert str(output) in ran.out
     stains = ("real", "fake_undertrained", "fake_trained")
-    expected = {"demo.csv", "demo.png"} | {
+    expected = {"comparison", "demo.csv", "demo.png"} | {
         f"{field}.reference.safetensors" for field in FIELDS
     }
     expected |= {
@@ -564,6 +609,14 @@ def test_the_demo_writes_the_whole_story(run: Run, tmp_path: Path) -> None:
     figure = iio.imread(output / "demo.png")
     assert figure.shape[0] > 1000
     assert figure.std() > 20
+    for field in FIELDS:
+        (real, undertrained, trained) = table_of(
+            output / "comparison" / field / "comparison.csv"
+        )
+        assert (real["name"], trained["name"]) == ("real", "trained fake")
+        assert float(undertrained["iou"]) < float(trained["iou"])
+        assert float(trained["iou_low"]) <= float(trained["iou_high"])
+        assert (output / "comparison" / field / "comparison.pdf").is_file()
     rows = table_of(output / "demo.csv")
     assert len(rows) == 6
     for real, *fakes in (rows[:3], rows[3:]):

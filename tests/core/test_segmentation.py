@@ -383,7 +383,7 @@ def test_cleaning_is_done_and_mask_and_instances_agree(
 @pytest.mark.parametrize(
     "options",
     [
-        SegmentOptions(window="histogram"),
+        SegmentOptions(window="histogramme"),
         SegmentOptions(window=(5, 1)),
         SegmentOptions(threshold=float("nan")),
         SegmentOptions(threshold=2),

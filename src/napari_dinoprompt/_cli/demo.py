@@ -9,7 +9,6 @@ import numpy as np
 
 from napari_dinoprompt._cli.messages import side_console
 from napari_dinoprompt._cli.progress import progress_bar
-from napari_dinoprompt._cli.results import write_segmentation, write_table
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.metrics import Agreement, Extent
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
 
 __all__ = ["STAINS", "FieldStory", "StainResult", "tell_field", "write_demo"]
 
@@ -34,6 +33,8 @@ STAINS = {
 # A nucleus is about 20 to 40 pixels wide: with DINOv2's cells of 14 it needs enlarging.
 _DINOV2_UPSCALE = 2.0
 _MIN_SIZE = 30
+# Of the prompts: few, for the story is to be told in half a minute.
+_DRAWS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,8 @@ class FieldStory:
     name : str
     reference : Reference
         Made from the prompts on the real stain.
+    options : SegmentOptions
+        How it is applied.
     truth : (H, W) ndarray of int32
         Instance labels of the drawn nuclei.
     truth_extent : Extent
@@ -78,6 +81,7 @@ class FieldStory:
 
     name: str
     reference: Reference
+    options: SegmentOptions
     truth: NDArray[np.int32]
     truth_extent: Extent
     stains: tuple[StainResult, ...]
@@ -134,14 +138,34 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
     return FieldStory(
         name=name,
         reference=reference,
+        options=options,
         truth=truth,
         truth_extent=measure_extent((truth != 0).astype(np.uint8), truth, 1),
         stains=tuple(stains),
     )
 
 
+def _compare(story: FieldStory, backbone: Backbone, folder: Path) -> None:
+    """Compare the fakes of a field with the real stain and with the truth."""
+    from napari_dinoprompt.core.comparing.comparison import compare
+    from napari_dinoprompt.core.image_files import read_image
+
+    real, *fakes = story.stains
+    found = compare(
+        real.image,
+        [fake.image for fake in fakes],
+        story.reference,
+        backbone=backbone,
+        truth=story.truth,
+        options=story.options,
+        names=[fake.title for fake in fakes],
+        draws=_DRAWS,
+    )
+    found.save(folder, read_image(sample_files(story.name)["membrane"]))
+
+
 def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
-    """Compute both fields and write images, references, figure and table.
+    """Compute both fields and write images, references, comparisons, figure and table.
 
     Parameters
     ----------
@@ -160,6 +184,7 @@ def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
     """
     from napari_dinoprompt._cli.demo_figure import draw_demo
     from napari_dinoprompt._cli.demo_table import demo_rows
+    from napari_dinoprompt.core.result_files import write_segmentation, write_table
 
     stories = []
     with progress_bar(side_console()) as bar:
@@ -170,6 +195,7 @@ def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
             story.reference.save(folder / name)
             for stain in story.stains:
                 write_segmentation(folder, stain.path.stem, stain.result)
+            _compare(story, backbone, folder / "comparison" / name)
             stories.append(story)
             bar.advance(task)
         bar.update(task, description="figure")

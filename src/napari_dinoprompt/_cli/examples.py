@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EXAMPLES", "REFERENCE_EXAMPLES", "SEGMENT_EXAMPLES"]
+__all__ = ["COMPARE_EXAMPLES", "EXAMPLES", "REFERENCE_EXAMPLES", "SEGMENT_EXAMPLES"]
 
 EXAMPLES = """Examples:
 
@@ -12,6 +12,9 @@ dinoprompt reference real.tif --points prompts.csv --output nuclei
 
 dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
 --output results --split
+
+dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
+--output comparison
 
 Prompts are points that napari saves from a Points layer (File > Save Selected \
 Layers), with a column class for more than one kind: object, background or any name."""
@@ -35,6 +38,22 @@ dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensor
 
 Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
 NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
-names that are there already are replaced. Images of one name in two folders get the \
-folder's name in front. An image that cannot be read is reported and skipped, and the \
-exit code is 2."""
+names that are there already are replaced, except where NAME_record.json tells that \
+they come from the same image, reference and options: a run that was stopped goes on. \
+Images of one name in two folders get the folder's name in front. An image that cannot \
+be read is reported and skipped, and the exit code is 2."""
+
+COMPARE_EXAMPLES = """Examples:
+
+dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
+--output comparison
+
+dinoprompt compare real.tif epoch_*.tif --reference nuclei.reference.safetensors \
+--output comparison --truth labels.tif --input membrane.tif --split
+
+Written: comparison.csv (all figures and their intervals), comparison.json (the same, \
+what each figure means, settings and noise floor), objects.csv (objects without a \
+partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both masks, 2 \
+only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
+NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
+is what the fakes are compared with."""

@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
 
 from napari_dinoprompt._cli.messages import say
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.segmentation import SegmentOptions, WindowPolicy
 
-__all__ = ["default_backbone", "parse_threshold", "parse_window", "segment_options"]
+__all__ = [
+    "Checkpoint",
+    "Device",
+    "FillHoles",
+    "MinSize",
+    "Precision",
+    "ReferenceFile",
+    "Split",
+    "Window",
+    "default_backbone",
+    "parse_threshold",
+    "parse_window",
+    "segment_options",
+]
 
 Word = TypeVar("Word", bound=str)
+
+# Options that several commands have.
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights of the backbone, a .safetensors or .pth file or a folder with "
+        "it. By default they are looked for on this machine, see 'dinoprompt models'.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+ReferenceFile = Annotated[Path, typer.Option(help="A file *.reference.safetensors.")]
+Window = Annotated[
+    str,
+    typer.Option(
+        help="Grey values that become black and white: those of the reference, "
+        "percentiles of each image (forgives brightness and contrast), histogram: "
+        "those of the reference once the grey values are exchanged, rank by rank, for "
+        "those of the real image (forgives any curve between the two), or LOW,HIGH.",
+        metavar="reference|image|histogram|LOW,HIGH",
+    ),
+]
+MinSize = Annotated[int, typer.Option(help="Remove objects of fewer pixels.", min=0)]
+FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes in objects.")]
+Split = Annotated[bool, typer.Option("--split", help="Separate objects that touch.")]
 
 
 def parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
@@ -92,7 +131,7 @@ def segment_options(
     threshold : str or None
         As `parse_threshold`.
     window : str
-        ``"reference"``, ``"image"`` or ``LOW,HIGH``.
+        ``"reference"``, ``"image"``, ``"histogram"`` or ``LOW,HIGH``.
     min_size : int
     fill_holes, split : bool
         As `Cleaning`.
@@ -108,7 +147,7 @@ def segment_options(
     """
     # Before torch is loaded for nothing.
     cut = parse_threshold(threshold)
-    policies: tuple[WindowPolicy, ...] = ("reference", "image")
+    policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
     seen = parse_window(window, policies)
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.segmentation import SegmentOptions

@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from napari_dinoprompt._cli.messages import explain, say, side_console
-from napari_dinoprompt._cli.naming import name_results
+from napari_dinoprompt._cli.messages import say, side_console
 from napari_dinoprompt._cli.progress import progress_bar
-from napari_dinoprompt._cli.results import write_segmentation, write_table
+from napari_dinoprompt.core.intensity import IntensityWindow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Any
 
     from rich.console import Console
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.batch import BatchReport
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
+    from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["load_backbone_of", "segment_files", "show_summary"]
-
-SUMMARY = "segmentation.csv"
+__all__ = ["load_backbone_of", "segment_files", "show_report"]
 
 
 def load_backbone_of(
@@ -57,102 +54,68 @@ def segment_files(
     reference: Reference,
     backbone: Backbone,
     options: SegmentOptions,
-) -> tuple[list[dict[str, Any]], int]:
+    *,
+    like: Path | None = None,
+    again: bool,
+) -> BatchReport:
     """Segment images and write the results of each; one that can't be read is skipped.
 
     Parameters
     ----------
-    images : sequence of Path
-    folder : Path
-        Made if it is not there. Its summary is complete after every image.
-    reference : Reference
-    backbone : Backbone
-        The one of the reference.
-    options : SegmentOptions
+    images, folder, reference, backbone, options, again
+        As `segment_batch`.
+    like : Path, optional
+        The real image, for the window "histogram".
 
     Returns
     -------
-    rows : list of dict
-        The summary: one row per image and class.
-    failed : int
-        Images that were skipped; each was reported on stderr.
+    BatchReport
+        Each image that was skipped has been reported on stderr.
 
     Raises
     ------
     DinopromptError, OSError
         If no image can be done with these options, or results cannot be written.
     """
+    from napari_dinoprompt.core.batch import segment_batch
     from napari_dinoprompt.core.image_files import read_image
-    from napari_dinoprompt.core.segmentation import segment
 
-    names = name_results(images, folder)
-    rows: list[dict[str, Any]] = []
-    failed = 0
+    wanted = None if like is None else read_image(like)
     console = side_console()
+    if isinstance(options.window, IntensityWindow):
+        for line in reference.warnings_for(window=options.window):
+            say(line, console)
+    steps = segment_batch(
+        images, folder, reference, backbone, options, like=wanted, again=again
+    )
     with progress_bar(console) as bar:
-        task = bar.add_task("segmenting", total=len(names))
-        for path, name in names.items():
-            bar.update(task, description=path.name)
+        task = bar.add_task("segmenting", total=None)
+        while True:
             try:
-                result = segment(read_image(path), reference, backbone, options)
-            except (MemoryError, OSError, RuntimeError, ValueError) as error:
-                reason = explain(error)
-                if reason is None:
-                    raise
-                said = reason if str(path) in reason else f"{path}: {reason}"
-                say(f"{said} Skipped.", console)
-                failed += 1
-            else:
-                write_segmentation(folder, name, result)
-                rows += summarise(path, name, result)
-                write_table(folder / SUMMARY, rows)
-            bar.advance(task)
-    return rows, failed
+                step = next(steps)
+            except StopIteration as finished:
+                report: BatchReport = finished.value
+                return report
+            if step.state == "skipped":
+                say(f"{step.message} Skipped.", console)
+            bar.update(
+                task,
+                description=step.path.name,
+                completed=step.done,
+                total=step.total,
+            )
 
 
-def summarise(path: Path, name: str, result: Segmentation) -> list[dict[str, Any]]:
-    """Describe the mask of an image.
-
-    Parameters
-    ----------
-    path : Path
-    name : str
-        Of its results.
-    result : Segmentation
-
-    Returns
-    -------
-    list of dict
-        One per object class.
-    """
-    from napari_dinoprompt.core.metrics import measure_extent
-
-    rows = []
-    for number, one in enumerate(result.similarities.names, start=1):
-        extent = measure_extent(result.mask, result.instances, number)
-        rows.append(
-            {
-                "image": str(path),
-                "results": name,
-                "class": one,
-                "class_number": number,
-                "threshold": result.thresholds[one],
-                "objects": extent.objects,
-                "pixels": extent.pixels,
-                "area_fraction": extent.fraction,
-            }
-        )
-    return rows
-
-
-def show_summary(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """Print the summary as a table."""
+def show_report(report: BatchReport, folder: Path, console: Console) -> None:
+    """Print the summary as a table, and where the results are."""
+    if not report.rows:
+        return
     table = Table()
     table.add_column("results", overflow="fold")
     table.add_column("class", overflow="fold")
     for name in ("threshold", "objects", "area"):
         table.add_column(name, justify="right")
-    for row in rows:
+    for row in report.rows:
         table.add_row(
             row["results"],
             row["class"],
@@ -161,3 +124,9 @@ def show_summary(rows: Sequence[dict[str, Any]], console: Console) -> None:
             f"{row['area_fraction']:.1%}",
         )
     console.print(table)
+    console.print(f"Written to {folder.resolve()}", soft_wrap=True)
+    if report.kept:
+        console.print(
+            f"{report.kept} kept from before; --again computes them anew.",
+            soft_wrap=True,
+        )

@@ -1,14 +1,14 @@
 """Where a similarity map is cut if nobody says where.
 
 The prompts tell what similarity objects have, from a single prompt on; the map of
-their source tells where, below that, objects end. Every constant was chosen over five
-sets of images with each set in turn left out (docs/quality.md).
+their source tells where, below that, objects end. The constants were chosen by
+measurement; what a choice without the set in question gives is in docs/quality.md.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
     "auto_thresholds",
     "choose_threshold",
     "crowded_planes",
+    "threshold_elsewhere",
     "typical_similarity",
 ]
 
@@ -135,6 +136,59 @@ def auto_thresholds(
         )
         for name in reference.object_classes
     }
+
+
+def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) -> float:
+    """Choose the threshold of a class as on the source, but for another image.
+
+    The best matches of the image stand in for the prompts, which lie elsewhere. That
+    forgives a similarity that is lower or higher throughout, and finds something in
+    almost any image.
+
+    Parameters
+    ----------
+    reference : Reference
+    scored : ScoredPlane
+        Of the image, with this reference.
+    name : str
+        One of the reference's object classes.
+
+    Returns
+    -------
+    float
+        In (0, 1).
+    """
+    number = reference.object_classes.index(name)
+    with torch.inference_mode():
+        shown = _look_at(scored, number, np.zeros((0, 2)))
+        fitted = _fitted_peaks(scored, number)
+    if len(shown.peaks) == 0 or len(fitted) == 0:
+        return float(reference.auto_thresholds[name])
+    own, agreement = _prompt_similarities(reference, name)
+    matches = _comparable(shown.peaks)
+    # What others have of an example's similarity is the same as among the prompts.
+    lower = float(np.median(matches)) / max(float(np.median(own)), 0.05)
+    return choose_threshold(
+        matches,
+        agreement * np.float32(lower),
+        [replace(shown, at_prompts=_comparable(fitted))],
+        # As for a lone prompt: the range is uncertain.
+        rarity=0.0,
+    )
+
+
+def _fitted_peaks(scored: ScoredPlane, number: int) -> NDArray[np.float32]:
+    """Find the best matches along the edges of the image, as `at_prompts` has them."""
+    cells = scored.objects[number]
+    if scored.fitted is not None:
+        blocks = scored.fitted.blocks(number).clamp(-1, 1)
+        cells = F.adaptive_max_pool2d(blocks[None, None], tuple(cells.shape))[0, 0]
+    return _peaks(cells, scored.features, np.zeros((0, 2)))
+
+
+def _comparable(peaks: NDArray[np.float32]) -> NDArray[np.float32]:
+    best = np.sort(peaks)[::-1][:_PEAKS]
+    return np.asarray(best[best >= _COMPARABLE * best[0]])
 
 
 def _prompt_similarities(
@@ -307,8 +361,7 @@ def typical_similarity(
         examples.append(at_prompts * others)
         weights.append(len(agreement))
     if len(peaks):
-        best = np.sort(peaks)[::-1][:_PEAKS]
-        best = best[best >= _COMPARABLE * best[0]]
+        best = _comparable(peaks)
         left = float(np.clip(at_prompts / max(own_similarity, 0.1), 0.2, 1))
         examples.append(float(np.median(best)) * left)
         weights.append(_PEAKS_COUNT_AS)

@@ -15,6 +15,7 @@ import torch
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.masks import (
     Cleaning,
     class_mask,
@@ -43,15 +44,21 @@ __all__ = [
     "Similarities",
     "WindowPolicy",
     "finish",
+    "fitting_backbone",
     "score",
     "segment",
     "spread",
+    "target_plane",
     "target_window",
 ]
 
-WindowPolicy = Literal["reference", "image"]
-"""Grey values are windowed as the reference's source was, or by the image's own
-percentiles. The second forgives a difference in brightness."""
+WindowPolicy = Literal["reference", "image", "histogram"]
+"""How an image's grey values become black and white.
+
+*reference*: as those of the reference's source, so that nothing is forgiven.
+*image*: by the image's own percentiles, which forgives brightness and contrast.
+*histogram*: they are first exchanged for those of a real image, rank by rank, which
+forgives any curve between the two; only their order counts."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,8 @@ class SegmentOptions:
 
     Attributes
     ----------
-    window : "reference", "image", IntensityWindow or (low, high)
-        Which grey values the backbone sees as 0 and 1.
+    window : "reference", "image", "histogram", IntensityWindow or (low, high)
+        Which grey values the backbone sees as 0 and 1, see `WindowPolicy`.
     threshold : float or None
         In [-1, 1], for all classes; None leaves it to the reference.
     cleaning : Cleaning
@@ -245,6 +252,8 @@ def segment(
     reference: Reference,
     backbone: Backbone | None = None,
     options: SegmentOptions | None = None,
+    *,
+    like: ArrayLike | None = None,
 ) -> Segmentation:
     """Find in an image plane what resembles the prompts of a reference.
 
@@ -256,6 +265,8 @@ def segment(
     backbone : Backbone, optional
         The one of the reference; loaded by its name if not given.
     options : SegmentOptions, optional
+    like : (h, w) or (h, w, 3 or 4) array_like, optional
+        For the window "histogram": the real image whose grey values are wanted.
 
     Returns
     -------
@@ -271,16 +282,11 @@ def segment(
         If the backbone has to be loaded and its weights are not here.
     """
     options = options or SegmentOptions()
-    if backbone is None:
-        info = reference.backbone
-        backbone = load_backbone(
-            info.name, block=info.block if info.block >= 0 else None
-        )
     # Before the work, not after it.
-    reference.check_backbone(backbone.info)
+    backbone = fitting_backbone(reference, backbone)
     thresholds = resolve_thresholds(reference, options.threshold)
     features = extract_features(
-        image,
+        target_plane(image, options.window, like),
         backbone,
         upscale=reference.upscale,
         window=target_window(reference, options.window),
@@ -298,6 +304,71 @@ def segment(
     )
 
 
+def fitting_backbone(
+    reference: Reference, backbone: Backbone | None = None
+) -> Backbone:
+    """Return the backbone of a reference.
+
+    Parameters
+    ----------
+    reference : Reference
+    backbone : Backbone, optional
+        The one to check; loaded by its name if not given.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the backbone is not the reference's.
+    WeightsNotFoundError
+        If it has to be loaded and its weights are not here.
+    """
+    if backbone is None:
+        info = reference.backbone
+        backbone = load_backbone(
+            info.name, block=info.block if info.block >= 0 else None
+        )
+    reference.check_backbone(backbone.info)
+    return backbone
+
+
+def target_plane(
+    image: ArrayLike,
+    policy: WindowPolicy | IntensityWindow | tuple[float, float],
+    like: ArrayLike | None = None,
+) -> ArrayLike:
+    """Settle the grey values of an image that a reference is applied to.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3 or 4) array_like
+    policy : WindowPolicy, IntensityWindow or (low, high)
+    like : (h, w) or (h, w, 3 or 4) array_like, optional
+
+    Returns
+    -------
+    array_like
+        The image itself, except for the policy "histogram".
+
+    Raises
+    ------
+    InputError
+        If one of the policy "histogram" and `like` is given without the other.
+    """
+    matching = isinstance(policy, str) and policy == "histogram"
+    if matching == (like is None):
+        msg = "The window 'histogram' and the real image to match go together: " + (
+            "give the image too (like=..., --like REAL)."
+            if matching
+            else "give window='histogram' (--window histogram) or no image to match."
+        )
+        raise InputError(msg)
+    return image if like is None else match_histogram(image, like)
+
+
 def target_window(
     reference: Reference,
     policy: WindowPolicy | IntensityWindow | tuple[float, float],
@@ -307,13 +378,17 @@ def target_window(
     Returns
     -------
     IntensityWindow, (low, high) or None
-        None where the image's own percentiles decide.
+        None where the image's own percentiles decide. Histograms are matched to
+        images that are seen as the reference's source.
     """
-    if policy == "reference":
+    if policy in ("reference", "histogram"):
         return reference.window
     if policy == "image":
         return None
     if isinstance(policy, str):
-        msg = f"The window is 'reference', 'image' or (low, high), not {policy!r}."
+        msg = (
+            "The window is 'reference', 'image', 'histogram' or (low, high), not "
+            f"{policy!r}."
+        )
         raise InputError(msg)
     return policy

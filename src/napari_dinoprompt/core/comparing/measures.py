@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_dinoprompt.core.comparing.columns import COLUMNS
 from napari_dinoprompt.core.comparing.feature_distance import (
     cell_distances,
     distance_map,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.objects import UnmatchedObject
     from napari_dinoprompt.core.features import FeatureMap
 
-__all__ = ["Maps", "Measures", "Side", "measure_pair"]
+__all__ = ["Maps", "Measures", "Side", "measure_masks", "measure_pair"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,17 +161,12 @@ def measure_pair(real: Side, fake: Side) -> Measures:
         )
         raise InputError(msg)
     valid = _valid(real, fake)
-    matching = match_objects(real.instances, fake.instances, valid)
+    figures, matching = _mask_figures(real, fake, valid)
     greys = compare_greys(real.grey, fake.grey, valid)
     distance, distances = _features(real, fake, valid)
+    figures |= {**_grey_figures(greys), "feature_distance": distance}
     return Measures(
-        figures={
-            **_pixel_figures(real, fake, valid),
-            **_object_figures(real, fake, valid, matching),
-            **_grey_figures(greys),
-            "feature_distance": distance,
-            "average_precision": average_precision(real.mask, fake.similarity, valid),
-        },
+        figures={one.key: figures[one.key] for one in COLUMNS},
         maps=Maps(
             agreement=map_agreement(real.mask, fake.mask, valid),
             ssim=greys.ssim_map,
@@ -179,6 +175,34 @@ def measure_pair(real: Side, fake: Side) -> Measures:
         ),
         unmatched=matching.unmatched,
     )
+
+
+def measure_masks(real: Side, fake: Side) -> dict[str, float]:
+    """Compute the figures that depend on the prompts, and no others.
+
+    Parameters
+    ----------
+    real, fake : Side
+        As `measure_pair` takes them.
+
+    Returns
+    -------
+    dict of str to float
+        The columns of pixels, objects and ranking.
+    """
+    return _mask_figures(real, fake, _valid(real, fake))[0]
+
+
+def _mask_figures(
+    real: Side, fake: Side, valid: NDArray[np.bool_] | None
+) -> tuple[dict[str, float], ObjectMatching]:
+    matching = match_objects(real.instances, fake.instances, valid)
+    figures = {
+        **_pixel_figures(real, fake, valid),
+        **_object_figures(real, fake, valid, matching),
+        "average_precision": average_precision(real.mask, fake.similarity, valid),
+    }
+    return figures, matching
 
 
 def _valid(real: Side, fake: Side) -> NDArray[np.bool_] | None:

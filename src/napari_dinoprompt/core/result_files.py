@@ -11,15 +11,28 @@ import numpy as np
 
 from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.image_files import write_tiff
+from napari_dinoprompt.core.metrics import measure_extent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from napari_dinoprompt.core.segmentation import Segmentation
 
-__all__ = ["result_paths", "write_segmentation", "write_table"]
+__all__ = ["COLUMNS", "result_paths", "summarise", "write_segmentation", "write_table"]
 
+COLUMNS: dict[str, type] = {
+    "image": str,
+    "results": str,
+    "class": str,
+    "class_number": int,
+    "threshold": float,
+    "objects": int,
+    "pixels": int,
+    "area_fraction": float,
+}
+"""What the summary says of each image and class."""
 _KINDS = ("similarity", "mask", "instances")
 
 
@@ -62,6 +75,39 @@ def write_segmentation(folder: Path, name: str, result: Segmentation) -> None:
     write_tiff(paths["similarity"], maps[0] if len(maps) == 1 else np.stack(maps))
     write_tiff(paths["mask"], result.mask)
     write_tiff(paths["instances"], result.instances)
+
+
+def summarise(path: Path, name: str, result: Segmentation) -> list[dict[str, Any]]:
+    """Describe the mask of an image.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of its results.
+    result : Segmentation
+
+    Returns
+    -------
+    list of dict
+        One per object class, with all `COLUMNS`.
+    """
+    rows = []
+    for number, one in enumerate(result.similarities.names, start=1):
+        extent = measure_extent(result.mask, result.instances, number)
+        rows.append(
+            {
+                "image": str(path),
+                "results": name,
+                "class": one,
+                "class_number": number,
+                "threshold": result.thresholds[one],
+                "objects": extent.objects,
+                "pixels": extent.pixels,
+                "area_fraction": extent.fraction,
+            }
+        )
+    return rows
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

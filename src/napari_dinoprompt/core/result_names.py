@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt._cli.results import result_paths
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.result_files import result_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def name_results(images: Sequence[Path], folder: Path) -> dict[Path, str]:
             if result in given:
                 msg = (
                     f"The results of {given[path]} would overwrite {given[result]}; "
-                    "choose another folder with --output."
+                    "choose another folder for them."
                 )
                 raise InputError(msg)
     return {given[path]: name for path, name in names.items()}
@@ -72,7 +72,7 @@ def _tell_apart(paths: Sequence[Path]) -> dict[Path, str]:
     double = next(path for path in paths if stems[_fold(path.stem)] > 1)
     msg = (
         f"Several images are called {double.name!r} and so are their folders; "
-        "segment them one after the other, each with an --output of its own."
+        "segment them one after the other, each into a folder of its own."
     )
     raise InputError(msg)
 

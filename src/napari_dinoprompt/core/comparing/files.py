@@ -1,0 +1,192 @@
+"""A comparison as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from napari_dinoprompt.core.atomic import open_atomically
+from napari_dinoprompt.core.comparing.pixels import (
+    BOTH,
+    NEITHER,
+    ONLY_IN_FAKE,
+    ONLY_IN_REAL,
+)
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.image_files import write_tiff
+from napari_dinoprompt.core.version import software_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.comparing.report import Comparison
+
+__all__ = ["comparison_paths", "save_comparison"]
+
+TABLE, SETTINGS, OBJECTS = "comparison.csv", "comparison.json", "objects.csv"
+_MAPS = ("agreement", "ssim", "squared_error", "feature_distance")
+_OBJECT_KEYS = (
+    *("name", "side", "kind", "label", "y", "x", "area"),
+    *("first_row", "first_column", "end_row", "end_column"),
+)
+
+
+def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """List the files that a comparison is saved as.
+
+    Parameters
+    ----------
+    folder : Path
+    names : sequence of str
+        Of the fakes.
+
+    Returns
+    -------
+    list of Path
+    """
+    tables = [TABLE, SETTINGS, OBJECTS, "comparison.png", "comparison.pdf"]
+    maps = [f"{stem}_{kind}.tif" for stem in _stems(names) for kind in _MAPS]
+    return [folder / name for name in (*tables, *maps)]
+
+
+def save_comparison(
+    comparison: Comparison, folder: Path, input_image: ArrayLike | None = None
+) -> list[Path]:
+    """Write tables, maps and the figure, each file whole or not at all.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    folder : Path
+    input_image : array_like, optional
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    written = [
+        _write(folder / TABLE, _as_csv(comparison.table)),
+        _write(folder / SETTINGS, _as_json(comparison)),
+        _write(folder / OBJECTS, _as_csv(_objects(comparison), _OBJECT_KEYS)),
+    ]
+    stems = _stems([report.name for report in comparison.reports])
+    for stem, report in zip(stems, comparison.reports, strict=True):
+        for kind in _MAPS:
+            array = getattr(report.measures.maps, kind)
+            path = folder / f"{stem}_{kind}.tif"
+            if array is not None:
+                write_tiff(path, array)
+                written.append(path)
+    from napari_dinoprompt.core.comparing.figure import draw_comparison, render
+
+    figure = draw_comparison(comparison, input_image)
+    for suffix in ("png", "pdf"):
+        path = folder / f"comparison.{suffix}"
+        written.append(_write(path, render(figure, suffix)))
+    return written
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """Make file names of the names of fakes, and keep them apart."""
+    stems: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "fake"
+        taken = {one.casefold() for one in stems}
+        number = 2
+        unique = stem
+        while unique.casefold() in taken:
+            unique = f"{stem}_{number}"
+            number += 1
+        stems.append(unique)
+    return stems
+
+
+def _objects(comparison: Comparison) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for report in comparison.rows:
+        for one in report.measures.unmatched:
+            values = (
+                *(report.name, one.side, one.kind, one.label, *one.centre),
+                *(one.area, *one.bbox),
+            )
+            rows.append(dict(zip(_OBJECT_KEYS, values, strict=True)))
+    return rows
+
+
+def _as_csv(
+    rows: Sequence[Mapping[str, object]], keys: Sequence[str] | None = None
+) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(keys or rows[0])
+    for row in rows:
+        writer.writerow(["" if _is_nan(one) else one for one in row.values()])
+    return text.getvalue().encode()
+
+
+def _as_json(comparison: Comparison) -> bytes:
+    floor = {
+        key: {"median": median, "95_percent": bound}
+        for key, (median, bound) in comparison.noise_floor.items()
+    }
+    content = {
+        "software": f"napari-dinoprompt {software_version()}",
+        "settings": comparison.settings,
+        "note": comparison.note,
+        "columns": [
+            {**asdict(one), "title": comparison.title(one)}
+            for one in comparison.columns
+        ],
+        "intervals": "KEY_low and KEY_high are the 2.5 and 97.5 percentiles over draws "
+        "of the prompts; null: none. Infinity is written as a string.",
+        "agreement_values": {
+            "neither": NEITHER,
+            "both": BOTH,
+            "only_in_real": ONLY_IN_REAL,
+            "only_in_fake": ONLY_IN_FAKE,
+        },
+        "own_thresholds": {one.name: one.own_threshold for one in comparison.rows},
+        "table": comparison.table,
+        "noise_floor": floor,
+    }
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if _is_nan(value):
+        return None
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    try:
+        with open_atomically(path) as file:
+            file.write(content)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror or error}."
+        raise InputError(msg) from error
+    return path

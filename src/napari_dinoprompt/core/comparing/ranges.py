@@ -1,0 +1,53 @@
+"""Bringing the grey values of a fake to the range of the real's type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["match_range"]
+
+# Wider integers hold anything: their largest value says nothing about an image.
+_FULL = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}
+# A network's output may go a little beyond black and white.
+_LEAST, _MOST = -0.1, 1.1
+
+
+def match_range(plane: NDArray[np.generic], real: NDArray[np.generic]) -> NDArray[Any]:
+    """Scale grey values by what is white in the types of two planes.
+
+    White is 255 in 8 bits, 65535 in 16 bits and 1 in floating point, if all values
+    are about 0 to 1. Nothing is measured, so a fake that is too dark stays too dark.
+
+    Parameters
+    ----------
+    plane : (h, w) or (h, w, C) ndarray
+        The fake.
+    real : (H, W) or (H, W, C) ndarray
+        Whose type counts.
+
+    Returns
+    -------
+    (h, w) or (h, w, C) ndarray
+        The plane itself if both types have the same white, or if that of either is
+        not known, as of floating point beyond 1 and of other integers.
+    """
+    white, wanted = _white(plane), _white(real)
+    if white is None or wanted is None or white == wanted:
+        return plane
+    exact = plane.dtype.itemsize <= 2 or plane.dtype == np.float32
+    values: NDArray[np.floating] = plane.astype(np.float32 if exact else np.float64)
+    values *= wanted / white
+    return values
+
+
+def _white(plane: NDArray[np.generic]) -> float | None:
+    if plane.dtype.kind != "f":
+        return _FULL.get(plane.dtype.name)
+    held = plane[np.isfinite(plane)]
+    inside = held.size and held.min() >= _LEAST and held.max() <= _MOST
+    return 1.0 if inside else None

@@ -1,0 +1,67 @@
+"""Giving an image the histogram of another: it forgives more than a window does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.planes import as_plane, no_data_pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["match_histogram"]
+
+
+def match_histogram(image: ArrayLike, like: ArrayLike) -> NDArray[np.floating]:
+    """Exchange the grey values of an image for those of another, rank by rank.
+
+    Brightness, contrast and any curve between them are forgiven: an image in which
+    everything is a hundred times too weak comes out as one that is not. Where nothing
+    but the order of the grey values is left, structure that is not in the other image
+    is raised to its contrast too.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3 or 4) array_like
+    like : (h, w) or (h, w, 3 or 4) array_like
+        The image whose grey values are wanted; of any size.
+
+    Returns
+    -------
+    (H, W) or (H, W, 3) ndarray of float
+        Pixels without data stay without, and count in neither image. Channels are
+        pooled, so that colours keep their order.
+
+    Raises
+    ------
+    InputError
+        If either is no image plane.
+
+    References
+    ----------
+    Gonzalez and Woods, Digital Image Processing, 2008, section 3.3.2; computed by
+    scikit-image's ``match_histograms``.
+    """
+    from skimage.exposure import match_histograms
+
+    plane, other = as_plane(image), as_plane(like)
+    wide = plane.dtype.itemsize > 2 and plane.dtype != np.float32
+    found: NDArray[np.floating] = plane.astype(np.float64 if wide else np.float32)
+    held = _held(plane)
+    # The values in a row: the two images need not have the same shape.
+    values = found[held].ravel()
+    found[held] = match_histograms(values, _numbers(other[_held(other)])).reshape(
+        found[held].shape
+    )
+    return found
+
+
+def _held(plane: NDArray[np.generic]) -> NDArray[np.bool_]:
+    missing = no_data_pixels(plane)
+    return np.ones(plane.shape[:2], dtype=bool) if missing is None else ~missing
+
+
+def _numbers(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    return values.astype(np.float64).ravel()
