@@ -6,8 +6,10 @@ Run it on a display, or under ``xvfb-run -a -s "-screen 0 1920x1200x24"``:
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,12 @@ from napari_dinoprompt._qt.demo_viewer import prompt_sample
 from napari_dinoprompt.core.masks import Cleaning
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_dinoprompt._qt.dock import PromptSegmentation
 
 SIZE = (1500, 950)
+LAPTOP = (1366, 768)
 TIMEOUT_S = 120
 
 
@@ -35,10 +40,10 @@ def settle(dock: PromptSegmentation) -> None:
             raise TimeoutError(dock.status.hint)
 
 
-def open_viewer() -> napari.Viewer:
+def open_viewer(size: tuple[int, int] = SIZE) -> napari.Viewer:
     """Open a viewer of the size that the docs show."""
     viewer = napari.Viewer(show=True)
-    viewer.window.resize(*SIZE)
+    viewer.window.resize(*size)
     return viewer
 
 
@@ -206,6 +211,73 @@ def read_real(field: str) -> np.ndarray:
     return np.asarray(iio.imread(sample_files(field)["nuclei_real"]))
 
 
+def references(folder: Path) -> None:
+    """References in the library, one of them applied to both virtual stains."""
+    viewer = open_viewer(LAPTOP)
+    dock = prompt_sample(viewer)
+    settle(dock)
+    with TemporaryDirectory() as library:
+        os.environ["DINOPROMPT_LIBRARY"] = library
+        desk, session = dock.coordinator.desk, dock.coordinator.session
+        for name in ("nuclei, early field", "nuclei, March"):
+            reference = session.reference()
+            assert reference is not None
+            desk.library.add(reference, name)
+        dock.tabs.setCurrentWidget(dock.references)
+        settle(dock)
+        dock.references.library.choose("nuclei, early field")
+        fakes = virtual_stains(viewer)
+        dock.references.apply._images.tick(fakes)
+        dock.references.apply.apply_requested.emit()
+        settle(dock)
+        for layer in viewer.layers:
+            applied = "(applied)" in layer.name and "mask" in layer.name
+            layer.visible = layer in fakes or applied
+        masks = [viewer.layers[f"{fake.name} mask (applied)"] for fake in fakes]
+        beside(viewer, [fakes, masks])
+        settle(dock)
+        viewer.reset_view()
+        shoot(viewer, folder / "references.png")
+    del os.environ["DINOPROMPT_LIBRARY"]
+
+
+def compare(folder: Path) -> None:
+    """Where undertrained and trained virtual nuclei agree with the real ones."""
+    viewer = open_viewer(LAPTOP)
+    dock = prompt_sample(viewer)
+    settle(dock)
+    real = dock.coordinator.session.current
+    assert real is not None
+    dock.tabs.setCurrentWidget(dock.compare)
+    settle(dock)
+    dock.compare.panel.choose(real.image, virtual_stains(viewer))
+    dock.compare.panel._compare.click()
+    settle(dock)
+    dock.coordinator.desk.comparing.show_side_by_side(True)
+    settle(dock)
+    dock.compare.ensureWidgetVisible(dock.compare.table)
+    bar = dock.compare.verticalScrollBar()
+    assert bar is not None
+    bar.setValue(dock.compare.table.y())
+    shoot(viewer, folder / "compare.png")
+
+
+def virtual_stains(viewer: napari.Viewer) -> list[Layer]:
+    """Return the undertrained and the trained fake of the sample."""
+    return [layer for layer in viewer.layers if "virtual" in layer.name]
+
+
+def beside(viewer: napari.Viewer, rows: list[list[Layer]]) -> None:
+    """Put layers into a grid: one cell for each place in the rows."""
+    for place, layer in enumerate(
+        one for cell in zip(*rows, strict=True) for one in cell
+    ):
+        viewer.layers.move(viewer.layers.index(layer), place)
+    grid = viewer.canvas.grid
+    grid.stride, grid.shape, grid.enabled = len(rows), (1, len(rows[0])), True
+    viewer.reset_view()
+
+
 # Clicked by eye on scikit-image's immunohistochemistry picture.
 NUCLEI = ((356, 189), (398, 238), (368, 309), (360, 345), (451, 196), (428, 274))
 STAINED = ((380, 299), (394, 331), (406, 308), (334, 340))
@@ -220,6 +292,8 @@ SCENES = (
     two_classes,
     multiscale,
     stack,
+    references,
+    compare,
 )
 
 

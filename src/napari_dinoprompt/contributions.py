@@ -1,10 +1,20 @@
-"""What napari calls by name: sample data."""
+"""What napari calls by name: sample data, and references as files."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["open_early_sample", "open_ihc_sample", "open_late_sample"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "get_reference_reader",
+    "open_early_sample",
+    "open_ihc_sample",
+    "open_late_sample",
+    "write_reference",
+]
 
 _LayerData = tuple[Any, dict[str, Any], str]
 _TITLES = {
@@ -47,3 +57,46 @@ def _open_field(field: str) -> list[_LayerData]:
         )
         for role, title in _TITLES.items()
     ]
+
+
+def get_reference_reader(path: Any) -> Callable[[Any], list[Any]] | None:
+    """Return what reads reference files; None where one of several is none."""
+    from napari_dinoprompt.core.reference_file import SUFFIX
+
+    paths = path if isinstance(path, list) else [path]
+    return _read if all(str(one).endswith(SUFFIX) for one in paths) else None
+
+
+def _read(path: Any) -> list[Any]:
+    from napari_dinoprompt.reference_layers import open_reference
+
+    paths = path if isinstance(path, list) else [path]
+    found = [layer for one in paths for layer in open_reference(Path(one))]
+    # napari's sign for a file that was read and makes no layer.
+    return found or [(None,)]
+
+
+def write_reference(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save the prompts of a layer that the dock has made, with their vectors.
+
+    Parameters
+    ----------
+    path : str
+    data : (N, ndim) ndarray
+        Of the Points layer.
+    meta : dict
+        What napari knows of the layer.
+
+    Returns
+    -------
+    list of str
+        What was written.
+
+    Raises
+    ------
+    DinopromptError
+        If it is another layer, or its prompts have changed since they were used.
+    """
+    from napari_dinoprompt.reference_layers import reference_of_layer
+
+    return [str(reference_of_layer(data, meta).save(path))]

@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
+from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.reference import Reference
 
 __all__ = [
     "CLASS_COLUMN",
@@ -29,6 +31,7 @@ __all__ = [
     "can_segment",
     "colour_classes",
     "colour_instances",
+    "find_owned",
     "find_prompt_layer",
     "find_result_layers",
     "give_up",
@@ -36,16 +39,22 @@ __all__ = [
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
+    "own_labels",
+    "owned",
     "pixel_points",
+    "pixel_size",
     "placed_prompts",
     "plane_in_view",
     "plane_shape",
     "points_from_pixels",
     "prompt_classes",
     "read_plane",
+    "recall_reference",
     "recall_thresholds",
+    "remember_reference",
     "remember_thresholds",
     "set_prompts",
+    "similarity_contrast",
     "spatial_metadata",
     "stack_shape",
 ]
@@ -59,6 +68,11 @@ _CONTRAST: Mapping[Scoring, tuple[float, float]] = {
     "centred": (0.0, 1.0),
     "standardised": (0.0, 1.0),
 }
+
+
+def similarity_contrast(scoring: Scoring) -> tuple[float, float]:
+    """Return the contrast limits of similarity maps, the same for all images."""
+    return _CONTRAST[scoring]
 
 
 def can_segment(layer: Layer) -> bool:
@@ -79,6 +93,11 @@ def can_prompt(layer: Layer, image: Image) -> bool:
     )
 
 
+def own_labels(stack: Iterable[Layer]) -> list[Labels]:
+    """Return the Labels layers that are the user's own."""
+    return [one for one in stack if isinstance(one, Labels) and not is_ours(one)]
+
+
 def is_ours(layer: Layer) -> bool:
     """Tell whether a layer was made by this plugin."""
     return layer.metadata.get(_OWNER) is not None
@@ -93,6 +112,12 @@ def plane_shape(image: Image) -> tuple[int, int]:
     first = image.ndim - 2
     height, width = _full_resolution(image).shape[first : first + 2]
     return int(height), int(width)
+
+
+def pixel_size(image: Image) -> tuple[float, float] | None:
+    """Return height and width of a pixel in the world; None if nobody has said."""
+    height, width = (abs(float(length)) for length in image.scale[-2:])
+    return None if height == width == 1 else (height, width)
 
 
 def stack_shape(image: Image) -> tuple[int, ...]:
@@ -284,7 +309,7 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
         border_color="white",
         border_width=0.15,
         size=max(2.0, min(plane_shape(image)) / 60),
-        metadata=_owned(image, "prompts"),
+        metadata=owned(image, "prompts"),
         **spatial_metadata(image),
     )
 
@@ -310,13 +335,71 @@ def give_up(layer: Layer) -> None:
     layer.metadata.pop(_OWNER, None)
 
 
-def _owned(image: Image, role: str) -> dict[str, Any]:
+def remember_reference(
+    points: Points | None,
+    where: NDArray[np.float64],
+    classes: Sequence[str],
+    reference: Reference,
+) -> None:
+    """Keep the reference of the prompts with our layer, for the writer.
+
+    Parameters
+    ----------
+    points : napari.layers.Points or None
+        A layer of the user's own is left as it is.
+    where : (N, ndim) ndarray of float64
+        The data of the layer that the reference was made of.
+    classes : sequence of N str
+    reference : Reference
+    """
+    if points is not None and is_ours(points):
+        points.metadata[_OWNER]["reference"] = (where, tuple(classes), reference)
+
+
+def recall_reference(
+    metadata: Mapping[str, Any], data: ArrayLike, classes: Sequence[str]
+) -> Reference | None:
+    """Return the reference that was kept with a prompt layer.
+
+    Parameters
+    ----------
+    metadata : mapping
+        Of the layer.
+    data : (N, ndim) array_like
+    classes : sequence of N str
+        Of the points as they are now.
+
+    Returns
+    -------
+    Reference or None
+        None if the points have changed since, or nothing was found with them yet.
+
+    Raises
+    ------
+    ReferenceFileError
+        If it is no prompt layer of ours. (No ValueError: napari takes those of writers
+        for its own.)
+    """
+    mark = metadata.get(_OWNER, {})
+    if mark.get("role") != "prompts":
+        msg = (
+            "Only the prompts layer of the dock Prompt segmentation can be saved as a "
+            "reference. Save other points as .csv."
+        )
+        raise ReferenceFileError(msg)
+    where, names, reference = mark.get("reference", ((), (), None))
+    same = np.array_equal(where, np.asarray(data)) and tuple(classes) == names
+    return reference if same else None
+
+
+def owned(image: Image, role: str) -> dict[str, Any]:
     """Mark a layer as ours: what it is, and whose."""
     return {_OWNER: {"role": role, "image": str(image.unique_id)}}
 
 
-def _find(stack: Iterable[Layer], image: Image, role: str) -> Layer | None:
-    wanted = _owned(image, role)[_OWNER]
+def find_owned(stack: Iterable[Layer], image: Image, role: str) -> Layer | None:
+    """Find the layer that was made for an image and marked with a role."""
+    wanted = owned(image, role)[_OWNER]
     for layer in stack:
         mark = layer.metadata.get(_OWNER, {})
         if all(mark.get(key) == value for key, value in wanted.items()):
@@ -326,7 +409,7 @@ def _find(stack: Iterable[Layer], image: Image, role: str) -> Layer | None:
 
 def find_prompt_layer(stack: Iterable[Layer], image: Image) -> Points | None:
     """Find the prompt layer that was made for an image, as by an earlier dock."""
-    found = _find(stack, image, "prompts")
+    found = find_owned(stack, image, "prompts")
     return found if isinstance(found, Points) else None
 
 
@@ -334,8 +417,8 @@ def find_result_layers(
     stack: Iterable[Layer], image: Image
 ) -> tuple[Image | None, Labels | None]:
     """Find the similarity and mask layers that were made for an image."""
-    similarity = _find(stack, image, "similarity")
-    mask = _find(stack, image, "mask")
+    similarity = find_owned(stack, image, "similarity")
+    mask = find_owned(stack, image, "mask")
     return (
         similarity if isinstance(similarity, Image) else None,
         mask if isinstance(mask, Labels) else None,
@@ -393,7 +476,7 @@ def make_similarity_layer(
         contrast_limits=_CONTRAST[scoring],
         opacity=0.6,
         blending="additive",
-        metadata=_owned(image, "similarity"),
+        metadata=owned(image, "similarity"),
         **spatial_metadata(image),
     )
 
@@ -414,7 +497,7 @@ def make_mask_layer(image: Image, mask: ArrayLike) -> Labels:
         mask,
         name=f"{image.name} mask",
         opacity=0.5,
-        metadata=_owned(image, "mask"),
+        metadata=owned(image, "mask"),
         **spatial_metadata(image),
     )
 

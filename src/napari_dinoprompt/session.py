@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.reference import Reference
 
 __all__ = ["FeatureRequest", "ImageState", "Phase", "PromptSnapshot", "Session"]
 
@@ -205,6 +206,22 @@ class Session:
         if self.current is not None and self.current.result is not None:
             return self.current.result.similarities.names[0]
         return OBJECT
+
+    def reference(self) -> Reference | None:
+        """Return the reference of the prompts as they are now, if there is one.
+
+        It carries the thresholds that the user set.
+        """
+        state = self.current
+        if state is None or state.result is None or state.outdated:
+            return None
+        if self.phase is not Phase.READY:
+            # Prompts may have been placed on planes that are being computed.
+            return None
+        reference = state.result.reference
+        names = reference.object_classes
+        chosen = {n: value for n, value in state.thresholds.items() if n in names}
+        return reference.with_thresholds(chosen)
 
     def hint(self) -> str:
         """Say in one line what to do next."""

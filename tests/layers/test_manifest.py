@@ -25,6 +25,8 @@ COMMANDS = {
     f"{NAME}.open_early": "napari_dinoprompt.contributions:open_early_sample",
     f"{NAME}.open_late": "napari_dinoprompt.contributions:open_late_sample",
     f"{NAME}.open_ihc": "napari_dinoprompt.contributions:open_ihc_sample",
+    f"{NAME}.read_reference": "napari_dinoprompt.contributions:get_reference_reader",
+    f"{NAME}.write_reference": "napari_dinoprompt.contributions:write_reference",
 }
 
 
@@ -70,6 +72,20 @@ def test_menu(manifest: PluginManifest) -> None:
     assert {
         name: [item.command for item in items] for name, items in menus.items()
     } == {"napari/layers/segment": [f"{NAME}.prompt_segmentation"]}
+
+
+def test_reader(manifest: PluginManifest) -> None:
+    readers = manifest.contributions.readers or []
+    assert [(one.command, one.filename_patterns) for one in readers] == [
+        (f"{NAME}.read_reference", ["*.reference.safetensors"])
+    ]
+
+
+def test_writer(manifest: PluginManifest) -> None:
+    writers = manifest.contributions.writers or []
+    assert [
+        (one.command, one.layer_types, one.filename_extensions) for one in writers
+    ] == [(f"{NAME}.write_reference", ["points"], [".reference.safetensors"])]
 
 
 def test_sample_data(manifest: PluginManifest) -> None:

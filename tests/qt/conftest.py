@@ -11,7 +11,13 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 from qtpy.QtCore import QThreadPool
-from qtpy.QtWidgets import QLabel, QPushButton, QToolButton
+from qtpy.QtWidgets import (
+    QInputDialog,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QToolButton,
+)
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
@@ -22,6 +28,7 @@ from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
@@ -165,7 +172,8 @@ class Bench:
     def button(self, text: str) -> QPushButton:
         (found,) = [
             button
-            for button in self.dock.findChildren(QPushButton)
+            for place in (self.dock.status, self.dock.tabs.currentWidget())
+            for button in place.findChildren(QPushButton)
             if button.text() == text
         ]
         return found
@@ -209,11 +217,55 @@ class Bench:
     def auto_shown(self) -> bool:
         return bool(self.dock.result._auto.isChecked())
 
+    def turn_to(self, tab: str) -> None:
+        """Turn to a tab of the dock."""
+        titles = [self.dock.tabs.tabText(i) for i in range(self.dock.tabs.count())]
+        self.dock.tabs.setCurrentIndex(titles.index(tab))
+        self.settle()
+
+    def library_lines(self) -> list[str]:
+        """Return the names in the list of references."""
+        shown = self.dock.references.library._list
+        lines = [shown.item(row).text() for row in range(shown.count())]
+        return [line.partition("\n")[0] for line in lines]
+
+    def select(self, name: str) -> None:
+        """Select a reference in the list."""
+        names = self.library_lines()
+        self.dock.references.library._list.setCurrentRow(names.index(name))
+
+    def applied(self, image: Image, kind: str) -> NDArray[np.generic]:
+        """Return what an applied reference found on an image."""
+        layer = layers.find_owned(self.viewer.layers, image, f"applied {kind}")
+        assert layer is not None
+        return np.array(layer.data)
+
     def clean(self, **options: object) -> None:
         """Set cleaning in the dock: min_size, fill or split."""
         for name, value in options.items():
             getattr(self.dock.result, f"_{name}").value = value
         self.settle()
+
+
+@pytest.fixture(autouse=True)
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the library, of this test alone."""
+    folder = tmp_path / "library"
+    monkeypatch.setenv("DINOPROMPT_LIBRARY", str(folder))
+    return folder
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Answer the dialogs that will be asked for names, and yes to questions."""
+
+    def prepare(text: str = "", *, accepted: bool = True) -> None:
+        monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: (text, accepted))
+        button = QMessageBox.StandardButton
+        given = button.Yes if accepted else button.No
+        monkeypatch.setattr(QMessageBox, "question", lambda *_, **__: given)
+
+    return prepare
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.desk import Desk
 from napari_dinoprompt._qt.feature_work import FeatureWork
 from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.preferences import read_preferences
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from napari.components import ViewerModel
-    from napari.layers import Image, Points
+    from napari.layers import Image, Layer, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.estimate import Estimate
@@ -84,6 +85,7 @@ class Coordinator(QObject):
         self._results = ResultLayers(viewer)
         self._scoring = Scoring(self.session, self._prompts, self._results, self)
         self._scoring.changed.connect(self.changed)
+        self.desk = Desk(viewer, self.session, self._features.shelf, self)
         self._images = ImageEvents(self)
         self._images.moved.connect(self._on_moved)
         self._images.replaced.connect(self._on_replaced)
@@ -92,10 +94,12 @@ class Coordinator(QObject):
         self._view_timer.setInterval(_SCROLL_DELAY_MS)
         self._view_timer.timeout.connect(self._on_view)
         # A sample or a folder opens several layers in one go; choose when all are in.
+        self._came: list[Layer] = []
         self._images_timer = QTimer(self)
         self._images_timer.setSingleShot(True)
         self._images_timer.setInterval(0)
-        self._images_timer.timeout.connect(self.images_changed)
+        self._images_timer.timeout.connect(self._on_all_inserted)
+        viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.renamed.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -110,6 +114,7 @@ class Coordinator(QObject):
             or self._view_timer.isActive()
             or self._images_timer.isActive()
             or self._prompts.pending
+            or self.desk.working
         )
 
     @property
@@ -332,6 +337,19 @@ class Coordinator(QObject):
     def _on_layers(self, _event: object) -> None:
         self._images_timer.start()
         self.changed.emit()
+
+    def _on_inserted(self, event: object) -> None:
+        self._came.append(event.value)  # type: ignore[attr-defined]
+
+    def _on_all_inserted(self) -> None:
+        came, self._came = self._came, []
+        self.images_changed.emit()
+        state = self.session.current
+        if state is not None and state.prompts is None:
+            # A file with prompts of this image may have been opened.
+            ours = layers.find_prompt_layer(self.viewer.layers, state.image)
+            if any(ours is layer for layer in came):
+                self.add_prompts()
 
     def _on_removed(self, event: object) -> None:
         gone = event.value  # type: ignore[attr-defined]

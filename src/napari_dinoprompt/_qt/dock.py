@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt.compare_tab import CompareTab
 from napari_dinoprompt._qt.coordinator import coordinator_of
 from napari_dinoprompt._qt.image_panel import ImagePanel
 from napari_dinoprompt._qt.prompt_panel import PromptPanel
+from napari_dinoprompt._qt.references_tab import ReferencesTab
 from napari_dinoprompt._qt.result_panel import ResultPanel
 from napari_dinoprompt._qt.status_panel import StatusPanel
+from napari_dinoprompt._qt.tab_page import TabPage, ruler
 from napari_dinoprompt._qt.weights_panel import WeightsPanel
 from napari_dinoprompt.core.weights import is_dinov2
 from napari_dinoprompt.session import Phase
@@ -44,26 +48,31 @@ class PromptSegmentation(QWidget):
         self.weights = WeightsPanel()
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
+        self.references = ReferencesTab(self.coordinator.desk, session)
+        self.compare = CompareTab(self.coordinator.desk, session)
+        self.tabs = QTabWidget()
         self._lay_out()
         self._connect()
         self._offer_weights()
         self._on_images_changed()
 
     def _lay_out(self) -> None:
+        segment = TabPage()
+        for panel in (self.image, self.weights, self.prompts, self.result):
+            if panel in (self.prompts, self.result):
+                segment.column.addWidget(ruler())
+            segment.column.addWidget(panel)
+        segment.column.addStretch()
+        self.tabs.addTab(segment, "Segment")
+        self.tabs.addTab(self.references, "References")
+        self.tabs.addTab(self.compare, "Compare")
         layout = QVBoxLayout(self)
         layout.addWidget(self.status)
-        for panel in (self.image, self.prompts, self.result):
-            line = QFrame()
-            line.setFrameShape(QFrame.Shape.HLine)
-            layout.addWidget(line)
-            layout.addWidget(panel)
-            if panel is self.image:
-                layout.addWidget(self.weights)
-        layout.addStretch()
+        layout.addWidget(self.tabs)
 
     def _connect(self) -> None:
         work = self.coordinator
-        self.status.cancel_requested.connect(work.cancel)
+        self.status.cancel_requested.connect(self._on_cancel)
         self.status.compute_requested.connect(work.compute)
         self.image.image_requested.connect(work.choose_image)
         self.image.features_requested.connect(self._on_features_requested)
@@ -78,7 +87,12 @@ class PromptSegmentation(QWidget):
         self.result.cleaning_requested.connect(work.choose_cleaning)
         work.changed.connect(self._refresh)
         work.images_changed.connect(self._on_images_changed)
-        work.progressed.connect(self.status.show_progress)
+        work.progressed.connect(self._on_progress)
+        desk = work.desk
+        desk.changed.connect(self._refresh)
+        desk.applying.progressed.connect(self._on_applying)
+        desk.comparing.progressed.connect(self._on_comparing)
+        self.tabs.currentChanged.connect(self._on_tab)
 
     def _on_features_requested(self, request: FeatureRequest) -> None:
         name = request.backbone.name
@@ -122,10 +136,12 @@ class PromptSegmentation(QWidget):
         """Show the session as it is."""
         work, session = self.coordinator, self.coordinator.session
         state = session.current
-        running = state is not None and session.phase is Phase.PREPARING
-        idle = state is not None and session.phase in (Phase.STOPPED, Phase.FAILED)
-        self.status.show_hint(session.hint())
-        self.status.show_work(running=running, stopped=idle)
+        self._refresh_status()
+        if self.tabs.currentWidget() is self.references:
+            self.references.refresh(work.images())
+        elif self.tabs.currentWidget() is self.compare:
+            labels = layers.own_labels(work.viewer.layers)
+            self.compare.refresh(work.images(), labels)
         self.image.show_images(work.images(), None if state is None else state.image)
         self.image.show_request(session.request)
         self.image.show_facts(work.estimate, work.seconds_left)
@@ -142,3 +158,50 @@ class PromptSegmentation(QWidget):
         value, auto = (None, True) if state is None else work.thresholds_in_force(state)
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_cleaning(session.cleaning)
+
+    def _refresh_status(self) -> None:
+        """Say how the work of the tab in view stands."""
+        session, desk = self.coordinator.session, self.coordinator.desk
+        tab = self.tabs.currentWidget()
+        if tab is self.references:
+            self.status.show_hint(self.references.hint)
+            self.status.show_work(running=desk.applying.running, stopped=False)
+        elif tab is self.compare:
+            self.status.show_hint(self.compare.hint)
+            self.status.show_work(running=desk.comparing.comparing, stopped=False)
+        else:
+            here = session.current is not None
+            idle = session.phase in (Phase.STOPPED, Phase.FAILED)
+            self.status.show_hint(session.hint())
+            self.status.show_work(
+                running=here and session.phase is Phase.PREPARING,
+                stopped=here and idle,
+            )
+
+    def _on_tab(self, _index: int) -> None:
+        self.status.show_progress(0, 0)
+        if self.tabs.currentIndex() > 0:
+            self.coordinator.desk.library.read()
+        self._refresh()
+
+    def _on_cancel(self) -> None:
+        """Stop the work of the tab in view."""
+        tab, desk = self.tabs.currentWidget(), self.coordinator.desk
+        if tab is self.references:
+            desk.applying.cancel()
+        elif tab is self.compare:
+            desk.comparing.cancel()
+        else:
+            self.coordinator.cancel()
+
+    def _on_progress(self, done: int, total: int) -> None:
+        if self.tabs.currentIndex() == 0:
+            self.status.show_progress(done, total)
+
+    def _on_applying(self, done: int, total: int) -> None:
+        if self.tabs.currentWidget() is self.references:
+            self.status.show_progress(done, total)
+
+    def _on_comparing(self, done: int, total: int) -> None:
+        if self.tabs.currentWidget() is self.compare:
+            self.status.show_progress(done, total)

@@ -42,7 +42,7 @@ class FeatureWork(QObject):
         super().__init__(parent)
         self.estimate: Estimate | None = None
         self.seconds_left: float | None = None
-        self._shelf = steps.BackboneShelf()
+        self.shelf = steps.BackboneShelf()
         self._started = 0.0
         self._owner: tuple[ImageState, FeatureRequest] | None = None
         self._target = PreparedPlanes()
@@ -81,7 +81,7 @@ class FeatureWork(QObject):
                 partial(layers.read_plane, state.image),
                 layers.stack_shape(state.image),
                 layers.plane_shape(state.image),
-                self._shelf,
+                self.shelf,
                 request,
                 missing,
             )

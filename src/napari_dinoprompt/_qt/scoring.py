@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_dinoprompt import layers
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.masks import Cleaning
@@ -91,6 +92,7 @@ class Scoring(QObject):
                 state.view,
                 dict(state.thresholds),
                 state.image.name,
+                layers.pixel_size(state.image),
             )
         )
 
@@ -118,6 +120,13 @@ class Scoring(QObject):
         assert state is not None
         state.result = result
         state.outdated = False
+        if state.snapshot is not None:
+            layers.remember_reference(
+                state.prompts,
+                state.snapshot.points,
+                state.snapshot.classes,
+                result.reference,
+            )
         # The plane of the result is about to be filled.
         state.shown[result.plane] = state.revision
         self._results.keep_only(state, state.revision)

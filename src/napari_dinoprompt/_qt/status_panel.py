@@ -35,7 +35,7 @@ class StatusPanel(QWidget):
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._bar = QProgressBar()
         self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop computing features.")
+        self._cancel.setToolTip("Stop what is being computed.")
         self._compute = QPushButton("Compute features")
         self._cancel.clicked.connect(self.cancel_requested)
         self._compute.clicked.connect(self.compute_requested)

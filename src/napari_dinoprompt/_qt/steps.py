@@ -5,6 +5,7 @@ torch takes seconds to import; the window stays alive meanwhile.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -72,12 +73,20 @@ def score_prompts(
     view: PlaneIndex,
     chosen: Mapping[str, float],
     source: str,
+    pixel_size: tuple[float, float] | None,
 ) -> Generator[None, None, LiveResult]:
-    """Find what the prompts find; as `core.live.update`."""
+    """Find what the prompts find; as `core.live.update`.
+
+    The viewer knows how large the pixels are, and a file should say so.
+    """
     from napari_dinoprompt.core.live import update
 
     yield
-    return update(planes, prompts, view, chosen, source=source)
+    result = update(planes, prompts, view, chosen, source=source)
+    sources = tuple(
+        replace(one, pixel_size=pixel_size) for one in result.reference.sources
+    )
+    return replace(result, reference=replace(result.reference, sources=sources))
 
 
 def rethreshold(

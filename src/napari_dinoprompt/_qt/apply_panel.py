@@ -1,0 +1,90 @@
+"""Applying a reference to other images that are open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt.layer_boxes import LayerChecklist
+from napari_dinoprompt._qt.window_box import WindowBox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+
+    from napari_dinoprompt._qt.window_box import WindowChoice
+
+__all__ = ["ApplyPanel"]
+
+
+class ApplyPanel(QWidget):
+    """A list of images with ticks, the window policy, and Apply."""
+
+    apply_requested = Signal()
+    """The reference is to be applied to the ticked images."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name = ""
+        self._title = QLabel()
+        self._title.setWordWrap(True)
+        self._images = LayerChecklist()
+        self._images.setToolTip(
+            "On these the reference is used with its own statistics and thresholds; "
+            "no prompts are copied."
+        )
+        self._window = WindowBox()
+        self._all_planes = QCheckBox("All planes of stacks")
+        self._all_planes.setToolTip("Otherwise the plane in view of each.")
+        self._apply = QPushButton("Apply")
+        self._apply.setToolTip(
+            "Show similarity, mask and instances on each ticked image. Cleaning is as "
+            "set under Segment."
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._title)
+        layout.addWidget(self._images)
+        layout.addWidget(QLabel("Intensity window"))
+        layout.addWidget(self._window)
+        layout.addWidget(self._all_planes)
+        layout.addWidget(self._apply)
+        self._images.ticked.connect(self._enable)
+        self._apply.clicked.connect(self.apply_requested)
+        self.show_reference("")
+
+    @property
+    def images(self) -> list[Image]:
+        """The ticked images."""
+        return self._images.layers
+
+    @property
+    def window_choice(self) -> WindowChoice:
+        """The window policy."""
+        return self._window.choice
+
+    @property
+    def all_planes(self) -> bool:
+        """Whether all planes of stacks are wanted."""
+        return self._all_planes.isChecked() and not self._all_planes.isHidden()
+
+    def show_reference(self, name: str) -> None:
+        """Say what will be applied; an empty name is nothing."""
+        self._name = name
+        self._title.setText(
+            f"Apply {name} to" if name else "Choose a reference above to apply it to"
+        )
+        self._enable()
+
+    def show_images(self, images: Sequence[Image]) -> None:
+        """Offer images."""
+        self._images.show_layers(images)
+        self._window.show_images(images)
+        self._all_planes.setVisible(any(layers.stack_shape(one) for one in images))
+
+    def _enable(self) -> None:
+        self._apply.setEnabled(bool(self._name) and bool(self.images))

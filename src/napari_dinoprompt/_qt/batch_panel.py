@@ -1,0 +1,172 @@
+"""Applying a reference to image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BatchPanel"]
+
+_FILTER = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
+_LOG_HEIGHT = 90
+
+
+class BatchPanel(QWidget):
+    """Files or a folder, where results go, Run, progress and what was skipped."""
+
+    run_requested = Signal()
+    """The chosen files are to be segmented."""
+    cancel_requested = Signal()
+    """The batch is to be stopped."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.images: list[Path] = []
+        """The chosen files, or one folder."""
+        self.folder: Path | None = None
+        """Where the results go."""
+        self._ready = False
+        self._running = False
+        self._chosen = _path_label()
+        self._output = _path_label()
+        self._files = _button("Files…", "Choose image files.")
+        self._source = _button("Folder…", "Take all images of a folder.")
+        self._target = _button("Results in…", "Choose the folder for the results.")
+        self._run = _button(
+            "Run batch",
+            "Segment every file with the selected reference. Results that are there "
+            "already are kept, so that a stopped batch goes on where it was.",
+        )
+        self._cancel = _button("Cancel batch", "Stop after the file under way.")
+        self._bar = QProgressBar()
+        self._log = QListWidget()
+        self._log.setFixedHeight(_LOG_HEIGHT)
+        self._log.setWordWrap(True)
+        self._log.setToolTip("Files that were kept or skipped, and why.")
+        self._lay_out()
+        self._files.clicked.connect(self._on_files)
+        self._source.clicked.connect(self._on_source)
+        self._target.clicked.connect(self._on_target)
+        self._run.clicked.connect(self.run_requested)
+        self._cancel.clicked.connect(self.cancel_requested)
+        self._show()
+
+    def _lay_out(self) -> None:
+        inputs, outputs, work = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        rows: dict[QHBoxLayout, tuple[QWidget, ...]] = {
+            inputs: (self._files, self._source, self._chosen),
+            outputs: (self._target, self._output),
+            work: (self._run, self._bar, self._cancel),
+        }
+        for row, widgets in rows.items():
+            for widget in widgets:
+                row.addWidget(widget)
+        for row in (inputs, outputs):
+            row.setStretch(row.count() - 1, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for row in rows:
+            layout.addLayout(row)
+        layout.addWidget(self._log)
+
+    def choose_images(self, paths: Sequence[Path]) -> None:
+        """Take files, or one folder."""
+        self.images = list(paths)
+        self._show()
+
+    def choose_folder(self, folder: Path) -> None:
+        """Take a folder for the results."""
+        self.folder = folder
+        self._show()
+
+    def show_ready(self, ready: bool) -> None:
+        """Say whether a reference is chosen."""
+        self._ready = ready
+        self._show()
+
+    def show_running(self, running: bool) -> None:
+        """Show progress and Cancel, or Run."""
+        if running and not self._running:
+            self._log.clear()
+            self._bar.setRange(0, 0)
+        self._running = running
+        self._show()
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how many files are through."""
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)
+        self._bar.setFormat(f"{done} of {total}")
+
+    def add_line(self, line: str) -> None:
+        """Report a file that was kept or skipped."""
+        self._log.addItem(line)
+        self._log.scrollToBottom()
+        self._log.setVisible(True)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was reported."""
+        items = (self._log.item(row) for row in range(self._log.count()))
+        return [item.text() for item in items if item is not None]
+
+    def _show(self) -> None:
+        if not self.images:
+            text = "no images chosen"
+        elif len(self.images) == 1:
+            text = self.images[0].name or str(self.images[0])
+        else:
+            text = f"{len(self.images)} files"
+        self._chosen.setText(text)
+        self._chosen.setToolTip("\n".join(map(str, self.images[:20])))
+        self._output.setText("" if self.folder is None else self.folder.name)
+        self._output.setToolTip("" if self.folder is None else str(self.folder))
+        whole = self._ready and bool(self.images) and self.folder is not None
+        self._run.setEnabled(whole)
+        self._run.setVisible(not self._running)
+        self._bar.setVisible(self._running)
+        self._cancel.setVisible(self._running)
+        self._log.setVisible(self._log.count() > 0)
+
+    def _on_files(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Images to segment", "", _FILTER)
+        if names:
+            self.choose_images([Path(name) for name in names])
+
+    def _on_source(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder of images to segment")
+        if name:
+            self.choose_images([Path(name)])
+
+    def _on_target(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder for the results")
+        if name:
+            self.choose_folder(Path(name))
+
+
+def _path_label() -> QLabel:
+    label = QLabel()
+    # A long name is cut rather than making the dock wider.
+    label.setMinimumWidth(1)
+    return label
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button

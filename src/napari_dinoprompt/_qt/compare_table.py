@@ -1,0 +1,158 @@
+"""All figures of a comparison: one line each, a column for every image."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QWidget
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.comparing.columns import Column
+    from napari_dinoprompt.core.comparing.report import Comparison, Report
+
+__all__ = ["CompareTable"]
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
+_DIRECTIONS = {
+    "higher": "Higher is more like the real.",
+    "lower": "Lower is more like the real.",
+    "none": "Neither high nor low is better in itself.",
+}
+_FLOOR = "noise\nfloor"
+_ROWS_ON_SHOW = 11
+
+
+class CompareTable(QTableWidget):
+    """Figures with their meaning, intervals and noise floor in tooltips.
+
+    In a narrow dock the figures go down and the images across.
+    """
+
+    chosen = Signal(int)
+    """The user clicked into the column of an image, by its place in `rows`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.setWordWrap(False)
+        header = self.verticalHeader()
+        if header is not None:
+            height = self.fontMetrics().lineSpacing() + 8
+            header.setDefaultSectionSize(height)
+            self.setMinimumHeight(_ROWS_ON_SHOW * height)
+        self.currentCellChanged.connect(self._on_cell)
+
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Show the figures, or none."""
+        self.clear()
+        self.setRowCount(0)
+        self.setColumnCount(0)
+        if comparison is None:
+            return
+        reports, floor = comparison.rows, comparison.noise_floor
+        self.setRowCount(len(comparison.columns))
+        self.setColumnCount(len(reports) + bool(floor))
+        names = [report.name for report in reports]
+        for place, name in enumerate(_tell_apart(names)):
+            self._set_header(place, _shorten(name), names[place])
+        if floor:
+            self._set_header(
+                len(reports),
+                _FLOOR,
+                "What the real makes of itself under other draws of the prompts: the "
+                "median. A difference from the real that is no larger says nothing.",
+            )
+        for row, column in enumerate(comparison.columns):
+            title = QTableWidgetItem(comparison.title(column) + _ARROWS[column.better])
+            title.setToolTip(_explain(column))
+            self.setVerticalHeaderItem(row, title)
+            for place, report in enumerate(reports):
+                self.setItem(row, place, _cell(column, report, floor))
+            if floor:
+                self.setItem(row, len(reports), _floor_cell(column, floor))
+        self.resizeColumnsToContents()
+
+    def _set_header(self, place: int, text: str, tooltip: str) -> None:
+        item = QTableWidgetItem(text)
+        item.setToolTip(tooltip)
+        self.setHorizontalHeaderItem(place, item)
+
+    def _on_cell(self, _row: int, column: int, *_before: int) -> None:
+        if column >= 0:
+            self.chosen.emit(column)
+
+
+def _cell(
+    column: Column, report: Report, floor: dict[str, tuple[float, float]]
+) -> QTableWidgetItem:
+    value = report.measures.figures.get(column.key, math.nan)
+    lines = [f"{report.name}: {_number(value, column)}"]
+    interval = report.intervals.get(column.key)
+    if interval is not None:
+        low, high = (_number(end, column) for end in interval)
+        lines.append(f"{low} to {high} in 95 % of the draws of the prompts")
+    if column.key in floor:
+        lines.append(_floor_line(column, floor))
+    return _right(_number(value, column), "\n".join(lines))
+
+
+def _floor_cell(
+    column: Column, floor: dict[str, tuple[float, float]]
+) -> QTableWidgetItem:
+    median, _ = floor.get(column.key, (math.nan, math.nan))
+    tooltip = _floor_line(column, floor) if column.key in floor else ""
+    return _right(_number(median, column), tooltip)
+
+
+def _floor_line(column: Column, floor: dict[str, tuple[float, float]]) -> str:
+    median, bound = (_number(value, column) for value in floor[column.key])
+    return f"Noise floor: {median}, and {bound} for 95 % of the pairs of draws"
+
+
+def _right(text: str, tooltip: str) -> QTableWidgetItem:
+    item = QTableWidgetItem(text)
+    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    item.setToolTip(tooltip)
+    return item
+
+
+def _number(value: float, column: Column) -> str:
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "∞"
+    whole = column.group == "objects" and float(value).is_integer()
+    return f"{value:.0f}" if whole and abs(value) >= 2 else f"{value:.3g}"
+
+
+def _explain(column: Column) -> str:
+    # A paragraph is wrapped by Qt only as rich text.
+    return (
+        f"<p>{column.meaning}</p><p>{_DIRECTIONS[column.better]}</p>"
+        f"<p><i>{column.source}</i></p>"
+    )
+
+
+def _tell_apart(names: list[str]) -> list[str]:
+    """Leave out what all names begin and end with, but no part of a word."""
+    parts = [re.findall(r"\w+|\W", name) for name in names]
+    if len(names) < 2:
+        return names
+    first = _shared(parts)
+    last = _shared([part[first:][::-1] for part in parts])
+    kept = ["".join(part[first : len(part) - last]).strip() for part in parts]
+    return [short or name for short, name in zip(kept, names, strict=True)]
+
+
+def _shared(parts: list[list[str]]) -> int:
+    """Count with how many equal parts all lists begin."""
+    places = zip(*parts, strict=False)
+    return sum(1 for _ in takewhile(lambda place: len(set(place)) == 1, places))
+
+
+def _shorten(text: str, most: int = 14) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
