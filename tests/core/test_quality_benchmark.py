@@ -13,29 +13,43 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+import torch
 from rich.console import Console
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
 from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.segmentation import score
+from napari_dinoprompt.core.statistics import measure_source
+from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
 
-# Last, for it holds a click.py.
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import quality
+import quality_choices
+from quality_parts.choices import GRID, CutCase, cut_case, shipped
 from quality_parts.data import find_planes
 from quality_parts.figures import QUANTILES, best_iou, boundary_f_score
-from quality_parts.methods import find_methods
+from quality_parts.held_out import write_choices
+from quality_parts.methods import find_methods, method_names
 from quality_parts.peer import feed_tokens
 from quality_parts.program import run_benchmark
 from quality_parts.settings import read_settings
 from quality_parts.store import FeatureStore, protocol_upscale
 from quality_parts.summary import Step
 from quality_parts.tables import write_markdown
+from quality_parts.variants import VARIANTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from quality_parts.data import Plane
 
+    from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
 
 SIDE = 96
@@ -140,7 +154,7 @@ def test_the_program_writes_tables_times_and_pictures(output: Path) -> None:
     assert "seconds" not in text + (output / "quality.csv").read_text("utf-8")
     assert "seconds" in (output / "timing.csv").read_text("utf-8")
     assert "iou_own" in (output / "quality_summary.csv").read_text("utf-8")
-    names = {path.stem for path in output.glob("pictures/*/*.jpg")}
+    names = {path.stem for path in output.glob("pictures/*/product/*.jpg")}
     assert names == {"nuclei_fluo", "mito_lucchi", "stain_fly"}
 
 
@@ -155,7 +169,8 @@ def test_a_second_run_computes_nothing_and_writes_the_same(
     assert after == before
     one = next(output.glob("results/*/product/self/mito_lucchi/*.json"))
     one.unlink()
-    assert run(data, output) == 3
+    assert run(data, output, "--sets", "mito_lucchi") == 3
+    assert run(data, output) == 0
     assert (output / "quality.md").read_bytes() == text
 
 
@@ -295,3 +310,159 @@ def test_the_peer_gets_our_tokens_in_its_crops(data: Path, tmp_path: Path) -> No
     grid = crops.reshape(42, 42, 30)
     assert grid[:39, :39].equal(features.vectors)
     assert grid[39, :39].equal(features.vectors[38])
+
+
+@pytest.fixture(scope="module")
+def plane(data: Path) -> Plane:
+    return find_planes(data, ("nuclei_fluo",), 1)[0]
+
+
+@pytest.fixture(scope="module")
+def features(plane: Plane) -> FeatureMap:
+    backbone = load_backbone("filterbank", device="cpu")
+    return extract_features(plane.image(), backbone)
+
+
+# Far from good on this drawing, as on real data; the others do what they are for.
+POOR = ("plain", "whitened-0.5", "whitened-0.2", "whitened-0.05", "otsu", "loo-0.8")
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_method_finds_the_objects(
+    plane: Plane, features: FeatureMap, name: str
+) -> None:
+    (method,) = find_methods([name])
+    draw = plane.draws[0]
+    for k, around in ((1, 0), (5, 0), (5, 5 if method.background else 0)):
+        scored = method.score(
+            source=features,
+            target=features,
+            image=plane.image(),
+            points=np.concatenate([draw.objects[:k], draw.background[:around]]),
+            classes=["object"] * k + ["background"] * around,
+        )
+        assert scored.map.shape == scored.mask.shape == plane.truth.shape
+        assert -1 <= scored.threshold <= 1
+        assert best_iou(scored.map, plane.truth).iou > (0.3 if name in POOR else 0.6)
+    if name not in POOR:
+        both = np.count_nonzero(scored.mask & plane.truth)
+        assert both / np.count_nonzero(scored.mask | plane.truth) > 0.7
+
+
+def test_trials_differ_from_the_product(plane: Plane, features: FeatureMap) -> None:
+    draw = plane.draws[0]
+    maps: dict[str, NDArray[np.float32]] = {}
+    for method in find_methods(method_names()):
+        maps[method.name] = method.score(
+            source=features,
+            target=features,
+            image=plane.image(),
+            points=np.concatenate([draw.objects[:5], draw.background[:5]]),
+            classes=["object"] * 5 + ["background"] * 5,
+        ).map
+    same = {name for name, one in maps.items() if (one == maps["product"]).all()}
+    # They differ by the threshold, or on pictures that show nothing.
+    assert same == {
+        "product",
+        "no-guard",
+        "loo-0.8",
+        "otsu",
+        "steepest",
+        "rarest",
+    }
+
+
+class MeanOfPatch:
+    """Tokens that are the mean of their patch of 8 pixels, and whether all is one."""
+
+    info = BackboneInfo("means", -1, 8, 2, "none")
+    scoring: Scoring = "centred"
+    device = torch.device("cpu")
+    batch_size = 4
+
+    def guide_radius(self, cell: float) -> int:
+        return 1
+
+    def plan(self, grid: tuple[int, int]) -> TilePlan:
+        return plan_overlapping(grid, size=4, overlap=1)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        means = torch.nn.functional.avg_pool2d(batch[:, :1], 8)
+        return torch.cat((means, torch.ones_like(means)), 1).permute(0, 2, 3, 1)
+
+
+def test_shifted_tokens_lie_on_the_centres_of_the_fine_cells() -> None:
+    ramp = np.tile(np.arange(100, dtype=np.float32), (70, 1))
+    window = IntensityWindow(0, 100)
+    for image, axis in ((ramp, 1), (ramp.T, 0)):
+        found = VARIANTS["shifted"](image, MeanOfPatch(), upscale=1, window=window)
+        assert found.grid.patch == 4
+        assert tuple(found.vectors.shape[:2]) == found.grid.cells
+        assert found.light.shape == image.shape
+        places = np.moveaxis(np.indices(found.grid.cells), 0, 2)
+        expected = found.grid.cell_centres(places)[:, :, axis]
+        inner = slice(1, -3), slice(1, -3)  # the edges are mirrored
+        shown = found.vectors[..., 0].numpy() * 100
+        np.testing.assert_allclose(shown[inner], expected[inner], atol=1e-3)
+    with pytest.raises(InputError, match="quarter"):
+        VARIANTS["shifted"](ramp, MeanOfPatch(), upscale=3, window=window)
+
+
+def test_tiles_may_overlap_more_or_less() -> None:
+    noise = np.random.default_rng(0).random((70, 90)).astype(np.float32)
+    window = IntensityWindow(0, 1)
+    usual = extract_features(noise, MeanOfPatch(), window=window)
+    for name in ("no overlap", "half overlap"):
+        # A patch's mean does not depend on the tile.
+        found = VARIANTS[name](noise, MeanOfPatch(), upscale=1, window=window)
+        torch.testing.assert_close(found.vectors, usual.vectors)
+    with pytest.raises(InputError, match="abut"):
+        backbone = load_backbone("filterbank", device="cpu")
+        VARIANTS["no overlap"](noise, backbone, upscale=1, window=window)
+
+
+def test_the_grid_of_constants_holds_the_products_own(
+    plane: Plane, features: FeatureMap
+) -> None:
+    points = plane.draws[0].objects[:5]
+    case = cut_case(features, measure_source(features), points, plane.truth)
+    reference = Reference.from_prompts(features, points)
+    mask = score(features, reference).mask(reference.auto_thresholds) > 0
+    own = (mask & plane.truth).sum() / (mask | plane.truth).sum()
+    assert case.own[GRID.index(shipped("standardised"))] == pytest.approx(own, abs=0.01)
+    assert shipped("centred") in GRID
+    assert case.best >= own
+    assert len(set(case.own)) > 5
+
+
+def test_what_is_chosen_for_a_set_is_chosen_on_the_others() -> None:
+    def cases(good: int) -> dict[int, list[CutCase]]:
+        own = [0.5] * len(GRID)
+        own[good] = 0.9
+        return {5: [CutCase(1.0, tuple(own))]}
+
+    text = write_choices({"a": cases(3), "b": cases(7)}, "title", "centred")
+    table = [line.split(" | ") for line in text.splitlines()]
+    lines = [line for line in table if line[0] in ("| a", "| b")]
+    assert [line[1] for line in lines] == [str(GRID[7]), str(GRID[3])]
+    assert [line[4] for line in lines] == [str(GRID[3]), str(GRID[7])]
+    assert [line[2] for line in lines] == ["0.500", "0.500"]
+
+
+def test_the_choices_are_written(data: Path, tmp_path: Path) -> None:
+    words = ["--data", str(data), "--output", str(tmp_path), "--draws", "1"]
+    words += ["--prompts", "5", "--limit", "1", "--device", "cpu"]
+    assert quality_choices.main(words) == 0
+    (path,) = tmp_path.glob("choices-*.md")
+    text = path.read_bytes()
+    assert b"| mito_lucchi |" in text
+    assert b"| nuclei_fluo |" in text
+    assert quality_choices.main(words) == 0
+    assert path.read_bytes() == text
+    assert quality_choices.main(["--data", str(tmp_path)]) == 2
+
+
+def test_a_limit_spreads_over_the_set(data: Path) -> None:
+    sets = ("nuclei_fluo", "mito_lucchi")
+    assert [one.stem for one in find_planes(data, sets, 1)] == ["fluo_a", "000"]
+    assert len(find_planes(data, sets, 5)) == 4

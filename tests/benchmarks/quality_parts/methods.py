@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features import FeatureMap
 
-__all__ = ["Method", "Score", "Scored", "find_methods", "method"]
+__all__ = ["Method", "Score", "Scored", "find_methods", "method", "method_names"]
 
 _FILES = ("scorings", "trials", "trials_cuts", "trials_maps")
 
@@ -125,6 +125,13 @@ def method(name: str, *, background: bool = True) -> Callable[[Score], Score]:
     return register
 
 
+def method_names() -> list[str]:
+    """List all methods, the product's first."""
+    for file in _FILES:
+        import_module(f"quality_parts.{file}")
+    return list(_METHODS)
+
+
 def find_methods(names: Sequence[str]) -> list[Method]:
     """Look methods up by name.
 
@@ -133,11 +140,9 @@ def find_methods(names: Sequence[str]) -> list[Method]:
     InputError
         If there is none of that name.
     """
-    for file in _FILES:
-        import_module(f"quality_parts.{file}")
+    known = method_names()
     for name in names:
-        if name not in _METHODS:
-            known = ", ".join(_METHODS)
-            msg = f"Unknown method {name!r}; there are {known}."
+        if name not in known:
+            msg = f"Unknown method {name!r}; there are {', '.join(known)}."
             raise InputError(msg)
     return [_METHODS[name] for name in dict.fromkeys(names)]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quality_parts.methods import Method
     from quality_parts.settings import Settings
 
-__all__ = ["run_benchmark"]
+__all__ = ["open_store", "run_benchmark", "run_of"]
 
 
 def run_benchmark(settings: Settings, console: Console) -> int:
@@ -54,24 +54,15 @@ def run_benchmark(settings: Settings, console: Console) -> int:
     """
     methods = find_methods(settings.methods)
     planes = find_planes(find_data(settings.data), settings.sets, settings.limit)
-    backbone = load_backbone(
-        settings.backbone,
-        checkpoint=settings.checkpoint,
-        device=settings.device,
-        precision=settings.precision,
-        block=settings.block,
-    )
+    store = open_store(settings)
+    backbone = store.backbone
     if settings.peer:
         try:
             methods.append(peer_method(backbone))
         except InputError as error:
             console.print(f"Without the peer: {error}", markup=False)
-    precision = str(getattr(backbone, "dtype", "torch.float32")).partition(".")[2]
     units = plan_units(planes, settings.protocols, settings.prompts, settings.draws)
-    store = FeatureStore(
-        settings.output / "features", backbone, precision, settings.variant
-    )
-    run = _run_of(settings, backbone, precision)
+    run = run_of(settings, store)
     run.begin()
     computed = 0
     with progress_bar(console) as bar:
@@ -82,14 +73,10 @@ def run_benchmark(settings: Settings, console: Console) -> int:
                 computed += _complete(unit, method, run, store, settings.upscale)
                 bar.advance(task)
     _write(settings.output, units, methods)
-    draw_pictures(
-        settings.output / "pictures" / run.folder.name,
-        units,
-        methods[0],
-        run,
-        store,
-        settings.upscale,
-    )
+    pictures = settings.output / "pictures" / run.folder.name / methods[0].name
+    # What was there already has its pictures, unless that run was stopped.
+    if computed or not pictures.is_dir():
+        draw_pictures(pictures, units, methods[0], run, store, settings.upscale)
     console.print(
         f"{computed} cases and {store.computed} feature maps computed; tables in "
         f"{settings.output / 'quality.md'}",
@@ -120,9 +107,34 @@ def _complete(
     return len(missing)
 
 
-def _run_of(settings: Settings, backbone: Backbone, precision: str) -> Run:
+def open_store(settings: Settings) -> FeatureStore:
+    """Load the backbone and open the store of its features.
+
+    Raises
+    ------
+    DinopromptError
+        If the backbone cannot be used.
+    """
+    backbone = load_backbone(
+        settings.backbone,
+        checkpoint=settings.checkpoint,
+        device=settings.device,
+        precision=settings.precision,
+        block=settings.block,
+    )
+    return FeatureStore(
+        settings.output / "features", backbone, _precision(backbone), settings.variant
+    )
+
+
+def _precision(backbone: Backbone) -> str:
+    return str(getattr(backbone, "dtype", "torch.float32")).partition(".")[2]
+
+
+def run_of(settings: Settings, store: FeatureStore) -> Run:
     """Name the run by all that makes its features others."""
-    info = backbone.info
+    info = store.backbone.info
+    precision = _precision(store.backbone)
     title = str(info)
     if settings.upscale is not None:
         title += f", upscale {settings.upscale:g}"

@@ -164,7 +164,11 @@ class FeatureStore:
         try:
             with safe_open(path, framework="pt") as file:
                 about = json.loads(file.metadata()[_META])
-                tensors = {name: file.get_tensor(name) for name in about["tensors"]}
+                # Copies lie in memory as computed ones do, so that sums over them are
+                # rounded in the same way.
+                tensors = {
+                    name: file.get_tensor(name).clone() for name in about["tensors"]
+                }
         except (SafetensorError, OSError, KeyError):
             return None  # damaged: computed anew
         return _put_together(tensors, about)

@@ -127,8 +127,8 @@ def _whitened(shrinkage: float) -> Callable[[Reference, FeatureMap], Trial]:
     def make(reference: Reference, source: FeatureMap) -> Trial:
         whitening = _whitening(source, shrinkage)
         mean, inverse = reference.affine()
-        applied = (reference.vectors - mean) * inverse @ whitening
-        units = unit_vectors(applied)[reference.members(OBJECT)]
+        applied = ((reference.vectors - mean) * inverse) @ whitening
+        units = unit_vectors(applied.astype(np.float32))[reference.members(OBJECT)]
         prototype = _mean_unit(units)[0]
 
         def cells(features: FeatureMap) -> torch.Tensor:

@@ -67,6 +67,17 @@ def _widely(features: FeatureMap) -> FeatureMap:
     return replace(features, guide_radius=2 * features.guide_radius)
 
 
+def _pixels(radius: int) -> Callable[[FeatureMap], FeatureMap]:
+    """Make the guide's window reach so many pixels, or a cell where that is more."""
+
+    @lru_cache(maxsize=4)
+    def change(features: FeatureMap) -> FeatureMap:
+        cells = max(1, round(radius / features.grid.cell))
+        return replace(features, guide_radius=cells)
+
+    return change
+
+
 @lru_cache(maxsize=4)
 def _unguarded(features: FeatureMap) -> FeatureMap:
     return replace(features, featureless=False)
@@ -74,6 +85,9 @@ def _unguarded(features: FeatureMap) -> FeatureMap:
 
 _try("bilinear", _plainly, _plainly)
 _try("guide-double", _widely, _widely)
+for _radius in (8, 16):
+    _change = _pixels(_radius)
+    _try(f"guide-{_radius}px", _change, _change)
 _try("no-guard", lambda features: features, _unguarded)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from napari_dinoprompt.core.auto_threshold import _RARITY, _look_at, choose_threshold
@@ -24,6 +23,7 @@ from quality_parts.methods import Scored
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.features import FeatureMap

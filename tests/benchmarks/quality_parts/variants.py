@@ -94,9 +94,8 @@ class _Other:
     def scoring(self) -> Scoring:
         return self.backbone.scoring
 
-    @property
-    def guide_radius(self) -> int:
-        return self.backbone.guide_radius
+    def guide_radius(self, cell: float) -> int:
+        return self.backbone.guide_radius(cell)
 
     @property
     def device(self) -> torch.device:
