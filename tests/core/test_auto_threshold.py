@@ -12,12 +12,12 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.auto_threshold import (
-    SourceMap,
     choose_threshold,
     crowded_planes,
     typical_similarity,
 )
 from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.source_maps import SourceMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

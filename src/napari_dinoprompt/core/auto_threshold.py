@@ -8,15 +8,15 @@ measurement; what a choice without the set in question gives is in docs/quality.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.similarity import BACKGROUND_SHARE
+from napari_dinoprompt.core.source_maps import MOST_PEAKS, fitted_peaks, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
+    from napari_dinoprompt.core.source_maps import SourceMap
 
 __all__ = [
-    "SourceMap",
     "auto_thresholds",
     "choose_threshold",
     "crowded_planes",
@@ -40,9 +39,8 @@ __all__ = [
 
 # Of a stack with prompts on many planes, those with most of them.
 _MOST_PLANES = 4
-# The best matches of the source stand in for prompts, as this many of them.
-_PEAKS = 30
-# As far as they come near the best of them: where few objects are, the others are not.
+# The best matches of the source stand in for prompts, as far as they come near the
+# best of them: where few objects are, the others are none.
 _COMPARABLE = 0.7
 _PEAKS_COUNT_AS = 2
 # The cut lies between these shares of what is typical of objects: their rims are less
@@ -60,30 +58,6 @@ _LEAST_POINTS = 20
 # Similarities of tokens gather at a few values, those of filter responses do not.
 _RARITY: dict[Scoring, float] = {"plain": 0.1, "centred": 0.1, "standardised": 0.7}
 _TIE = 0.03
-# Enough for a histogram; all of a large map would cost more than scoring it.
-_POINTS = 65_536
-
-
-@dataclass(frozen=True, eq=False)
-class SourceMap:
-    """What the similarity map of a class shows on one plane of its source.
-
-    Attributes
-    ----------
-    values, slopes : (M,) ndarrays of float32
-        Similarity along the edges of the image at points spread over the plane, and
-        how fast it changes there.
-    peaks : (P,) ndarray of float32
-        Similarities of the cells that resemble the prompts most, away from them and
-        from each other.
-    at_prompts : (n,) ndarray of float32
-        Similarity along the edges at the class's prompts on this plane.
-    """
-
-    values: NDArray[np.float32]
-    slopes: NDArray[np.float32]
-    peaks: NDArray[np.float32]
-    at_prompts: NDArray[np.float32]
 
 
 def crowded_planes(planes: Sequence[PlaneIndex]) -> list[PlaneIndex]:
@@ -127,7 +101,7 @@ def auto_thresholds(
         with torch.inference_mode():
             for number, name in enumerate(reference.object_classes):
                 points = reference.points[here & reference.members(name)]
-                maps[name].append(_look_at(plane, number, points))
+                maps[name].append(look_at(plane, number, points))
     return {
         name: choose_threshold(
             *_prompt_similarities(reference, name),
@@ -160,8 +134,8 @@ def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) ->
     """
     number = reference.object_classes.index(name)
     with torch.inference_mode():
-        shown = _look_at(scored, number, np.zeros((0, 2)))
-        fitted = _fitted_peaks(scored, number)
+        shown = look_at(scored, number, np.zeros((0, 2)))
+        fitted = fitted_peaks(scored, number)
     if len(shown.peaks) == 0 or len(fitted) == 0:
         return float(reference.auto_thresholds[name])
     own, agreement = _prompt_similarities(reference, name)
@@ -177,17 +151,8 @@ def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) ->
     )
 
 
-def _fitted_peaks(scored: ScoredPlane, number: int) -> NDArray[np.float32]:
-    """Find the best matches along the edges of the image, as `at_prompts` has them."""
-    cells = scored.objects[number]
-    if scored.fitted is not None:
-        blocks = scored.fitted.blocks(number).clamp(-1, 1)
-        cells = F.adaptive_max_pool2d(blocks[None, None], tuple(cells.shape))[0, 0]
-    return _peaks(cells, scored.features, np.zeros((0, 2)))
-
-
 def _comparable(peaks: NDArray[np.float32]) -> NDArray[np.float32]:
-    best = np.sort(peaks)[::-1][:_PEAKS]
+    best = np.sort(peaks)[::-1][:MOST_PEAKS]
     return np.asarray(best[best >= _COMPARABLE * best[0]])
 
 
@@ -205,63 +170,6 @@ def _prompt_similarities(
         own = own - taken
         agreement = agreement - taken if len(agreement) else agreement
     return own, agreement
-
-
-def _look_at(plane: ScoredPlane, number: int, points: NDArray[np.float64]) -> SourceMap:
-    features, cells = plane.features, plane.objects[number]
-    fitted = plane.fitted
-    if fitted is None:
-        step, shown = features.grid.cell, cells
-    else:
-        step, shown = float(fitted.guide.step), fitted.blocks(number).clamp(-1, 1)
-    values, slopes = _spread_points(shown, features.no_data)
-    last = np.asarray(shown.shape) - 1
-    y, x = np.clip(np.floor((points + 0.5) / step), 0, last).astype(np.int64).T
-    return SourceMap(
-        values=values,
-        slopes=slopes,
-        peaks=_peaks(cells, features, points),
-        at_prompts=shown.cpu().numpy()[y, x],
-    )
-
-
-def _spread_points(
-    shown: torch.Tensor, no_data: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    rows, columns = shown.shape
-    stride = max(1, int((rows * columns / _POINTS) ** 0.5))
-    padded = F.pad(shown[None], (1, 1, 1, 1), "replicate")[0]
-    middle = slice(1, rows + 1, stride), slice(1, columns + 1, stride)
-    dy = padded[2 : rows + 2, 1 : columns + 1] - padded[:rows, 1 : columns + 1]
-    dx = padded[1 : rows + 1, 2 : columns + 2] - padded[1 : rows + 1, :columns]
-    slopes = torch.hypot(dy[::stride, ::stride], dx[::stride, ::stride]) / 2
-    values = padded[middle]
-    if no_data is None:
-        return values.reshape(-1).cpu().numpy(), slopes.reshape(-1).cpu().numpy()
-    # A point counts if its pixel holds data; the fall into a gap is no object's edge.
-    held = torch.from_numpy(~no_data).float()[None, None]
-    held = -F.adaptive_max_pool2d(-held, (rows, columns))
-    held = -F.max_pool2d(-held, 3, stride=1, padding=1)
-    keep = (held[0, 0, ::stride, ::stride] == 1).to(shown.device)
-    return values[keep].cpu().numpy(), slopes[keep].cpu().numpy()
-
-
-def _peaks(
-    cells: torch.Tensor, features: FeatureMap, points: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    # A peak is above all blocks around its own: about a window of the guide.
-    size = max(1, features.guide_radius)
-    blocks = F.max_pool2d(cells[None, None], size, ceil_mode=True)
-    peaks = (blocks == F.max_pool2d(blocks, 3, stride=1, padding=1))[0, 0]
-    peaks &= blocks[0, 0] > 0
-    last = np.asarray(peaks.shape) - 1
-    at = np.floor((features.grid.to_cells(points) + 0.5) / size)
-    for row, column in np.clip(at, 0, last).astype(np.int64):
-        peaks[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = False
-    found = blocks[0, 0][peaks]
-    best: NDArray[np.float32]
-    best = torch.topk(found, min(_PEAKS, len(found))).values.cpu().numpy()
-    return best
 
 
 def choose_threshold(

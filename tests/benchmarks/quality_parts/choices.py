@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.auto_threshold import SourceMap
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.source_maps import SourceMap
     from napari_dinoprompt.core.statistics import SourceMeasures
 
 __all__ = ["GRID", "Combination", "CutCase", "cut_case", "shipped"]

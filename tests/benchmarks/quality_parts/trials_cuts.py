@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from skimage.filters import threshold_otsu
 
-from napari_dinoprompt.core.auto_threshold import _look_at, choose_threshold
+from napari_dinoprompt.core.auto_threshold import choose_threshold
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
+from napari_dinoprompt.core.source_maps import look_at
 from quality_parts.methods import Scored, method
 from quality_parts.trying import cut, prompt_units
 
@@ -65,7 +66,7 @@ def _with_rarity(rarity: float) -> Callable[[Reference, ScoredPlane], float]:
         return choose_threshold(
             prompt_units(reference) @ reference.prototype(OBJECT),
             reference.leave_one_out(OBJECT),
-            [_look_at(plane, 0, reference.points)],
+            [look_at(plane, 0, reference.points)],
             rarity=rarity,
         )
 

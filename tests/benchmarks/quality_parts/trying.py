@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.auto_threshold import _RARITY, _look_at, choose_threshold
+from napari_dinoprompt.core.auto_threshold import _RARITY, choose_threshold
 from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from napari_dinoprompt.core.segmentation import spread
 from napari_dinoprompt.core.similarity import ScoredPlane, cosines
+from napari_dinoprompt.core.source_maps import look_at
 from napari_dinoprompt.core.statistics import unit_vectors
 from quality_parts.methods import Scored
 
@@ -92,7 +93,7 @@ def source_view(
     threshold = choose_threshold(
         trial.own,
         trial.agreement,
-        [_look_at(plane, 0, points)],
+        [look_at(plane, 0, points)],
         rarity=_RARITY[reference.scoring],
     )
     return plane, threshold
