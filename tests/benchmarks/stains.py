@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
 CLEANING = Cleaning(min_size=30, fill_holes=True, split=True)
 WINDOWS = ("reference", "image", "histogram")
-MAIN = ("iou", "f1", "only_in_real", "only_in_fake", "mse", "ssim", "pearson")
+MAIN: tuple[str, ...] = (
+    "iou",
+    "f1",
+    "only_in_real",
+    "only_in_fake",
+    "mse",
+    "ssim",
+    "pearson",
+)
 MAIN += ("feature_distance", "average_precision")
 
 

@@ -21,6 +21,7 @@ from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.reference import Reference
 from napari_dinoprompt.core.segmentation import spread
 from napari_dinoprompt.core.similarity import score_plane
+from napari_dinoprompt.core.source_maps import look_at
 from quality_parts.figures import best_iou
 from quality_parts.trying import prompt_units
 
@@ -129,7 +130,7 @@ def cut_case(
     reference = Reference.from_prompts(features, points, measures=measures)
     with torch.inference_mode():
         plane = score_plane(features, reference)
-        shown = auto_threshold._look_at(plane, 0, points)
+        shown = look_at(plane, 0, points)
     pixels = spread(plane, reference).of(OBJECT)
     scores = _iou_by_cut(pixels, truth)
     shown = _in_order(shown)
