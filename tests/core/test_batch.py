@@ -239,7 +239,7 @@ CHANGES = {
     "image written again": touch,
     "a result is gone": lambda b: result(b, "mask").unlink(),
     "a result has another size": lambda b: result(b, "similarity").write_bytes(b"II*"),
-    "no record": lambda b: record(b).unlink(),
+    "record is unfinished": lambda b: record(b).write_text('{"unfinished": true}'),
     "record is empty": lambda b: record(b).write_text(""),
     "record is cut": lambda b: record(b).write_bytes(record(b).read_bytes()[:-9]),
     "record is a list": lambda b: record(b).write_text("[]"),
@@ -281,7 +281,7 @@ def test_what_cannot_be_read_is_skipped_and_tried_again(bench: Bench) -> None:
     assert bench.run(images)[1] == ["done", "kept", "skipped", "kept"]
 
 
-def test_a_record_is_dropped_before_its_results_are_replaced(
+def test_a_record_is_emptied_before_its_results_are_replaced(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the mask of one threshold and the record of another would go together."""
@@ -299,7 +299,9 @@ def test_a_record_is_dropped_before_its_results_are_replaced(
     with pytest.raises(InputError, match="full"):
         bench.run(images, options=other)
     assert written
-    assert not record(bench).exists()
+    assert json.loads(record(bench).read_text()) == {"unfinished": True}
+    monkeypatch.undo()
+    assert bench.run(images, options=other)[1] == ["done"]
 
 
 def test_bad_settings_are_said_once_and_nothing_is_written(bench: Bench) -> None:
@@ -378,3 +380,32 @@ def test_killed_again_and_again_it_comes_to_the_same(
     assert visible == names
     for name in names:
         assert (output / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_files_of_somebody_else_are_not_replaced(bench: Bench) -> None:
+    bench.output.mkdir()
+    labels = bench.output / f"{bench.images[0].stem}_mask.tif"
+    labels.write_bytes(b"drawn by hand")
+    with pytest.raises(InputError, match="not written by a batch"):
+        bench.run()
+    assert labels.read_bytes() == b"drawn by hand"
+    labels.unlink()
+    (bench.output / "segmentation.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"segmentation\.csv"):
+        bench.run()
+    assert bench.computed == 0
+
+
+def test_the_summary_keeps_what_earlier_batches_found(bench: Bench) -> None:
+    for image in bench.images[:2]:
+        bench.run([image])
+    assert [row["image"] for row in bench.table()] == [
+        str(image) for image in bench.images[:2]
+    ]
+
+
+def test_a_file_is_no_folder_for_results(bench: Bench) -> None:
+    bench.output = bench.images[1]
+    with pytest.raises(InputError, match="is a file"):
+        bench.run()
+    assert bench.computed == 0

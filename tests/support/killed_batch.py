@@ -31,7 +31,11 @@ def run(images: list[Path], reference: Path, output: Path) -> None:
 
 
 def look(output: Path) -> dict[str, object]:
-    records = {p.name: p.stat().st_mtime_ns for p in output.glob("*_record.json")}
+    records = {
+        p.name: p.stat().st_mtime_ns
+        for p in output.glob("*_record.json")
+        if "unfinished" not in json.loads(p.read_bytes())
+    }
     pixels = {p.name: tifffile.imread(p).size for p in sorted(output.glob("*.tif"))}
     half = [p.name for p in output.glob(".dinoprompt-*.tmp")]
     return {"records": records, "pixels": pixels, "half": half}

@@ -201,10 +201,19 @@ def batch(
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the images in a folder, or the file itself."""
+    """Return the images in a folder but for results of a batch, or the file itself."""
     if not path.is_dir():
         return [path]
-    return sorted(one for one in path.iterdir() if one.suffix.lower() in _IMAGES)
+    from napari_dinoprompt.core.result_files import result_paths
+
+    records = [one.name for one in path.glob("*_record.json")]
+    results = {
+        result
+        for name in records
+        for result in result_paths(path, name.removesuffix("_record.json")).values()
+    }
+    found = (one for one in path.iterdir() if one.suffix.lower() in _IMAGES)
+    return sorted(one for one in found if one not in results)
 
 
 def compare(

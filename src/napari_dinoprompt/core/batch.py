@@ -13,11 +13,14 @@ import numpy as np
 
 from napari_dinoprompt.core.batch_records import (
     Job,
+    check_ours,
     describe_settings,
-    drop_record,
+    open_record,
+    other_rows,
     read_record,
     write_record,
 )
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.image_files import read_image
 from napari_dinoprompt.core.result_files import (
@@ -114,7 +117,8 @@ def segment_batch(
     images : sequence of Path
         One that is given twice is taken once.
     folder : Path
-        Made if it is not there. Its summary is complete after every image.
+        Made if it is not there. Its summary is complete after every image, those of
+        earlier batches included. Files that no batch has written are not replaced.
     reference : Reference
     backbone : Backbone
         The one of the reference.
@@ -139,14 +143,19 @@ def segment_batch(
         If no image can be done with these options, or results cannot be written.
     """
     _check(reference, backbone, options, like)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; the results need a folder."
+        raise InputError(msg)
     names = name_results(images, folder)
+    check_ours(folder, names.values(), folder / SUMMARY)
+    others = other_rows(folder, names.values())
     how = _How(reference, backbone, options, like)
     settings = describe_settings(reference, backbone, options, like)
     # Known beforehand, so that the summary never has less than the folder.
     rows = {} if again else _kept_rows(names, folder, settings)
     kept = set(rows)
     if rows:
-        _write_summary(folder, names, rows)
+        _write_summary(folder, names, rows, others)
     skipped = 0
     for done, (path, name) in enumerate(names.items(), start=1):
         state: BatchState = "kept"
@@ -161,10 +170,10 @@ def segment_batch(
             else:
                 state = "done"
                 rows[path] = summarise(path, name, result)
-                drop_record(folder, name)
+                open_record(folder, name)
                 write_segmentation(folder, name, result)
                 write_record(folder, name, job, rows[path])
-                _write_summary(folder, names, rows)
+                _write_summary(folder, names, rows, others)
         found = tuple(rows.get(path, ()))
         yield BatchStep(path, name, state, message, found, done, len(names))
     everything = tuple(row for path in names for row in rows.get(path, ()))
@@ -225,7 +234,7 @@ def _kept_rows(names: dict[Path, str], folder: Path, settings: str) -> dict[Path
 
 
 def _write_summary(
-    folder: Path, names: dict[Path, str], rows: dict[Path, Rows]
+    folder: Path, names: dict[Path, str], rows: dict[Path, Rows], others: Rows
 ) -> None:
-    together = [row for path in names for row in rows.get(path, ())]
+    together = [*others, *(row for path in names for row in rows.get(path, ()))]
     write_table(folder / SUMMARY, together)

@@ -1,7 +1,8 @@
 """What tells that an image of a batch is finished: a small file beside its results.
 
-It is written last. Where it is, and fits, the results are whole, and need not be
-computed again.
+It is opened before any result is written, which tells that they are ours, and filled
+last. Where it is filled, and fits, the results are whole, and need not be computed
+again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import numpy as np
 
 from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.content_hash import hash_plane
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.reference_file import encode_reference
 from napari_dinoprompt.core.result_files import COLUMNS, result_paths
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -28,9 +31,18 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["Job", "describe_settings", "drop_record", "read_record", "write_record"]
+__all__ = [
+    "Job",
+    "check_ours",
+    "describe_settings",
+    "open_record",
+    "other_rows",
+    "read_record",
+    "write_record",
+]
 
 Rows = list[dict[str, Any]]
+_ENDING = "_record.json"
 
 
 @dataclass(frozen=True)
@@ -155,19 +167,80 @@ def read_record(folder: Path, name: str, job: Job) -> Rows | None:
     return rows if _are_rows(rows) else None
 
 
-def drop_record(folder: Path, name: str) -> None:
-    """Forget that an image is finished, before its results are replaced.
+def open_record(folder: Path, name: str) -> None:
+    """Note that results are about to be written or replaced.
 
     Raises
     ------
     OSError
-        If the record cannot be removed.
+        If it cannot be noted.
     """
-    _record_path(folder, name).unlink(missing_ok=True)
+    with open_atomically(_record_path(folder, name)) as file:
+        file.write(b'{"unfinished": true}')
+
+
+def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
+    """Refuse to replace files that no batch has written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the results go.
+    names : iterable of str
+        Of the results.
+    summary : Path
+        The table in that folder.
+
+    Raises
+    ------
+    InputError
+        If there is a result without a record, or the table without any.
+    """
+    foreign = [
+        path
+        for name in names
+        if not _record_path(folder, name).exists()
+        for path in result_paths(folder, name).values()
+        if path.exists()
+    ]
+    if summary.exists() and not any(folder.glob(f"*{_ENDING}")):
+        foreign.append(summary)
+    if foreign:
+        msg = (
+            f"{foreign[0]} was not written by a batch and would be replaced; move it, "
+            "or choose another folder for the results."
+        )
+        raise InputError(msg)
+
+
+def other_rows(folder: Path, names: Iterable[str]) -> Rows:
+    """Return the summary of images that earlier batches finished in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    names : iterable of str
+        Of the results of this batch, which are left out.
+
+    Returns
+    -------
+    list of dict
+    """
+    mine = {_record_path(folder, name) for name in names}
+    found: Rows = []
+    for path in sorted(folder.glob(f"*{_ENDING}")):
+        if path in mine:
+            continue
+        try:
+            rows = json.loads(path.read_bytes())["rows"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            continue
+        found += rows if _are_rows(rows) else []
+    return found
 
 
 def _record_path(folder: Path, name: str) -> Path:
-    return folder / f"{name}_record.json"
+    return folder / f"{name}{_ENDING}"
 
 
 def _sizes(folder: Path, name: str) -> dict[str, int]:

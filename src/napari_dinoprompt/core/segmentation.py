@@ -16,6 +16,7 @@ from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.histograms import match_histogram
+from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.masks import (
     Cleaning,
     class_mask,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
 
@@ -372,12 +372,12 @@ def target_plane(
 def target_window(
     reference: Reference,
     policy: WindowPolicy | IntensityWindow | tuple[float, float],
-) -> IntensityWindow | tuple[float, float] | None:
+) -> IntensityWindow | None:
     """Settle the intensity window of an image that a reference is applied to.
 
     Returns
     -------
-    IntensityWindow, (low, high) or None
+    IntensityWindow or None
         None where the image's own percentiles decide. Histograms are matched to
         images that are seen as the reference's source.
     """
@@ -391,4 +391,11 @@ def target_window(
             f"{policy!r}."
         )
         raise InputError(msg)
+    if not isinstance(policy, IntensityWindow):
+        try:
+            low, high = policy
+        except (TypeError, ValueError):
+            msg = f"A window is a pair (low, high), not {policy!r}."
+            raise InputError(msg) from None
+        return IntensityWindow(low, high)
     return policy

@@ -16,7 +16,9 @@ GREY = np.array([[0, 51], [102, 255]], dtype=np.uint8)
         (GREY.astype(np.uint16) * 257, GREY, GREY),
         (GREY / 255, GREY, GREY),
         (GREY / np.float32(255) * 1.05, GREY, GREY * 1.05),
-        (GREY, GREY.astype(np.uint16), GREY * 257.0),
+        (GREY, GREY.astype(np.uint16) * 257, GREY * 257.0),
+        (GREY, GREY.astype(np.uint16) * 16, GREY * (4095 / 255)),
+        (GREY.astype(np.uint16) * 16, GREY / 255, GREY * (16 / 4095)),
         (GREY, GREY / 255, GREY / 255),
         (GREY > 99, GREY, (GREY > 99) * 255),
     ],
@@ -29,6 +31,10 @@ def test_white_stays_white(plane, real, expected) -> None:
     ("plane", "real"),
     [
         (GREY, GREY),
+        (GREY, GREY.astype(np.uint16)),
+        (GREY.astype(np.uint16), GREY),
+        # A dark fake of the same type stays dark.
+        (GREY.astype(np.uint16), GREY.astype(np.uint16) * 257),
         (GREY, GREY.astype(np.float32)),
         (GREY.astype(np.float32), GREY),
         (GREY.astype(np.int64), GREY),

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     Blobs = Any  # of the conftest, which cannot be imported
 
-NAMES = ["a/b: c", "A_b_c", "real"]
+GIVEN = ["a/b: c", "A_b_c", "real"]
+# The row of the real itself is called that already.
+NAMES = [*GIVEN[:2], "real (fake)"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def found(blobs: Blobs, other_blobs: Blobs, blob_reference, filterbank):
         blob_reference,
         backbone=filterbank,
         truth=blobs.truth,
-        names=NAMES,
+        names=GIVEN,
         draws=2,
     )
 
@@ -50,7 +52,7 @@ def test_all_files_are_written(found, blobs: Blobs, tmp_path: Path) -> None:
     assert {path.name for path in written} > {
         "a_b_c_agreement.tif",
         "A_b_c_2_ssim.tif",
-        "real_squared_error.tif",
+        "real_fake_squared_error.tif",
     }
     maps = found.reports[1].measures.maps
     for kind in ("agreement", "ssim", "squared_error", "feature_distance"):

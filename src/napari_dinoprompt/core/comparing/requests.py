@@ -109,7 +109,7 @@ def make_request(
     return Request(
         real=plane,
         fakes=planes,
-        names=_names(len(planes), names),
+        names=_names(len(planes), names, truth is not None),
         truth=None if truth is None else read_truth(truth, plane_shape(plane)),
         reference=reference,
         backbone=fitting_backbone(reference, backbone),
@@ -181,13 +181,17 @@ def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic]
     return planes
 
 
-def _names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+def _names(
+    count: int, names: Sequence[str] | None, with_truth: bool
+) -> tuple[str, ...]:
     if names is None:
         return ("fake",) if count == 1 else tuple(f"fake {i + 1}" for i in range(count))
     if len(names) != count or len(set(names)) != count:
         msg = f"{count} fakes need as many names, all different, not {list(names)}."
         raise InputError(msg)
-    return tuple(names)
+    # That is what the row of the real itself is called.
+    taken = "real" if with_truth else None
+    return tuple(f"{name} (fake)" if name == taken else name for name in names)
 
 
 def _why_no_draws(reference: Reference, name: str, draws: int) -> str:
