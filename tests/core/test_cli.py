@@ -407,8 +407,7 @@ def test_too_little_memory_is_one_line(run: Run, bench: Bench, monkeypatch, erro
     def fail(*args: object, **kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr("napari_dinoprompt.core.extraction.extract_features", fail)
-    monkeypatch.setattr("napari_dinoprompt.core.segmentation.extract_features", fail)
+    monkeypatch.setattr("napari_dinoprompt.core.segmentation.iter_features", fail)
     words = ("segment", bench.image, "--reference", bench.reference)
     line = complaint(run(*words, "--output", bench.folder / "out"))
     assert "not enough memory" in line

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.core.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.comparing.report import Comparison
-    from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.library import Entry
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.progress import Progress
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import (
         Segmentation,
-        SegmentOptions,
         WindowPolicy,
     )
 
@@ -118,7 +116,7 @@ def apply(
 ) -> Generator[Progress | Applied, None, int]:
     """Apply a reference to planes of several images; returns how many were done."""
     from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.segmentation import SegmentOptions, target_plane
+    from napari_dinoprompt.core.segmentation import SegmentOptions, iter_segment
 
     yield Progress(0, 0)
     reference, backbone = _prepare(means)
@@ -127,40 +125,15 @@ def apply(
     todo = [(n, plane) for n, one in enumerate(targets) for plane in one.planes]
     for done, (number, plane) in enumerate(todo):
         target = targets[number]
-        pixels = target_plane(target.read_plane(plane), options.window, like)
-        tiles = _segment(pixels, reference, backbone, options)
-        found, window = yield from _count(tiles, done, len(todo))
-        warnings = reference.warnings_for(window=window, pixel_size=target.pixel_size)
+        pixels = target.read_plane(plane)
+        tiles = iter_segment(pixels, reference, backbone, options, like=like)
+        found = yield from _count(tiles, done, len(todo))
+        warnings = reference.warnings_for(
+            window=found.similarities.window, pixel_size=target.pixel_size
+        )
         objects = int(found.instances.max(initial=0))
         yield Applied(number, plane, reference, found, warnings, objects)
     return len(todo)
-
-
-def _segment(
-    pixels: ArrayLike, reference: Reference, backbone: Backbone, options: SegmentOptions
-) -> Generator[Progress, None, tuple[Segmentation, IntensityWindow]]:
-    """Segment a plane tile by tile, so that it can be stopped; as `dp.segment`."""
-    from napari_dinoprompt.core.extraction import iter_features
-    from napari_dinoprompt.core.segmentation import (
-        Segmentation,
-        finish,
-        score,
-        target_window,
-    )
-    from napari_dinoprompt.core.thresholds import resolve_thresholds
-
-    thresholds = resolve_thresholds(reference)
-    window = target_window(reference, options.window)
-    features = yield from iter_features(
-        pixels, backbone, upscale=reference.upscale, window=window
-    )
-    similarities = score(features, reference)
-    mask, instances = finish(
-        similarities.mask(thresholds), options.cleaning, features.no_data
-    )
-    similarity = similarities.of(similarities.names[0])
-    found = Segmentation(similarity, mask, instances, thresholds, similarities)
-    return found, features.window
 
 
 def _count(
@@ -204,14 +177,9 @@ def _files(path: Path) -> list[Path]:
     """Return the images in a folder but for results of a batch, or the file itself."""
     if not path.is_dir():
         return [path]
-    from napari_dinoprompt.core.result_files import result_paths
+    from napari_dinoprompt.core.batch_records import results_in
 
-    records = [one.name for one in path.glob("*_record.json")]
-    results = {
-        result
-        for name in records
-        for result in result_paths(path, name.removesuffix("_record.json")).values()
-    }
+    results = results_in(path)
     found = (one for one in path.iterdir() if one.suffix.lower() in _IMAGES)
     return sorted(one for one in found if one not in results)
 

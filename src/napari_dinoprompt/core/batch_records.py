@@ -38,6 +38,7 @@ __all__ = [
     "open_record",
     "other_rows",
     "read_record",
+    "results_in",
     "write_record",
 ]
 
@@ -211,6 +212,22 @@ def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
             "or choose another folder for the results."
         )
         raise InputError(msg)
+
+
+def results_in(folder: Path) -> set[Path]:
+    """Return the files in a folder that batches have written or begun.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    set of Path
+        Whether they are there or not.
+    """
+    names = (path.name.removesuffix(_ENDING) for path in folder.glob(f"*{_ENDING}"))
+    return {path for name in names for path in result_paths(folder, name).values()}
 
 
 def other_rows(folder: Path, names: Iterable[str]) -> Rows:

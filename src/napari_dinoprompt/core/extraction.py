@@ -18,7 +18,7 @@ from napari_dinoprompt.core.planes import (
     plane_shape,
     shows_nothing,
 )
-from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.resampling import resample, resampling_taps
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ def extract_features(
     InputError
         If the image, the upscale or the window cannot be used.
     """
-    steps = iter_features(image, backbone, upscale=upscale, window=window)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            features: FeatureMap = finished.value
-            return features
+    return run_through(iter_features(image, backbone, upscale=upscale, window=window))
 
 
 def iter_features(

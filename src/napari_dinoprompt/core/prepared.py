@@ -133,14 +133,16 @@ class PreparedPlanes:
 
     def reference(self, prompts: Prompts, *, source: str) -> NewReference:
         """Make a reference from prompts on these planes."""
+        from napari_dinoprompt.core.auto_threshold import crowded_planes
         from napari_dinoprompt.core.reference_making import make_reference
 
         measures = self.measures(prompts.planes)
-        holding = {index: self._planes[index] for index in set(prompts.planes)}
+        # Only those are scored for the thresholds.
+        crowded = crowded_planes(prompts.planes)
         return make_reference(
-            {index: plane.features for index, plane in holding.items()},
+            {index: self._planes[index].features for index in set(prompts.planes)},
             prompts,
             measures,
             source=source,
-            lengths={at: plane.lengths(measures) for at, plane in holding.items()},
+            lengths={index: self._planes[index].lengths(measures) for index in crowded},
         )

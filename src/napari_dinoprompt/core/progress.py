@@ -1,10 +1,16 @@
-"""How far a job is."""
+"""Jobs that say how far they are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Progress", "run_through"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -19,3 +25,24 @@ class Progress:
 
     done: int
     total: int
+
+
+def run_through(steps: Generator[object, None, _Result]) -> _Result:
+    """Do a job without stopping and return its result.
+
+    Parameters
+    ----------
+    steps : generator
+        The job; what it yields on the way is dropped.
+
+    Returns
+    -------
+    object
+        What the generator returns.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            result: _Result = finished.value
+            return result

@@ -14,7 +14,7 @@ import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.masks import (
@@ -23,18 +23,20 @@ from napari_dinoprompt.core.masks import (
     clean_mask,
     split_instances,
 )
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.similarity import as_map, score_plane
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
 
@@ -43,8 +45,10 @@ __all__ = [
     "Segmentation",
     "Similarities",
     "WindowPolicy",
+    "cut",
     "finish",
     "fitting_backbone",
+    "iter_segment",
     "score",
     "segment",
     "spread",
@@ -92,6 +96,8 @@ class Similarities:
         Along the edges of the image.
     rivals : (1 + K, H, W) tensor of float32 or None
         By which background and classes compete, see `class_mask`.
+    window : IntensityWindow
+        The grey values that the backbone saw as 0 and 1.
     no_data : (H, W) ndarray of bool or None
     nothing : bool
         The plane is constant or white noise: whatever the similarity, there is no
@@ -101,6 +107,7 @@ class Similarities:
     names: tuple[str, ...]
     objects: torch.Tensor
     rivals: torch.Tensor | None
+    window: IntensityWindow
     no_data: NDArray[np.bool_] | None
     nothing: bool
 
@@ -214,6 +221,7 @@ def spread(scored: ScoredPlane, reference: Reference) -> Similarities:
             names=reference.object_classes,
             objects=scored.object_pixels(),
             rivals=scored.rivals(),
+            window=scored.features.window,
             no_data=scored.features.no_data,
             nothing=scored.features.featureless,
         )
@@ -281,25 +289,74 @@ def segment(
     WeightsNotFoundError
         If the backbone has to be loaded and its weights are not here.
     """
+    return run_through(iter_segment(image, reference, backbone, options, like=like))
+
+
+def iter_segment(
+    image: ArrayLike,
+    reference: Reference,
+    backbone: Backbone | None = None,
+    options: SegmentOptions | None = None,
+    *,
+    like: ArrayLike | None = None,
+) -> Generator[Progress, None, Segmentation]:
+    """Segment as `segment` does, step by step.
+
+    Parameters
+    ----------
+    image, reference, backbone, options, like
+        As `segment`.
+
+    Yields
+    ------
+    Progress
+        After each batch of tiles.
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    DinopromptError
+        As `segment`.
+    """
     options = options or SegmentOptions()
     # Before the work, not after it.
     backbone = fitting_backbone(reference, backbone)
     thresholds = resolve_thresholds(reference, options.threshold)
-    features = extract_features(
+    features = yield from iter_features(
         target_plane(image, options.window, like),
         backbone,
         upscale=reference.upscale,
         window=target_window(reference, options.window),
     )
-    similarities = score(features, reference)
-    mask, instances = finish(
-        similarities.mask(thresholds), options.cleaning, features.no_data
-    )
+    return cut(score(features, reference), thresholds, options.cleaning)
+
+
+def cut(
+    similarities: Similarities, thresholds: Mapping[str, float], cleaning: Cleaning
+) -> Segmentation:
+    """Cut similarities into a clean mask and objects.
+
+    Parameters
+    ----------
+    similarities : Similarities
+    thresholds : mapping of str to float
+        One per object class.
+    cleaning : Cleaning
+
+    Returns
+    -------
+    Segmentation
+    """
+    plain = similarities.mask(thresholds)
+    mask, instances = finish(plain, cleaning, similarities.no_data)
     return Segmentation(
         similarity=similarities.of(similarities.names[0]),
         mask=mask,
         instances=instances,
-        thresholds=thresholds,
+        thresholds=dict(thresholds),
         similarities=similarities,
     )
 

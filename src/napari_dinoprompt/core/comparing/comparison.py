@@ -14,7 +14,7 @@ from napari_dinoprompt.core.comparing.views import (
     place_fake,
 )
 from napari_dinoprompt.core.planes import shows_nothing
-from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -111,24 +111,20 @@ def compare(
     >>> report.agreement.shape
     (160, 160)
     """
-    steps = iter_compare(
-        real,
-        fakes,
-        reference,
-        backbone=backbone,
-        truth=truth,
-        options=options,
-        names=names,
-        class_name=class_name,
-        draws=draws,
-        seed=seed,
+    return run_through(
+        iter_compare(
+            real,
+            fakes,
+            reference,
+            backbone=backbone,
+            truth=truth,
+            options=options,
+            names=names,
+            class_name=class_name,
+            draws=draws,
+            seed=seed,
+        )
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            found: Comparison = finished.value
-            return found
 
 
 def iter_compare(

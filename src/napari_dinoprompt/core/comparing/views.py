@@ -18,7 +18,7 @@ from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.planes import as_plane, plane_shape, shows_nothing
 from napari_dinoprompt.core.segmentation import (
-    Segmentation,
+    cut,
     finish,
     spread,
     target_window,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
 
 __all__ = ["Applied", "FakePlane", "View", "apply_reference", "iter_view", "place_fake"]
 
@@ -189,7 +189,8 @@ def apply_reference(
         scored = score_plane(view.features, reference, view.lengths)
     similarities = spread(scored, reference)
     no_data = view.features.no_data
-    mask, instances = finish(similarities.mask(thresholds), cleaning, no_data)
+    segmentation = cut(similarities, thresholds, cleaning)
+    mask, instances = segmentation.mask, segmentation.instances
     own = threshold_elsewhere(distinct or reference, scored, name)
     # Only the pixels of this mask are compared: it need not be split into objects.
     own_mask, _ = finish(
@@ -207,12 +208,5 @@ def apply_reference(
         features=view.features,
         affine=reference.affine(),
         no_data=no_data,
-    )
-    segmentation = Segmentation(
-        similarity=similarities.of(similarities.names[0]),
-        mask=mask,
-        instances=instances,
-        thresholds=dict(thresholds),
-        similarities=similarities,
     )
     return Applied(segmentation, side, own)
