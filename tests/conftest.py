@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,6 +16,7 @@ _HOME = tempfile.TemporaryDirectory(
     prefix="dinoprompt-tests-", ignore_cleanup_errors=True
 )
 _ELSEWHERE = {
+    "DINOPROMPT_CACHE": "features/shared",
     "HF_HOME": "huggingface",
     "MPLCONFIGDIR": "matplotlib",
     "NAPARI_CONFIG": "napari/settings.yaml",
@@ -26,8 +28,10 @@ _ELSEWHERE = {
 }
 for _name, _place in _ELSEWHERE.items():
     os.environ[_name] = str(Path(_HOME.name, _place))
-# These would win over HF_HOME and lead back to the user's files.
+# These would win over HF_HOME and lead back to the user's files, or change what tests
+# count on.
 for _name in (
+    "DINOPROMPT_CACHE_GB",
     "DINOPROMPT_WEIGHTS",
     "HF_HUB_CACHE",
     "HF_TOKEN",
@@ -68,6 +72,16 @@ def _no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each test with an empty cache of features; its folder is made if needed.
+
+    What fixtures of the session compute goes to one that they share.
+    """
+    folder = Path(_HOME.name, "features", uuid4().hex)
+    monkeypatch.setenv("DINOPROMPT_CACHE", str(folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,7 @@ from npe2 import PluginManifest
 from npe2.manifest.contributions import ContributionPoints
 
 from napari_dinoprompt.core.backbones import backbone_names
+from napari_dinoprompt.core.cache_settings import DEFAULT_GIGABYTES
 
 NAME = "napari-dinoprompt"
 ROOT = Path(__file__).parents[2]
@@ -115,7 +116,10 @@ def test_preferences(manifest: PluginManifest) -> None:
         "device": ("string", "auto", ["auto", "cuda", "mps", "cpu"]),
         "precision": ("string", "auto", ["auto", "fp32", "bf16", "fp16"]),
         "weights_folder": ("string", "", None),
+        "cache_gigabytes": ("number", DEFAULT_GIGABYTES, None),
     }
+    space = features.properties["cache_gigabytes"]
+    assert (space.minimum, space.maximum) == (0, 100_000)
     assert all(one.title and one.description for one in features.properties.values())
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from npe2 import PluginManifest
+from pydantic import ValidationError
 
 from napari_dinoprompt._qt.preferences import PLUGIN, read_preferences
 from napari_dinoprompt.core.weights import dinov2_weights
@@ -36,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_without_settings_there_are_defaults(npe2pm: Any, plugin_settings: None):
     found = read_preferences()
     assert (found.backbone.name, found.wanted) == ("filterbank", "dinov2-small")
+    assert found.backbone.cache_gigabytes in (None, 10)
 
 
 def test_defaults(features: Any) -> None:
@@ -44,6 +46,7 @@ def test_defaults(features: Any) -> None:
     assert found.backbone.device == found.backbone.precision == "auto"
     assert found.backbone.weights_folder is None
     assert found.wanted == "dinov2-small"
+    assert found.backbone.cache_gigabytes in (None, 10)
 
 
 def test_auto_takes_dinov2_from_the_folder(features: Any, folder: Path) -> None:
@@ -57,9 +60,29 @@ def test_all_of_it_arrives(features: Any, folder: Path) -> None:
     features.device = "cpu"
     features.precision = "bf16"
     features.weights_folder = str(folder)
+    features.cache_gigabytes = 250.5
     found = read_preferences()
+    assert found.backbone.cache_gigabytes == 250.5
     assert found.wanted == found.backbone.name == "dinov2-base"
     assert (found.backbone.device, found.backbone.precision) == ("cpu", "bf16")
+
+
+@pytest.mark.parametrize(
+    "backbone", ["auto", "filterbank", "dinov2-small", "dinov2-large"]
+)
+def test_no_disk_space_whatever_the_backbone(
+    features: Any, folder: Path, backbone: str
+) -> None:
+    features.backbone = backbone
+    features.weights_folder = str(folder)
+    features.cache_gigabytes = 0
+    assert read_preferences().backbone.cache_gigabytes == 0
+
+
+@pytest.mark.parametrize("space", [-1, "much"])
+def test_what_is_no_disk_space_is_refused(features: Any, space: object) -> None:
+    with pytest.raises(ValidationError):
+        features.cache_gigabytes = space
 
 
 def test_a_backbone_without_weights_is_offered_and_filterbank_used(

@@ -38,6 +38,7 @@ class ImagePanel(QWidget):
         self._offered: list[tuple[str, Image]] = []
         self._shown: FeatureRequest | None = None
         self._weights_folder = request.backbone.weights_folder
+        self._cache_gigabytes = request.backbone.cache_gigabytes
         self._image = QComboBox()
         self._image.setToolTip(
             "The image to segment: grey or RGB, with any number of axes."
@@ -148,8 +149,9 @@ class ImagePanel(QWidget):
             checkpoint=None if checkpoint is None else str(checkpoint),
             device=self._device.value,
             precision=self._precision.value,
-            # From the preferences; the panel has no row for it.
+            # From the preferences; the panel has no rows for these.
             weights_folder=self._weights_folder,
+            cache_gigabytes=self._cache_gigabytes,
         )
         return FeatureRequest(choice, upscale)
 
@@ -187,6 +189,11 @@ class ImagePanel(QWidget):
             f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
             f"about {_size(estimate.bytes)}"
         )
+        if not estimate.whole:
+            text += (
+                f"; done part by part, up to {_size(estimate.disk)} on the disk for "
+                "each class"
+            )
         if seconds is not None:
             text += f", {_duration(seconds)} left"
         self._facts.setText(text)

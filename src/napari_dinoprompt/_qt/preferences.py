@@ -47,6 +47,7 @@ def read_preferences() -> Preferences:
         device=settings.device,
         precision=settings.precision,
         weights_folder=folder,
+        cache_gigabytes=float(settings.cache_gigabytes),
     )
     if choice.name == FILTERBANK:
         return Preferences(choice, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["open_atomically"]
+__all__ = ["open_atomically", "remove_leftovers", "temporary_path"]
+
+_DAY = 86_400
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: its files can be read by their owner only, and so would these be.
-    temporary = path.parent / f".dinoprompt-{uuid4().hex}.tmp"
+    temporary = temporary_path(path.parent)
     try:
         with temporary.open("xb") as file:
             yield file
@@ -47,3 +50,26 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_path(folder: Path) -> Path:
+    """Return a name in a folder that nobody else uses."""
+    return folder / f".dinoprompt-{uuid4().hex}.tmp"
+
+
+def remove_leftovers(folder: Path, age: float = _DAY) -> None:
+    """Remove what killed programs have left half-written.
+
+    Parameters
+    ----------
+    folder : Path
+        It need not be there.
+    age : float
+        In seconds. What is younger may be another program's that is still at work.
+    """
+    before = time.time() - age
+    for path in folder.glob(".dinoprompt-*.tmp"):
+        # Somebody else may remove it at the same time.
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()

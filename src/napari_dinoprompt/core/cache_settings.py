@@ -1,0 +1,85 @@
+"""Where features are kept on disk, and how many."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from napari_dinoprompt.core.errors import InputError
+
+__all__ = [
+    "DEFAULT_GIGABYTES",
+    "FOLDER_VARIABLE",
+    "LIMIT_VARIABLE",
+    "cache_limit",
+    "default_cache_folder",
+]
+
+FOLDER_VARIABLE = "DINOPROMPT_CACHE"
+"""Environment variable that names the folder of the cache."""
+LIMIT_VARIABLE = "DINOPROMPT_CACHE_GB"
+"""Environment variable that limits its size, in units of 10^9 bytes."""
+DEFAULT_GIGABYTES = 10.0
+"""The limit where nobody says otherwise; napari.yaml says the same."""
+
+
+def default_cache_folder() -> Path:
+    """Return where the cache is: where the environment says, or in the user's cache.
+
+    Returns
+    -------
+    Path
+        It need not be there.
+
+    Raises
+    ------
+    InputError
+        If the environment names something that is no folder.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE, "").strip()
+    if not chosen:
+        from platformdirs import user_cache_path
+
+        return user_cache_path("napari-dinoprompt", appauthor=False) / "features"
+    folder = Path(chosen).expanduser()
+    if folder.exists() and not folder.is_dir():
+        msg = f"{FOLDER_VARIABLE} has to name a folder, but {folder} is none."
+        raise InputError(msg)
+    return folder
+
+
+def cache_limit(gigabytes: float | None = None) -> int:
+    """Return how large the cache may become.
+
+    Parameters
+    ----------
+    gigabytes : float, optional
+        What the user prefers, in units of 10^9 bytes. The environment comes first.
+
+    Returns
+    -------
+    int
+        In bytes; 0 if nothing is to be kept.
+
+    Raises
+    ------
+    InputError
+        If the environment or the user says something that is no size.
+    """
+    chosen = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if chosen:
+        try:
+            gigabytes = float(chosen)
+        except ValueError:
+            gigabytes = math.nan
+    if gigabytes is None:
+        gigabytes = DEFAULT_GIGABYTES
+    if not (math.isfinite(gigabytes) and gigabytes >= 0):
+        where = f"{LIMIT_VARIABLE} is {chosen!r}" if chosen else f"It is {gigabytes}"
+        msg = (
+            "The disk space for kept features has to be a number of GB, or 0 to keep "
+            f"none. {where}."
+        )
+        raise InputError(msg)
+    return int(gigabytes * 1e9)
