@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.image_files import read_image, write_tiff
+from napari_dinoprompt.core.image_files import open_image, read_image, write_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +163,16 @@ def test_foreign_files_are_one_error(tmp_path: Path, name, content) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="not an image of a known kind"):
         read_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_small_images_are_opened_in_memory(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(RGB).save(path)
+    plane = open_image(path)
+    assert type(plane.array) is np.ndarray
+    path.unlink()
+    np.testing.assert_array_equal(plane.read(slice(3, 9), slice(2, 47)), RGB[3:9, 2:47])
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -65,3 +66,12 @@ def test_extent_is_that_of_one_class() -> None:
 def test_extent_of_a_class_that_is_nowhere() -> None:
     found = measure_extent(MASK, MASK.astype(np.int32), 5)
     assert (found.objects, found.pixels, found.fraction) == (0, 0, 0.0)
+
+
+def test_extent_of_zarr_arrays_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 3, (2100, 40)).astype(np.uint8)
+    instances = (rng.integers(1, 99, mask.shape) * (mask > 0)).astype(np.int32)
+    for number in (1, 2, 5):
+        found = measure_extent(zarr.array(mask), zarr.array(instances), number)
+        assert found == measure_extent(mask, instances, number)

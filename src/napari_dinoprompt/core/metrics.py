@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dinoprompt.core.array_tiles import iter_tiles
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Agreement", "Extent", "measure_agreement", "measure_extent"]
+
+_PART = 2048
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,15 @@ def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
     )
 
 
-def measure_extent(
-    mask: NDArray[np.integer], instances: NDArray[np.integer], number: int
-) -> Extent:
+def measure_extent(mask: Any, instances: Any, number: int) -> Extent:
     """Count the objects and pixels of one class.
 
     Parameters
     ----------
-    mask : (H, W) ndarray of uint8
-        Class numbers.
-    instances : (H, W) ndarray of int32
+    mask : (H, W) array of uint8
+        Class numbers. Of what is no ndarray, such as a zarr array, a part is read at a
+        time.
+    instances : (H, W) array of int32
         Object numbers; each object is of one class.
     number : int
         The class, counted from 1.
@@ -101,12 +103,19 @@ def measure_extent(
     -------
     Extent
     """
-    there = mask == number
-    pixels = _count(there)
+    whole = isinstance(mask, np.ndarray) and isinstance(instances, np.ndarray)
+    side = max(1, *mask.shape) if whole else _PART
+    pixels = 0
+    objects = np.zeros(0, dtype=np.int64)
+    parts = zip(iter_tiles(mask, side), iter_tiles(instances, side), strict=True)
+    for classes, numbers in parts:
+        there = classes == number
+        pixels += _count(there)
+        objects = np.union1d(objects, numbers[there])
     return Extent(
-        objects=_count(np.unique(instances[there])),
+        objects=_count(objects),
         pixels=pixels,
-        fraction=_share(pixels, there.size),
+        fraction=_share(pixels, math.prod(mask.shape)),
     )
 
 

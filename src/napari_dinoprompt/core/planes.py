@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,14 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_plane", "holds_data", "no_data_pixels", "plane_shape", "shows_nothing"]
+__all__ = [
+    "as_plane",
+    "check_kind",
+    "holds_data",
+    "no_data_pixels",
+    "plane_shape",
+    "shows_nothing",
+]
 
 _BLOCKS = (2, 4, 8, 16)
 # Of fewer blocks the variance is too uncertain to judge by.
@@ -42,26 +49,40 @@ def as_plane(image: ArrayLike) -> NDArray[np.generic]:
         pixel is finite.
     """
     plane = np.asarray(image)
-    if plane.dtype.kind not in "buif":
-        msg = f"An image of dtype {plane.dtype} cannot be used; numbers are needed."
-        raise InputError(msg)
-    if plane.ndim == 3 and plane.shape[2] == 1:
-        plane = plane[:, :, 0]
-    elif plane.ndim == 3 and plane.shape[2] == 4:
-        plane = plane[:, :, :3]
-    if plane.ndim != 2 and not (plane.ndim == 3 and plane.shape[2] == 3):
-        msg = (
-            f"An array of shape {plane.shape} is not an image plane; "
-            "(H, W) or (H, W, 3 or 4) is needed. Choose one plane of a stack."
-        )
-        raise InputError(msg)
-    if plane.size == 0:
-        msg = f"The image is empty (shape {plane.shape})."
-        raise InputError(msg)
+    check_kind(plane.shape, plane.dtype)
+    if plane.ndim == 3:
+        plane = plane[:, :, 0] if plane.shape[2] == 1 else plane[:, :, :3]
     if not holds_data(plane):
         msg = "The image holds nothing but NaN or infinity."
         raise InputError(msg)
     return plane
+
+
+def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that shape and dtype are those of an image plane.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+
+    Raises
+    ------
+    InputError
+        If they are not, or there are no pixels.
+    """
+    if dtype.kind not in "buif":
+        msg = f"An image of dtype {dtype} cannot be used; numbers are needed."
+        raise InputError(msg)
+    if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
+        msg = (
+            f"An array of shape {shape} is not an image plane; "
+            "(H, W) or (H, W, 3 or 4) is needed. Choose one plane of a stack."
+        )
+        raise InputError(msg)
+    if math.prod(shape) == 0:
+        msg = f"The image is empty (shape {shape})."
+        raise InputError(msg)
 
 
 def plane_shape(plane: NDArray[np.generic]) -> tuple[int, int]:
