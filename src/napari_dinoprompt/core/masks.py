@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.splitting import split_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Cleaning", "class_mask", "clean_mask", "split_instances"]
-
-# Neighbouring maxima of the distance transform that differ by less are one object.
-_MIN_DEPTH = 0.75
 
 
 @dataclass(frozen=True)
@@ -165,38 +163,19 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
     -------
     (H, W) ndarray of int32
         0, or the number of the object counted from 1.
-
-    References
-    ----------
-    Meyer, "Topographic distance and watershed lines", Signal Processing 38, 1994.
     """
     from skimage.measure import label
 
     instances = np.zeros(mask.shape, dtype=np.int32)
     for number in _classes(mask):
         region = mask == number
-        parts = _watershed(region) if cleaning.split else label(region)
+        parts = split_region(region).labels if cleaning.split else label(region)
         if cleaning.split and cleaning.min_size > 1:
             sizes = np.bincount(parts.ravel())
             parts[sizes[parts] < cleaning.min_size] = 0
         found = parts > 0
         instances[found] = parts[found] + instances.max()
     return _renumber(instances)
-
-
-def _watershed(region: NDArray[np.bool_]) -> NDArray[np.int32]:
-    from scipy import ndimage as ndi
-    from skimage.measure import label
-    from skimage.morphology import h_maxima
-    from skimage.segmentation import watershed
-
-    distance = ndi.gaussian_filter(ndi.distance_transform_edt(region), 1.0)
-    distance[~region] = 0.0
-    markers = label(h_maxima(distance, _MIN_DEPTH))
-    parts: NDArray[np.int32] = watershed(-distance, markers, mask=region)
-    # A region too thin to hold a marker is still an object.
-    forgotten = label(region & (parts == 0))
-    return np.where(forgotten > 0, forgotten + parts.max(), parts).astype(np.int32)
 
 
 def _renumber(instances: NDArray[np.int32]) -> NDArray[np.int32]:
