@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,25 +17,22 @@ import killed_batch
 import numpy as np
 import pytest
 import tifffile
+from batch_images import write_images
 
-from napari_dinoprompt.core import batch
+from napari_dinoprompt.core import batch_image, batch_summary
+from napari_dinoprompt.core.atomic import temporary_path
 from napari_dinoprompt.core.batch import BatchReport, BatchStep, segment_batch
+from napari_dinoprompt.core.batch_files import find_images
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
+from napari_dinoprompt.core.image_files import read_image
+from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.result_files import result_paths
+from napari_dinoprompt.core.result_files import result_paths, write_table
 from napari_dinoprompt.core.segmentation import SegmentOptions, segment
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.filterbank import FilterBank
     from napari_dinoprompt.core.reference import Reference
-
-
-def write_images(folder: Path, picture: np.ndarray, count: int) -> list[Path]:
-    folder.mkdir()
-    paths = [folder / f"field {number:02}.tif" for number in range(count)]
-    for number, path in enumerate(paths):
-        tifffile.imwrite(path, np.roll(picture[:80, :90], 7 * number, axis=1))
-    return paths
 
 
 class Bench:
@@ -96,7 +94,7 @@ def bench(
         made.computed += 1
         return segment(*args, **kwargs)
 
-    monkeypatch.setattr(batch, "segment", counted)
+    monkeypatch.setattr(batch_image, "segment", counted)
     return made
 
 
@@ -150,8 +148,93 @@ def test_the_summary_never_has_less_than_the_folder(bench: Bench) -> None:
     steps = bench.steps()
     assert len(bench.table()) == 4
     assert next(steps).state == "done"
+    assert {row["image"] for row in bench.table()} == set(map(str, bench.images))
+    assert [step.state for step in steps] == ["kept"] * 3
     assert [row["image"] for row in bench.table()] == list(map(str, bench.images))
-    steps.close()
+
+
+def test_the_summary_grows_and_is_not_written_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else thousands of images would take ever longer."""
+    sizes: list[int] = []
+
+    def counted(path: Path, rows: Any) -> None:
+        sizes.append(len(rows))
+        write_table(path, rows)
+
+    monkeypatch.setattr(batch_summary, "write_table", counted)
+    for number, _ in enumerate(bench.steps(), start=1):
+        assert len(bench.table()) == number
+    assert sizes == [1]
+    # What comes to lie before what is kept has to be sorted in, once.
+    bench.images[0].touch()
+    bench.images[1].touch()
+    bench.run()
+    assert sizes == [1, 2, 4]
+
+
+def test_a_summary_that_lost_its_end_is_made_whole(bench: Bench) -> None:
+    bench.run()
+    table = bench.output / "segmentation.csv"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-20])
+    assert bench.run()[1] == ["kept"] * 4
+    assert table.read_bytes() == whole
+
+
+def test_never_more_than_two_images_are_in_memory(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = []
+
+    class Pixels(np.ndarray):
+        def __hash__(self) -> int:
+            return id(self)
+
+    def watched(path: Path) -> LazyPlane:
+        pixels = read_image(path).view(Pixels)
+        alive.add(pixels)
+        most.append(len(alive))
+        return LazyPlane(pixels)
+
+    monkeypatch.setattr(batch_image, "open_image", watched)
+    assert bench.run()[1] == ["done"] * 4
+    assert most[0] == 1
+    assert max(most) == 2
+
+
+def test_what_a_killed_run_left_half_written_goes_after_a_day(bench: Bench) -> None:
+    bench.output.mkdir()
+    old, young = (temporary_path(bench.output) for _ in range(2))
+    for path in (old, young):
+        path.write_bytes(b"II*")
+    yesterday = old.stat().st_mtime - 86_500
+    os.utime(old, (yesterday, yesterday))
+    bench.run()
+    assert not old.exists()
+    # It may be what another program is writing now.
+    assert young.exists()
+
+
+def test_folders_and_patterns_stand_for_their_images(bench: Bench) -> None:
+    folder = bench.images[0].parent
+    (folder / "notes.txt").write_text("")
+    (folder / "field [a].PNG").write_bytes(b"")
+    last = folder / "field [a].PNG"
+    assert find_images([folder]) == [*bench.images, last]
+    bench.output = folder
+    bench.run(bench.images[:2])
+    # Results in the same folder are no images.
+    assert find_images([folder]) == [*bench.images, last]
+    assert find_images([folder / "field 0*.tif"]) == bench.images
+    # Brackets in the name of a file that is there are no pattern.
+    assert find_images([last, folder / "none.tif"]) == [last, folder / "none.tif"]
+    (folder / "empty").mkdir()
+    for empty in (folder / "empty", folder / "*.gif"):
+        with pytest.raises(InputError, match="no images in"):
+            find_images([bench.images[0], empty])
 
 
 @pytest.mark.parametrize(
@@ -331,7 +414,7 @@ def test_a_bug_is_not_skipped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(batch, "segment", fail)
+    monkeypatch.setattr(batch_image, "segment", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         next(bench.steps())
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import tifffile
 import torch
+from batch_images import finished_images
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.batch import segment_batch
@@ -31,11 +32,7 @@ def run(images: list[Path], reference: Path, output: Path) -> None:
 
 
 def look(output: Path) -> dict[str, object]:
-    records = {
-        p.name: p.stat().st_mtime_ns
-        for p in output.glob("*_record.json")
-        if "unfinished" not in json.loads(p.read_bytes())
-    }
+    records = finished_images(output)
     pixels = {p.name: tifffile.imread(p).size for p in sorted(output.glob("*.tif"))}
     half = [p.name for p in output.glob(".dinoprompt-*.tmp")]
     return {"records": records, "pixels": pixels, "half": half}

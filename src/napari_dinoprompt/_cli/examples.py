@@ -36,6 +36,9 @@ dinoprompt segment *.tif --reference nuclei.reference.safetensors --output resul
 dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
 --output results --threshold 0.6 --min-size 50 --fill-holes --split
 
+dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
+--scheduler local:4
+
 Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
 NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
 names that are there already are replaced, except where NAME_record.json tells that \

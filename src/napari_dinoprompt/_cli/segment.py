@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -11,17 +15,41 @@ from napari_dinoprompt._cli.progress import progress_bar
 from napari_dinoprompt.core.intensity import IntensityWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Generator
 
     from rich.console import Console
 
-    from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch import BatchReport
+    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
+    from napari_dinoprompt.core.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["load_backbone_of", "segment_files", "show_report"]
+__all__ = ["SegmentJob", "load_backbone_of", "segment_files", "show_report"]
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """Which images are segmented, and where.
+
+    Attributes
+    ----------
+    images : tuple of Path
+        As `find_images` takes them.
+    folder : Path
+        For the results.
+    like : Path or None
+        The real image, for the window "histogram".
+    again : bool
+        Whether finished images are computed again.
+    scheduler : str or None
+        As `segment_batch_on_cluster`; None computes here.
+    """
+
+    images: tuple[Path, ...]
+    folder: Path
+    like: Path | None
+    again: bool
+    scheduler: str | None
 
 
 def load_backbone_of(
@@ -49,23 +77,20 @@ def load_backbone_of(
 
 
 def segment_files(
-    images: Sequence[Path],
-    folder: Path,
+    job: SegmentJob,
     reference: Reference,
-    backbone: Backbone,
+    choice: BackboneChoice,
     options: SegmentOptions,
-    *,
-    like: Path | None = None,
-    again: bool,
 ) -> BatchReport:
     """Segment images and write the results of each; one that can't be read is skipped.
 
     Parameters
     ----------
-    images, folder, reference, backbone, options, again
-        As `segment_batch`.
-    like : Path, optional
-        The real image, for the window "histogram".
+    job : SegmentJob
+    reference : Reference
+    choice : BackboneChoice
+        How the reference's backbone is loaded.
+    options : SegmentOptions
 
     Returns
     -------
@@ -77,18 +102,14 @@ def segment_files(
     DinopromptError, OSError
         If no image can be done with these options, or results cannot be written.
     """
-    from napari_dinoprompt.core.batch import segment_batch
-    from napari_dinoprompt.core.image_files import read_image
-
-    wanted = None if like is None else read_image(like)
     console = side_console()
     if isinstance(options.window, IntensityWindow):
         for line in reference.warnings_for(window=options.window):
             say(line, console)
-    steps = segment_batch(
-        images, folder, reference, backbone, options, like=wanted, again=again
-    )
-    with progress_bar(console) as bar:
+    with (
+        closing(_start(job, reference, choice, options)) as steps,
+        progress_bar(console) as bar,
+    ):
         task = bar.add_task("segmenting", total=None)
         while True:
             try:
@@ -104,6 +125,44 @@ def segment_files(
                 completed=step.done,
                 total=step.total,
             )
+
+
+def _start(
+    job: SegmentJob,
+    reference: Reference,
+    choice: BackboneChoice,
+    options: SegmentOptions,
+) -> Generator[BatchStep, None, BatchReport]:
+    from napari_dinoprompt.core.batch_files import find_images
+    from napari_dinoprompt.core.image_files import read_image
+
+    run: Callable[..., Generator[BatchStep, None, BatchReport]]
+    if job.scheduler is None:
+        from napari_dinoprompt.core.batch import segment_batch
+
+        checkpoint = None if choice.checkpoint is None else Path(choice.checkpoint)
+        backbone = load_backbone_of(
+            reference,
+            checkpoint=checkpoint,
+            device=choice.device,
+            precision=choice.precision,
+        )
+        run = partial(segment_batch, backbone=backbone)
+    else:
+        from napari_dinoprompt.core.batch_cluster import segment_batch_on_cluster
+        from napari_dinoprompt.core.cluster_connection import parse_scheduler
+
+        # Before any image is read.
+        parse_scheduler(job.scheduler)
+        run = partial(segment_batch_on_cluster, choice=choice, scheduler=job.scheduler)
+    return run(
+        find_images(job.images),
+        job.folder,
+        reference,
+        options=options,
+        like=None if job.like is None else read_image(job.like),
+        again=job.again,
+    )
 
 
 def show_report(report: BatchReport, folder: Path, console: Console) -> None:

@@ -6,44 +6,50 @@ and the next run goes on from there.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from napari_dinoprompt.core.atomic import remove_leftovers
+from napari_dinoprompt.core.batch_image import ImageTask, ImageWork, check_settings
 from napari_dinoprompt.core.batch_records import (
     Job,
     check_ours,
-    describe_settings,
-    open_record,
     other_rows,
     read_record,
-    write_record,
 )
+from napari_dinoprompt.core.batch_summary import BatchSummary
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.explaining import explain
-from napari_dinoprompt.core.image_files import read_image
-from napari_dinoprompt.core.result_files import (
-    summarise,
-    write_segmentation,
-    write_table,
-)
 from napari_dinoprompt.core.result_names import name_results
-from napari_dinoprompt.core.segmentation import segment, target_plane, target_window
-from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.batch_image import ReadImage
     from napari_dinoprompt.core.batch_records import Rows
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
+    from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["SUMMARY", "BatchReport", "BatchState", "BatchStep", "segment_batch"]
+    Outcome = tuple[ImageTask, Rows | str]
+    Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
+
+__all__ = [
+    "SUMMARY",
+    "BatchPlan",
+    "BatchReport",
+    "BatchState",
+    "BatchStep",
+    "follow_batch",
+    "plan_batch",
+    "segment_batch",
+]
 
 SUMMARY = "segmentation.csv"
 """Name of the table of all images."""
@@ -97,6 +103,24 @@ class BatchReport:
     skipped: int
 
 
+@dataclass(frozen=True)
+class BatchPlan:
+    """The images of a batch and where their results go.
+
+    Attributes
+    ----------
+    folder : Path
+    names : dict of Path to str
+        Of the results, by the path of each image as it was given.
+    others : list of dict
+        Rows of the summary that earlier batches have found on other images.
+    """
+
+    folder: Path
+    names: dict[Path, str]
+    others: Rows
+
+
 def segment_batch(
     images: Sequence[Path],
     folder: Path,
@@ -110,15 +134,17 @@ def segment_batch(
     """Segment image files and write the results of each.
 
     An image that is finished with the same settings is kept. Files are whole or not
-    there at all, whenever the work is stopped.
+    there at all, whenever the work is stopped. While one image is segmented the next
+    one is read; there are never more in memory.
 
     Parameters
     ----------
     images : sequence of Path
         One that is given twice is taken once.
     folder : Path
-        Made if it is not there. Its summary is complete after every image, those of
-        earlier batches included. Files that no batch has written are not replaced.
+        Made if it is not there. Its summary has all finished images after every one
+        of them, those of earlier batches included, and is in order at the end. Files
+        that no batch has written are not replaced.
     reference : Reference
     backbone : Backbone
         The one of the reference.
@@ -142,99 +168,146 @@ def segment_batch(
     DinopromptError, OSError
         If no image can be done with these options, or results cannot be written.
     """
-    _check(reference, backbone, options, like)
+    check_settings(reference, options, like)
+    work = ImageWork.of(reference, backbone, options, like, folder)
+    plan = plan_batch(images, folder)
+    return (
+        yield from follow_batch(
+            plan, work.settings, partial(_compute, work), again=again
+        )
+    )
+
+
+def plan_batch(images: Sequence[Path], folder: Path) -> BatchPlan:
+    """Name the results of all images, and look at what is in their folder.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        One that is given twice is taken once.
+    folder : Path
+
+    Returns
+    -------
+    BatchPlan
+
+    Raises
+    ------
+    InputError
+        If the folder cannot take these results.
+    """
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; the results need a folder."
         raise InputError(msg)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)
-    others = other_rows(folder, names.values())
-    how = _How(reference, backbone, options, like)
-    settings = describe_settings(reference, backbone, options, like)
+    return BatchPlan(folder, names, other_rows(folder, names.values()))
+
+
+def follow_batch(
+    plan: BatchPlan, settings: str, compute: Compute, *, again: bool
+) -> Generator[BatchStep, None, BatchReport]:
+    """Have the images of a batch computed that are not finished; keep the summary.
+
+    Parameters
+    ----------
+    plan : BatchPlan
+    settings : str
+        As `describe_settings`.
+    compute : callable
+        Takes the tasks that are left and yields each with its part of the summary, or
+        why it cannot be used, in any order. Results and record have been written.
+    again : bool
+        Whether finished images are computed again.
+
+    Yields
+    ------
+    BatchStep
+        After each image.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    DinopromptError, OSError
+        As `compute`, or if the summary cannot be written.
+    """
+    names = plan.names
+    remove_leftovers(plan.folder)
     # Known beforehand, so that the summary never has less than the folder.
-    rows = {} if again else _kept_rows(names, folder, settings)
-    kept = set(rows)
-    if rows:
-        _write_summary(folder, names, rows, others)
-    skipped = 0
-    for done, (path, name) in enumerate(names.items(), start=1):
-        state: BatchState = "kept"
-        message = ""
-        if path not in kept:
-            # Looked at before it is read: a change meanwhile will be noticed.
-            job = Job.of(path, settings) if path.is_file() else None
-            result = how.segment(path)
-            if job is None or isinstance(result, str):
-                state, message = "skipped", str(result)
+    kept = {} if again else _kept_rows(plan, settings)
+    summary = BatchSummary(plan.folder / SUMMARY, plan.others)
+    summary.begin({names[path]: rows for path, rows in kept.items()})
+    order, done, skipped = iter(names), 0, 0
+
+    def step(path: Path, state: BatchState, message: str = "") -> BatchStep:
+        name = names[path]
+        rows = tuple(summary.of(name))
+        return BatchStep(path, name, state, message, rows, done, len(names))
+
+    paths = {name: path for path, name in names.items()}
+    todo = (
+        ImageTask(path, name, str(path))
+        for path, name in names.items()
+        if path not in kept
+    )
+    with closing(compute(todo)) as outcomes:
+        while True:
+            # Those that are kept have their turn as they were given.
+            for path in order:
+                if path not in kept:
+                    break
+                done += 1
+                yield step(path, "kept")
+            task, result = next(outcomes, (None, ""))
+            if task is None:
+                break
+            done += 1
+            if isinstance(result, str):
                 skipped += 1
+                yield step(paths[task.name], "skipped", result)
             else:
-                state = "done"
-                rows[path] = summarise(path, name, result)
-                open_record(folder, name)
-                write_segmentation(folder, name, result)
-                write_record(folder, name, job, rows[path])
-                _write_summary(folder, names, rows, others)
-        found = tuple(rows.get(path, ()))
-        yield BatchStep(path, name, state, message, found, done, len(names))
-    everything = tuple(row for path in names for row in rows.get(path, ()))
-    return BatchReport(everything, len(rows) - len(kept), len(kept), skipped)
+                summary.add(task.name, result)
+                yield step(paths[task.name], "done")
+    rows = summary.end(names.values())
+    computed = len(names) - len(kept) - skipped
+    return BatchReport(tuple(rows), computed, len(kept), skipped)
 
 
-@dataclass(frozen=True, eq=False)
-class _How:
-    """All that is the same for every image."""
-
-    reference: Reference
-    backbone: Backbone
-    options: SegmentOptions
-    like: ArrayLike | None
-
-    def segment(self, path: Path) -> Segmentation | str:
-        """Segment an image, or say why it cannot be used."""
-        try:
-            return segment(
-                read_image(path),
-                self.reference,
-                self.backbone,
-                self.options,
-                like=self.like,
-            )
-        except (MemoryError, OSError, RuntimeError, ValueError) as error:
-            reason = explain(error)
-            if reason is None:
-                raise
-            return reason if str(path) in reason else f"{path}: {reason}"
+def _compute(
+    work: ImageWork, tasks: Iterable[ImageTask]
+) -> Generator[Outcome, None, None]:
+    for task, found in _read_ahead(work, tasks):
+        rows = work.finish(task, found)
+        # Before the next one is asked for: two images in memory are enough.
+        del found
+        yield task, rows
 
 
-def _check(
-    reference: Reference,
-    backbone: Backbone,
-    options: SegmentOptions,
-    like: ArrayLike | None,
-) -> None:
-    """Complain once, and not for every image."""
-    reference.check_backbone(backbone.info)
-    reference.check_objects()
-    resolve_thresholds(reference, options.threshold)
-    target_window(reference, options.window)
-    if like is None or options.window != "histogram":
-        target_plane(np.zeros((1, 1)), options.window, like)
+def _read_ahead(
+    work: ImageWork, tasks: Iterable[ImageTask]
+) -> Iterator[tuple[ImageTask, ReadImage | str]]:
+    """Read each image while the one before is in use."""
+    waiting: tuple[ImageTask, Future[ReadImage | str]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="dinoprompt-read") as pool:
+        for task in tasks:
+            following = (task, pool.submit(work.read, task.path))
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
 
 
-def _kept_rows(names: dict[Path, str], folder: Path, settings: str) -> dict[Path, Rows]:
+def _kept_rows(plan: BatchPlan, settings: str) -> dict[Path, Rows]:
     kept = {}
-    for path, name in names.items():
-        if not path.is_file():
+    for path, name in plan.names.items():
+        if not path.exists():
             continue
-        rows = read_record(folder, name, Job.of(path, settings))
+        rows = read_record(plan.folder, name, Job.of(path, settings))
         if rows is not None:
             # As it is called now: elsewhere the same path is written otherwise.
             kept[path] = [{**row, "image": str(path)} for row in rows]
     return kept
-
-
-def _write_summary(
-    folder: Path, names: dict[Path, str], rows: dict[Path, Rows], others: Rows
-) -> None:
-    together = [*others, *(row for path in names for row in rows.get(path, ()))]
-    write_table(folder / SUMMARY, together)

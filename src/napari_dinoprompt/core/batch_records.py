@@ -20,6 +20,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.reference_file import encode_reference
 from napari_dinoprompt.core.result_files import COLUMNS, result_paths
 from napari_dinoprompt.core.version import software_version
+from napari_dinoprompt.core.zarr_files import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,8 @@ class Job:
     image : str
         Its full path.
     size, changed : int
-        Of the file, in bytes; and when it was last written, in nanoseconds.
+        Of the file, in bytes; and when it was last written, in nanoseconds. Of a
+        folder that is one image, of all files in it.
     settings : str
         As `describe_settings`.
     """
@@ -74,8 +76,8 @@ class Job:
         OSError
             If it is not there.
         """
-        found = path.stat()
-        return cls(str(path.resolve()), found.st_size, found.st_mtime_ns, settings)
+        size, changed = stamp(path)
+        return cls(str(path.resolve()), size, changed, settings)
 
 
 def describe_settings(
@@ -142,7 +144,9 @@ def write_record(folder: Path, name: str, job: Job, rows: Rows) -> None:
         file.write(json.dumps(record, indent=1).encode())
 
 
-def read_record(folder: Path, name: str, job: Job) -> Rows | None:
+def read_record(
+    folder: Path, name: str, job: Job, *, since: int | None = None
+) -> Rows | None:
     """Return the summary of an image that is finished with the same settings.
 
     Parameters
@@ -151,14 +155,19 @@ def read_record(folder: Path, name: str, job: Job) -> Rows | None:
     name : str
         Of the results.
     job : Job
+    since : int, optional
+        In nanoseconds, by the clock of the files: an older record does not count.
 
     Returns
     -------
     list of dict or None
         None if there is no such record, or the results are no longer as they were.
     """
+    path = _record_path(folder, name)
     try:
-        record = json.loads(_record_path(folder, name).read_bytes())
+        if since is not None and path.stat().st_mtime_ns <= since:
+            return None
+        record = json.loads(path.read_bytes())
         if record["job"] != asdict(job) or record["results"] != _sizes(folder, name):
             return None
         rows = record["rows"]

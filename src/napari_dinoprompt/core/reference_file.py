@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SUFFIX",
     "ReferenceSummary",
+    "decode_reference",
     "encode_reference",
     "load_reference",
     "read_summary",
@@ -165,10 +166,29 @@ def load_reference(path: Path) -> Reference:
         If the file is missing, damaged, foreign or from a newer version.
     """
     with _open(path) as file:
-        layout = read_layout(file)
-        header = _read_header(path, layout)
-        tensors = read_tensors(file, layout, header.tensors)
-        _check_numbers(header, tensors)
+        return _read(path, file)
+
+
+def decode_reference(content: bytes) -> Reference:
+    """Read a reference from the content of its file; reverses `encode_reference`.
+
+    Raises
+    ------
+    ReferenceFileError
+        As `load_reference`.
+    """
+    try:
+        return _read("This", io.BytesIO(content))
+    except ValueError as error:
+        msg = f"The reference is damaged: {error}."
+        raise ReferenceFileError(msg) from error
+
+
+def _read(path: Path | str, file: BinaryIO) -> Reference:
+    layout = read_layout(file)
+    header = _read_header(path, layout)
+    tensors = read_tensors(file, layout, header.tensors)
+    _check_numbers(header, tensors)
     return Reference(
         vectors=tensors["vectors"],
         classes=header.classes,
@@ -238,7 +258,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         raise ReferenceFileError(msg) from error
 
 
-def _read_header(path: Path, layout: TensorLayout) -> ReferenceHeader:
+def _read_header(path: Path | str, layout: TensorLayout) -> ReferenceHeader:
     if _HEADER not in layout.metadata:
         msg = f"{path} is not a reference of napari-dinoprompt."
         raise ReferenceFileError(msg)

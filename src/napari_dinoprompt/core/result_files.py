@@ -7,20 +7,26 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.image_files import write_tiff
 from napari_dinoprompt.core.metrics import measure_extent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
-__all__ = ["COLUMNS", "result_paths", "summarise", "write_segmentation", "write_table"]
+__all__ = [
+    "COLUMNS",
+    "append_table",
+    "result_paths",
+    "summarise",
+    "write_segmentation",
+    "write_table",
+]
 
 COLUMNS: dict[str, type] = {
     "image": str,
@@ -53,7 +59,9 @@ def result_paths(folder: Path, name: str) -> dict[str, Path]:
     return {kind: folder / f"{name}_{kind}.tif" for kind in _KINDS}
 
 
-def write_segmentation(folder: Path, name: str, result: Segmentation) -> None:
+def write_segmentation(
+    folder: Path, name: str, result: Segmentation | LargeSegmentation
+) -> None:
     """Write similarity, mask and instances of one image.
 
     Parameters
@@ -61,7 +69,7 @@ def write_segmentation(folder: Path, name: str, result: Segmentation) -> None:
     folder : Path
     name : str
         Of the image, without suffix.
-    result : Segmentation
+    result : Segmentation or LargeSegmentation
         With several classes, the similarity has one page per class, in the order of
         the class numbers in the mask.
 
@@ -71,13 +79,15 @@ def write_segmentation(folder: Path, name: str, result: Segmentation) -> None:
         If a file cannot be written.
     """
     paths = result_paths(folder, name)
-    maps = [result.similarities.of(one) for one in result.similarities.names]
-    write_tiff(paths["similarity"], maps[0] if len(maps) == 1 else np.stack(maps))
+    several = len(result.names) > 1
+    write_tiff(paths["similarity"], result.maps if several else result.similarity)
     write_tiff(paths["mask"], result.mask)
     write_tiff(paths["instances"], result.instances)
 
 
-def summarise(path: Path, name: str, result: Segmentation) -> list[dict[str, Any]]:
+def summarise(
+    path: Path, name: str, result: Segmentation | LargeSegmentation
+) -> list[dict[str, Any]]:
     """Describe the mask of an image.
 
     Parameters
@@ -85,7 +95,7 @@ def summarise(path: Path, name: str, result: Segmentation) -> list[dict[str, Any
     path : Path
     name : str
         Of its results.
-    result : Segmentation
+    result : Segmentation or LargeSegmentation
 
     Returns
     -------
@@ -93,7 +103,7 @@ def summarise(path: Path, name: str, result: Segmentation) -> list[dict[str, Any
         One per object class, with all `COLUMNS`.
     """
     rows = []
-    for number, one in enumerate(result.similarities.names, start=1):
+    for number, one in enumerate(result.names, start=1):
         extent = measure_extent(result.mask, result.instances, number)
         rows.append(
             {
@@ -124,13 +134,34 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     OSError
         If it cannot be written; an older file of that name is kept.
     """
+    with open_atomically(path) as file:
+        file.write(_lines([rows[0].keys(), *(row.values() for row in rows)]))
+
+
+def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows to a table of `write_table`.
+
+    Parameters
+    ----------
+    path : Path
+    rows : sequence of mappings
+        With the keys of the table.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    # Unbuffered: the lines arrive in one piece.
+    with path.open("ab", buffering=0) as file:
+        file.write(_lines([row.values() for row in rows]))
+
+
+def _lines(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
-        writer.writerow([_cell(value) for value in row.values()])
-    with open_atomically(path) as file:
-        file.write(text.getvalue().encode())
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
 
 
 def _cell(value: object) -> object:

@@ -49,8 +49,9 @@ def name_results(images: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
     given = {path.resolve(): path for path in images}
     names = _tell_apart(list(given))
+    target = folder.resolve()
     for path, name in names.items():
-        for result in result_paths(folder.resolve(), name).values():
+        for result in result_paths(target, name).values():
             if result in given:
                 msg = (
                     f"The results of {given[path]} would overwrite {given[result]}; "
