@@ -92,7 +92,9 @@ def test_a_coarse_grid_keeps_its_places() -> None:
     """Values that rise evenly do so in the blocks, at the right places."""
     grid = CellGrid((20, 4000), 14, 1.7)
     light = torch.zeros(grid.shape)
-    centres = torch.from_numpy(grid.cell_centres(np.arange(grid.cells[1]))).float()
+    columns = np.arange(grid.cells[1])
+    places = grid.cell_centres(np.stack((columns, columns), axis=1))[:, 1]
+    centres = torch.from_numpy(places).float()
     cells = (centres / 4000).expand(1, grid.cells[0], -1).contiguous()
     guide = Guide.of(light, grid.cell, 4)
     assert guide.step == 8

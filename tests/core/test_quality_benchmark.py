@@ -378,7 +378,12 @@ class MeanOfPatch:
     info = BackboneInfo("means", -1, 8, 2, "none")
     scoring: Scoring = "centred"
     device = torch.device("cpu")
+    dtype = kept_as = torch.float32
+    cache = None
     batch_size = 4
+
+    def on(self, device: torch.device) -> MeanOfPatch:
+        return self
 
     def guide_radius(self, cell: float) -> int:
         return 1

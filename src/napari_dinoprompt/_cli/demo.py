@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.metrics import Agreement, Extent
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 __all__ = ["STAINS", "FieldStory", "StainResult", "tell_field", "write_demo"]
 
@@ -47,7 +48,7 @@ class StainResult:
         Which stain it is.
     path : Path
     image : (H, W) ndarray
-    result : Segmentation
+    result : Segmentation or LargeSegmentation
     extent : Extent
     agreement : Agreement
         With the truth.
@@ -56,7 +57,7 @@ class StainResult:
     title: str
     path: Path
     image: NDArray[np.generic]
-    result: Segmentation
+    result: Segmentation | LargeSegmentation
     extent: Extent
     agreement: Agreement
 

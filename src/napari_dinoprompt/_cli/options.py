@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "Window",
     "default_backbone",
+    "parse_spacing",
     "parse_threshold",
     "parse_window",
     "segment_options",
@@ -121,8 +122,44 @@ def parse_threshold(text: str | None) -> float | None:
     return value
 
 
+def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
+    """Read how far the voxels of a stack are apart.
+
+    Parameters
+    ----------
+    text : str or None
+        ``Z,Y,X``, three numbers above 0; or nothing.
+
+    Returns
+    -------
+    (float, float, float) or None
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if text is None:
+        return None
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        z = y = x = math.nan
+    if not all(0 < step < math.inf for step in (z, y, x)):
+        msg = f"--pixel-size must be three numbers above 0 as Z,Y,X, not {text!r}."
+        raise InputError(msg)
+    return z, y, x
+
+
 def segment_options(
-    threshold: str | None, window: str, *, min_size: int, fill_holes: bool, split: bool
+    threshold: str | None,
+    window: str,
+    *,
+    min_size: int,
+    fill_holes: bool,
+    split: bool,
+    objects_3d: bool = False,
+    pixel_size: str | None = None,
 ) -> SegmentOptions:
     """Collect how a reference is applied.
 
@@ -135,6 +172,10 @@ def segment_options(
     min_size : int
     fill_holes, split : bool
         As `Cleaning`.
+    objects_3d : bool
+        As `SegmentOptions`.
+    pixel_size : str or None
+        As `parse_spacing`.
 
     Returns
     -------
@@ -149,6 +190,7 @@ def segment_options(
     cut = parse_threshold(threshold)
     policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
     seen = parse_window(window, policies)
+    spacing = parse_spacing(pixel_size)
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
@@ -156,6 +198,8 @@ def segment_options(
         window=seen,
         threshold=cut,
         cleaning=Cleaning(min_size=min_size, fill_holes=fill_holes, split=split),
+        objects_3d=objects_3d,
+        spacing=spacing,
     )
 
 

@@ -9,6 +9,9 @@ from rich.progress import DownloadColumn as Downloaded
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.progress import TransferSpeedColumn as Speed
 
+from napari_dinoprompt._cli.messages import say
+from napari_dinoprompt.core.progress import Notice
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -49,7 +52,7 @@ def transfer_bar(console: Console) -> Progress:
 
 
 def follow(
-    steps: Generator[Step, None, T],
+    steps: Generator[Step | Notice, None, T],
     what: str,
     console: Console,
     make_bar: Callable[[Console], Progress] = progress_bar,
@@ -58,7 +61,7 @@ def follow(
 
     Parameters
     ----------
-    steps : generator of Progress
+    steps : generator of Progress and Notice
     what : str
         What is being done, for the bar.
     console : Console
@@ -77,4 +80,7 @@ def follow(
             except StopIteration as finished:
                 result: T = finished.value
                 return result
-            bar.update(task, completed=step.done, total=step.total or None)
+            if isinstance(step, Notice):
+                say(step.message, console)
+            else:
+                bar.update(task, completed=step.done, total=step.total or None)

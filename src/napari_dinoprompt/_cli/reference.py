@@ -57,16 +57,16 @@ def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
         If the image, the points or an option cannot be used, or the file cannot be
         written.
     """
-    from napari_dinoprompt.core.image_files import read_image
+    from napari_dinoprompt.core.image_files import open_image
     from napari_dinoprompt.core.point_files import read_prompts
 
     prompts = read_prompts(job.points)
-    image = read_image(job.image)
+    image = open_image(job.image)
     # These import torch.
-    from napari_dinoprompt.core.extraction import iter_features
+    from napari_dinoprompt.core.feature_sources import iter_any_features
     from napari_dinoprompt.core.reference import Reference
 
-    steps = iter_features(image, load(), upscale=job.upscale, window=job.window)
+    steps = iter_any_features(image, load(), upscale=job.upscale, window=job.window)
     features = follow(steps, f"features of {job.image.name}", side_console())
     reference = Reference.from_prompts(
         features, prompts.points, prompts.classes, source=job.image.name

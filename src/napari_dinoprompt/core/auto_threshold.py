@@ -8,7 +8,7 @@ measurement; what a choice without the set in question gives is in docs/quality.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from napari_dinoprompt.core.similarity import BACKGROUND_SHARE
 from napari_dinoprompt.core.source_maps import MOST_PEAKS, fitted_peaks, look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.source_maps import SourceMap
 
 __all__ = [
+    "Look",
     "auto_thresholds",
     "choose_threshold",
     "crowded_planes",
+    "rarity_of",
     "threshold_elsewhere",
     "typical_similarity",
 ]
@@ -60,6 +62,11 @@ _RARITY: dict[Scoring, float] = {"plain": 0.1, "centred": 0.1, "standardised": 0
 _TIE = 0.03
 
 
+def rarity_of(scoring: Scoring) -> float:
+    """Return how much rare values count with a scoring, see `choose_threshold`."""
+    return _RARITY[scoring]
+
+
 def crowded_planes(planes: Sequence[PlaneIndex]) -> list[PlaneIndex]:
     """Choose the planes of a stack whose maps thresholds are taken from.
 
@@ -78,17 +85,33 @@ def crowded_planes(planes: Sequence[PlaneIndex]) -> list[PlaneIndex]:
     return sorted(crowded[:_MOST_PLANES])
 
 
-def auto_thresholds(
-    reference: Reference, scored: Mapping[PlaneIndex, ScoredPlane]
-) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A plane of the source, or a part of one, with its prompts.
+
+    Attributes
+    ----------
+    scored : ScoredPlane
+    points : (N, 2) ndarray of float64
+        Of all prompts of the reference, y and x in pixels of what was scored.
+    inside : (N,) ndarray of bool
+        Which of them lie there.
+    """
+
+    scored: ScoredPlane
+    points: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+
+
+def auto_thresholds(reference: Reference, looks: Sequence[Look]) -> dict[str, float]:
     """Choose the threshold of each object class of a new reference.
 
     Parameters
     ----------
     reference : Reference
         With at least one object class.
-    scored : mapping of plane index to ScoredPlane
-        Of the reference's `crowded_planes`.
+    looks : sequence of Look
+        At the reference's `crowded_planes`.
 
     Returns
     -------
@@ -96,12 +119,11 @@ def auto_thresholds(
         By object class.
     """
     maps: dict[str, list[SourceMap]] = {name: [] for name in reference.object_classes}
-    for index, plane in scored.items():
-        here = np.array([held == index for held in reference.planes])
+    for look in looks:
         with torch.inference_mode():
             for number, name in enumerate(reference.object_classes):
-                points = reference.points[here & reference.members(name)]
-                maps[name].append(look_at(plane, number, points))
+                points = look.points[look.inside & reference.members(name)]
+                maps[name].append(look_at(look.scored, number, points))
     return {
         name: choose_threshold(
             *_prompt_similarities(reference, name),

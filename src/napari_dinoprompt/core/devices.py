@@ -63,7 +63,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     ----------
     name : {"auto", "fp32", "bf16", "fp16"}
         ``"auto"`` is half precision where the device computes faster with it: bf16
-        on CUDA cards that have it, fp16 on older ones, else fp32.
+        on CUDA cards and processors that have it, fp16 on older cards, else fp32.
     device : torch.device
 
     Returns
@@ -80,7 +80,17 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name != "auto":
         msg = f"Unknown precision {name!r}; choose {', '.join(get_args(Precision))}."
         raise InputError(msg)
+    if device.type == "cpu":
+        return torch.bfloat16 if _cpu_has_bf16() else torch.float32
     if device.type != "cuda":
         return torch.float32
     with torch.cuda.device(device):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _cpu_has_bf16() -> bool:
+    """Tell whether the processor multiplies in bf16; without, that is slow."""
+    # Older releases of torch do not tell.
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    found: dict[str, object] = {} if tell is None else tell()
+    return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

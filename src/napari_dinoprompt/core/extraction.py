@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from napari_dinoprompt.core.content_hash import hash_plane
+from napari_dinoprompt.core.crops import CropReader
+from napari_dinoprompt.core.estimate import check_memory, whole_bytes
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
+from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.planes import (
     as_plane,
     no_data_pixels,
     plane_shape,
     shows_nothing,
 )
-from napari_dinoprompt.core.progress import Progress, run_through
-from napari_dinoprompt.core.resampling import resample, resampling_taps
+from napari_dinoprompt.core.progress import Notice, Progress, run_through
+from napari_dinoprompt.core.tile_runs import run_tiles
+from napari_dinoprompt.core.tile_sums import TileSums
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,9 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.tiles import Tile, TilePlan
 
-__all__ = ["extract_features", "iter_features"]
+__all__ = ["extract_features", "iter_features", "light_of"]
 
 
 def extract_features(
@@ -59,7 +61,8 @@ def extract_features(
     Raises
     ------
     InputError
-        If the image, the upscale or the window cannot be used.
+        If the image, the upscale or the window cannot be used, or the features would
+        not fit into memory; `lazy_features` has those of a plane of any size.
     """
     return run_through(iter_features(image, backbone, upscale=upscale, window=window))
 
@@ -70,7 +73,7 @@ def iter_features(
     *,
     upscale: float = 1.0,
     window: IntensityWindow | tuple[float, float] | None = None,
-) -> Generator[Progress, None, FeatureMap]:
+) -> Generator[Progress | Notice, None, FeatureMap]:
     """Compute a feature map as a generator, so that the work can be stopped.
 
     Parameters
@@ -82,6 +85,8 @@ def iter_features(
     ------
     Progress
         After each batch of tiles.
+    Notice
+        If the device was too small.
 
     Returns
     -------
@@ -99,23 +104,29 @@ def iter_features(
         window = IntensityWindow(*window)
     info = backbone.info
     grid = CellGrid(plane_shape(plane), info.patch, upscale)
+    check_memory(whole_bytes(grid, backbone), backbone.device)
     plan = backbone.plan(grid.cells)
-    vectors = _Accumulator.over(plan, info.dimension, backbone.device)
+    sums = TileSums.over(
+        plan, (0, 0), grid.cells, info.dimension, backbone.kept_as, backbone.device
+    )
+    read = CropReader(LazyPlane(plane), grid, plan.halo, window)
     done = 0
-    for start in range(0, len(plan.tiles), backbone.batch_size):
-        tiles = plan.tiles[start : start + backbone.batch_size]
-        crops = np.stack([_crop(plane, tile, plan, grid, window) for tile in tiles])
-        for tile, core in zip(tiles, backbone(torch.from_numpy(crops)), strict=True):
-            vectors.add(tile, core)
-        done += len(tiles)
+    for found in run_tiles(plan.tiles, read, backbone, backbone.cache):
+        if isinstance(found, Notice):
+            yield found
+            continue
+        for one in found:
+            sums.add(one.tile, one.vectors)
+        done += len(found)
         yield Progress(done, len(plan.tiles))
+    vectors = sums.mean()
     return FeatureMap(
-        vectors=vectors.mean(),
+        vectors=vectors,
         grid=grid,
         backbone=info,
         scoring=backbone.scoring,
         window=window,
-        light=_light(plane, window).to(backbone.device),
+        light=light_of(plane, window).to(vectors.device),
         guide_radius=backbone.guide_radius(grid.cell),
         no_data=no_data_pixels(plane),
         featureless=shows_nothing(plane),
@@ -123,71 +134,19 @@ def iter_features(
     )
 
 
-def _light(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
-    """Return how bright each pixel looks; the root, since its noise is even."""
+def light_of(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
+    """Return how bright each pixel looks; the root, since its noise is even.
+
+    Parameters
+    ----------
+    plane : (H, W) or (H, W, 3) ndarray
+    window : IntensityWindow
+
+    Returns
+    -------
+    (H, W) tensor of float32
+        In [0, 1].
+    """
     windowed = window.apply(plane)
     grey = windowed if windowed.ndim == 2 else windowed.mean(axis=2)
     return torch.from_numpy(np.sqrt(grey))
-
-
-def _crop(
-    plane: NDArray[np.generic],
-    tile: Tile,
-    plan: TilePlan,
-    grid: CellGrid,
-    window: IntensityWindow,
-) -> NDArray[np.float32]:
-    """Read the canvas of a tile and its halo as (3, h, w) in [0, 1]."""
-    patch, halo = grid.patch, plan.halo
-    rows = resampling_taps(
-        (tile.row - halo) * patch,
-        (tile.row + tile.height + halo) * patch,
-        length=grid.shape[0],
-        upscale=grid.upscale,
-    )
-    columns = resampling_taps(
-        (tile.column - halo) * patch,
-        (tile.column + tile.width + halo) * patch,
-        length=grid.shape[1],
-        upscale=grid.upscale,
-    )
-    part = window.apply(plane[rows.span, columns.span])
-    canvas = resample(part, rows, columns)
-    if canvas.ndim == 2:
-        return np.ascontiguousarray(np.broadcast_to(canvas, (3, *canvas.shape)))
-    return np.ascontiguousarray(np.moveaxis(canvas, 2, 0))
-
-
-@dataclass(frozen=True, eq=False)
-class _Accumulator:
-    """Puts cores together: side by side, or as a weighted mean where they overlap."""
-
-    total: torch.Tensor
-    blend: torch.Tensor | None
-    weight: torch.Tensor | None
-
-    @classmethod
-    def over(cls, plan: TilePlan, dimension: int, device: torch.device) -> _Accumulator:
-        total = torch.zeros((*plan.grid, dimension), device=device)
-        if plan.overlap == 0:
-            return cls(total, None, None)
-        blend = torch.from_numpy(plan.weights()).to(device)[:, :, None]
-        return cls(total, blend, torch.zeros((*plan.grid, 1), device=device))
-
-    def add(self, tile: Tile, core: torch.Tensor) -> None:
-        height = min(tile.height, self.total.shape[0] - tile.row)
-        width = min(tile.width, self.total.shape[1] - tile.column)
-        there = (
-            slice(tile.row, tile.row + height),
-            slice(tile.column, tile.column + width),
-        )
-        core = core[:height, :width]
-        if self.blend is None or self.weight is None:
-            self.total[there] = core
-            return
-        share = self.blend[:height, :width]
-        self.total[there] += core * share
-        self.weight[there] += share
-
-    def mean(self) -> torch.Tensor:
-        return self.total if self.weight is None else self.total / self.weight

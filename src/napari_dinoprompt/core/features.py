@@ -11,6 +11,7 @@ import torch
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.guidance import Guide
+from napari_dinoprompt.core.statistics import measure_source
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.statistics import SourceMeasures
 
 __all__ = ["FeatureMap"]
 
@@ -28,8 +30,9 @@ class FeatureMap:
 
     Attributes
     ----------
-    vectors : (rows, columns, D) tensor of float32
-        One vector per cell, on the device that computed it.
+    vectors : (rows, columns, D) tensor of float32, or float16
+        One vector per cell, on the device that computed it; those of networks in half
+        precision.
     grid : CellGrid
         Where the cells lie on the plane.
     backbone : BackboneInfo
@@ -66,6 +69,11 @@ class FeatureMap:
     def guide(self) -> Guide:
         """What similarities are fitted to; made once."""
         return Guide.of(self.light, self.grid.cell, self.guide_radius)
+
+    @cached_property
+    def measures(self) -> SourceMeasures:
+        """Mean and scale of the features; measured once."""
+        return measure_source(self)
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
         """Look up vectors at points, bilinearly between cell centres.
@@ -116,9 +124,10 @@ class FeatureMap:
     def _take(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> torch.Tensor:
-        return self.vectors[
+        found = self.vectors[
             torch.from_numpy(rows[:, 0]), torch.from_numpy(columns[:, 1])
         ]
+        return found.float()
 
     def holds_data(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane and on a pixel that holds data.
@@ -167,23 +176,25 @@ class FeatureMap:
             return None
         held = (~self.no_data).astype(np.float64)
         for axis, cells in enumerate(self.grid.cells):
-            held = _mean_per_cell(held, axis, cells, self.grid.cell)
+            start = self.grid.origin[axis]
+            held = _mean_per_cell(held, axis, cells, self.grid.cell, start)
         return torch.from_numpy(held >= 0.5).to(self.vectors.device)
 
 
 def _mean_per_cell(
-    values: NDArray[np.float64], axis: int, cells: int, cell: float
+    values: NDArray[np.float64], axis: int, cells: int, cell: float, start: float
 ) -> NDArray[np.float64]:
     """Average over the pixels whose centres lie in each cell along one axis."""
     length = values.shape[axis]
     if cell < 1:
         # Cells finer than pixels: each takes the pixel that its centre lies in.
-        centres = np.floor((np.arange(cells) + 0.5) * cell).astype(np.int64)
-        nearest = np.minimum(centres, length - 1)
+        centres = np.floor((np.arange(cells) + 0.5) * cell + start).astype(np.int64)
+        nearest = np.clip(centres, 0, length - 1)
         return np.asarray(np.take(values, nearest, axis=axis))
-    owner = np.floor((np.arange(length) + 0.5) / cell).astype(np.int64)
-    # A last cell that reaches in by less than half a pixel takes the last pixel.
+    owner = np.floor((np.arange(length) + 0.5 - start) / cell).astype(np.int64)
+    # A first or last cell that reaches in by less than half a pixel takes the pixel
+    # there.
     starts = np.minimum(np.searchsorted(owner, np.arange(cells)), length - 1)
     sums = np.add.reduceat(values, starts, axis=axis)
-    counts = np.diff([*starts, length])
+    counts = np.maximum(np.diff([*starts, length]), 1)
     return np.asarray(sums / np.expand_dims(counts, 1 - axis))

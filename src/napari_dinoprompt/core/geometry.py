@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["CellGrid", "lies_on_plane"]
 
 _ROUNDING = 1e-12
+# In cells: what is left of a plane is the difference of large numbers.
+_SLIVER = 1e-9
 # In pixels; a cell may be larger where the plane is not much smaller.
 _LARGEST_CELL = 1024
 
@@ -37,11 +39,15 @@ class CellGrid:
         Canvas pixels per cell.
     upscale : float
         Canvas pixels per image pixel.
+    origin : (float, float)
+        How far the edge of the first cell lies beyond that of the plane, in pixels:
+        0, or negative where the plane is a part of a larger one, whose cells it shares.
     """
 
     shape: tuple[int, int]
     patch: int
     upscale: float
+    origin: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.upscale) and self.upscale > 0):
@@ -64,8 +70,14 @@ class CellGrid:
         """Rows and columns of cells; the last ones may reach beyond the plane."""
         height, width = (
             # 115 * 2.2 is 253 and a rounding error, which must not cost a cell.
-            max(1, math.ceil(pixels * self.upscale / self.patch * (1 - _ROUNDING)))
-            for pixels in self.shape
+            max(
+                1,
+                math.ceil(
+                    (pixels - start) * self.upscale / self.patch * (1 - _ROUNDING)
+                    - _SLIVER
+                ),
+            )
+            for pixels, start in zip(self.shape, self.origin, strict=True)
         )
         return height, width
 
@@ -81,7 +93,8 @@ class CellGrid:
         -------
         (..., 2) ndarray of float64
         """
-        return (np.asarray(indices, dtype=np.float64) + 0.5) * self.cell - 0.5
+        cells = np.asarray(indices, dtype=np.float64) + 0.5
+        return cells * self.cell + (np.asarray(self.origin) - 0.5)
 
     def to_cells(self, points: ArrayLike) -> NDArray[np.float64]:
         """Express pixel coordinates in cells; cell centres are at integers.
@@ -95,7 +108,8 @@ class CellGrid:
         -------
         (..., 2) ndarray of float64
         """
-        return (np.asarray(points, dtype=np.float64) + 0.5) / self.cell - 0.5
+        pixels = np.asarray(points, dtype=np.float64) + (0.5 - np.asarray(self.origin))
+        return pixels / self.cell - 0.5
 
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane.

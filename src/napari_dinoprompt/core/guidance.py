@@ -22,7 +22,7 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = ["Guide", "GuidedCells"]
+__all__ = ["Guide", "GuidedCells", "look_up", "window_blocks"]
 
 # Variance of the light (in [0, 1]) below which it is taken for noise.
 _NOISE = 1e-3
@@ -72,10 +72,8 @@ class Guide:
         -------
         Guide
         """
-        # Where several cells fit in half a window, blocks finer than cells add nothing.
-        step = max(1, int(cell) if radius > 1 else int(cell * radius / _BLOCKS))
+        step, blocks = window_blocks(cell, radius)
         coarse = _blocks(light, step)
-        blocks = max(1, round(cell * radius / step))
         mean = _window_mean(coarse, blocks)
         variance = _window_mean(_blocks(light * light, step), blocks) - mean * mean
         return cls(light, coarse, mean, variance.clamp_min_(0), step, blocks)
@@ -93,7 +91,7 @@ class Guide:
         -------
         GuidedCells
         """
-        values = _at_blocks(cells, grid, tuple(self.coarse.shape), self.step)
+        values = look_up(cells, grid, tuple(self.coarse.shape), self.step)
         mean = _window_mean(values, self.radius)
         joint = _window_mean(values * self.coarse, self.radius)
         slope = (joint - self.mean * mean) / (self.variance + _NOISE)
@@ -155,6 +153,26 @@ class GuidedCells:
         return fine[0, :, :height, :width]
 
 
+def window_blocks(cell: float, radius: int) -> tuple[int, int]:
+    """Settle the blocks in which a plane is looked at.
+
+    Parameters
+    ----------
+    cell : float
+        Side of a cell in pixels.
+    radius : int
+        Half the side of the windows, in cells.
+
+    Returns
+    -------
+    step, blocks : int
+        Pixels per block, and blocks from the middle of a window to its rim.
+    """
+    # Where several cells fit in half a window, blocks finer than cells add nothing.
+    step = max(1, int(cell) if radius > 1 else int(cell * radius / _BLOCKS))
+    return step, max(1, round(cell * radius / step))
+
+
 def _blocks(light: torch.Tensor, step: int) -> torch.Tensor:
     """Average over blocks; the last ones repeat the edge of the plane."""
     if step == 1:
@@ -181,18 +199,40 @@ def _window_mean(blocks: torch.Tensor, radius: int) -> torch.Tensor:
     return (padded / (side * side)).reshape(blocks.shape)
 
 
-def _at_blocks(
+def look_up(
     cells: torch.Tensor, grid: CellGrid, shape: tuple[int, ...], step: int
 ) -> torch.Tensor:
-    """Look up cell values at the centres of blocks, bilinearly."""
-    if grid.cell == step and tuple(cells.shape[1:]) == shape:
+    """Look up cell values at the centres of blocks of pixels, bilinearly.
+
+    Parameters
+    ----------
+    cells : (K, rows, columns) tensor of float32
+    grid : CellGrid
+        Of the cells.
+    shape : (int, int)
+        Rows and columns of blocks.
+    step : int
+        Side of a block in pixels.
+
+    Returns
+    -------
+    (K, h, w) tensor of float32
+        Beyond the outermost cell centres the nearest cells count.
+    """
+    same = grid.cell == step and tuple(cells.shape[1:]) == shape
+    if same and not any(grid.origin):
         return cells
     # In the units of grid_sample: -1 and 1 are the outer edges of the grid. Double
     # precision, since the far end of a large plane would drift.
     along = [
-        2 * (torch.arange(blocks, dtype=torch.float64) + 0.5) * step / grid.cell / count
+        2
+        * ((torch.arange(blocks, dtype=torch.float64) + 0.5) * step - start)
+        / grid.cell
+        / count
         - 1
-        for blocks, count in zip(shape, cells.shape[1:], strict=True)
+        for blocks, count, start in zip(
+            shape, cells.shape[1:], grid.origin, strict=True
+        )
     ]
     y, x = torch.meshgrid(*along, indexing="ij")
     where = torch.stack((x, y), dim=-1).to(cells.device, cells.dtype)

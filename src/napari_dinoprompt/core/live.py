@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.estimate import Estimate, available_memory, estimate
+from napari_dinoprompt.core.estimate import Estimate, check_memory, estimate
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.intensity import (
     measure_stack_window,
@@ -22,17 +21,23 @@ from napari_dinoprompt.core.intensity import (
 )
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
-from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation import Similarities, score, spread
+from napari_dinoprompt.core.streaming.sampling import (
+    NoDataError,
+    iter_lazy_features,
+    sample_window,
+)
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.reference import Reference
 
@@ -71,16 +76,28 @@ class LiveResult:
     thresholds: Mapping[str, float]
     mask: NDArray[np.uint8]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return self.similarities.names
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the plane is constant or white noise."""
+        return self.similarities.nothing
+
 
 def prepare_planes(
     prepared: PreparedPlanes,
-    read_plane: Callable[[PlaneIndex], ArrayLike],
+    open_plane: Callable[[PlaneIndex], LazyPlane],
     stack: tuple[int, ...],
     plane_size: tuple[int, int],
     get_backbone: Callable[[], Backbone],
     upscale: float,
     wanted: Iterable[PlaneIndex],
-) -> Generator[Progress | Estimate | tuple[PlaneIndex, PreparedPlane], None, None]:
+) -> Generator[
+    Progress | Notice | Estimate | tuple[PlaneIndex, PreparedPlane], None, None
+]:
     """Extract the features of some planes of an image, step by step.
 
     Parameters
@@ -88,8 +105,8 @@ def prepare_planes(
     prepared : PreparedPlanes
         Of the image; its window and its planes without data are set here, planes are
         yielded.
-    read_plane : callable from plane index to (H, W) or (H, W, 3 or 4) array_like
-        Called where the work is done, so that a lazy image is read there.
+    open_plane : callable from plane index to LazyPlane
+        It is read where the work is done, a large one part by part.
     stack : tuple of int
         Lengths of the axes before the plane; empty for a 2-D image.
     plane_size : (int, int)
@@ -122,24 +139,50 @@ def prepare_planes(
         # Before anything is read: a pyramid's full resolution may be huge.
         needed = estimate(plane_size, backbone, upscale)
         yield needed
-        if needed.bytes > available_memory(backbone.device):
-            msg = (
-                f"The features would need about {needed.bytes / 1e9:.1f} GB, more than "
-                "is free. Choose a lower upscale, a smaller backbone or a part of the "
-                "image."
+        check_memory(needed.bytes, backbone.device)
+        if not needed.whole:
+            yield from _prepare_large(
+                prepared, open_plane, stack, backbone, upscale, index
             )
-            raise InputError(msg)
-        pixels = np.asarray(read_plane(index))
+            continue
+        pixels = open_plane(index).whole()
         if stack and not holds_data(pixels):
             prepared.empty.add(index)
             continue
         plane = as_plane(pixels)
         if prepared.window is None:
-            prepared.window = yield from _measure_window(read_plane, stack, plane)
+            prepared.window = yield from _measure_window(open_plane, stack, plane)
         features = yield from iter_features(
             plane, backbone, upscale=upscale, window=prepared.window
         )
         yield index, PreparedPlane(features)
+
+
+def _prepare_large(
+    prepared: PreparedPlanes,
+    open_plane: Callable[[PlaneIndex], LazyPlane],
+    stack: tuple[int, ...],
+    backbone: Backbone,
+    upscale: float,
+    index: PlaneIndex,
+) -> Generator[Progress | Notice | tuple[PlaneIndex, PreparedPlane], None, None]:
+    """Sample a plane that is too large to hold; its features come when asked for."""
+    if prepared.window is None:
+        planes = [open_plane(one) for one in (sample_planes(stack) if stack else [()])]
+        prepared.window = yield from sample_window(planes, backbone, upscale)
+    try:
+        # Where the planes that stand for a stack hold no data, this one decides.
+        features = yield from iter_lazy_features(
+            open_plane(index), backbone, upscale=upscale, window=prepared.window
+        )
+    except NoDataError:
+        if not stack:
+            raise
+        prepared.empty.add(index)
+        return
+    prepared.window = features.window
+    yield from features.iter_measures()
+    yield index, PreparedPlane(features)
 
 
 def sample_planes(shape: tuple[int, ...]) -> list[PlaneIndex]:
@@ -165,7 +208,7 @@ def sample_planes(shape: tuple[int, ...]) -> list[PlaneIndex]:
 
 
 def _measure_window(
-    read_plane: Callable[[PlaneIndex], ArrayLike],
+    open_plane: Callable[[PlaneIndex], LazyPlane],
     stack: tuple[int, ...],
     plane: NDArray[np.generic],
 ) -> Generator[Progress, None, IntensityWindow]:
@@ -173,7 +216,7 @@ def _measure_window(
         return measure_window(plane)
     holding = []
     for index in sample_planes(stack):
-        sampled = np.asarray(read_plane(index))
+        sampled = open_plane(index).whole()
         yield Progress(0, 0)
         # A plane without data says nothing about the others.
         if holds_data(sampled):
@@ -221,7 +264,7 @@ def update(
     else:
         shown = planes[view]
         lengths = shown.lengths(planes.measures(prompts.planes))
-        similarities = score(shown.features, made.reference, lengths)
+        similarities = score(shown.whole, made.reference, lengths)
     return apply_thresholds(view, made.reference, similarities, chosen)
 
 

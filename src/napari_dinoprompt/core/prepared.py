@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.statistics import (
-    SourceMeasures,
-    measure_source,
-    pool_measures,
-)
+from napari_dinoprompt.core.statistics import SourceMeasures, pool_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +17,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.reference_making import NewReference
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
 __all__ = ["PreparedPlane", "PreparedPlanes"]
 
@@ -33,15 +30,31 @@ class PreparedPlane:
 
     Attributes
     ----------
-    features : FeatureMap
-    measures : SourceMeasures
-        Of these features.
+    features : FeatureMap or LazyFeatures
+        The latter of a plane that is too large to hold.
     """
 
-    def __init__(self, features: FeatureMap) -> None:
+    def __init__(self, features: FeatureMap | LazyFeatures) -> None:
         self.features = features
-        self.measures = measure_source(features)
         self._lengths: tuple[SourceMeasures, CellLengths] | None = None
+
+    @property
+    def large(self) -> bool:
+        """Whether the plane is too large to hold."""
+        return not hasattr(self.features, "vectors")
+
+    @property
+    def whole(self) -> FeatureMap:
+        """The feature map of a plane that is held as a whole."""
+        from napari_dinoprompt.core.features import FeatureMap
+
+        assert isinstance(self.features, FeatureMap)
+        return self.features
+
+    @property
+    def measures(self) -> SourceMeasures:
+        """Of these features."""
+        return self.features.measures
 
     def lengths(self, measures: SourceMeasures) -> CellLengths:
         """Return the lengths of the vectors under a source's statistics, kept."""
@@ -50,16 +63,16 @@ class PreparedPlane:
         if kept is None or kept[0] is not measures:
             from napari_dinoprompt.core.cell_lengths import CellLengths
 
-            lengths = CellLengths.of(
-                self.features, measures.statistics, measures.scoring
-            )
+            lengths = CellLengths.of(self.whole, measures.statistics, measures.scoring)
             kept = self._lengths = (measures, lengths)
         return kept[1]
 
     @property
     def bytes(self) -> int:
-        """Memory that the features take."""
-        vectors = self.features.vectors
+        """Memory that the features take; those of a large plane look after it."""
+        if self.large:
+            return 0
+        vectors = self.whole.vectors
         return vectors.numel() * vectors.element_size()
 
 
@@ -144,5 +157,9 @@ class PreparedPlanes:
             prompts,
             measures,
             source=source,
-            lengths={index: self._planes[index].lengths(measures) for index in crowded},
+            lengths={
+                index: self._planes[index].lengths(measures)
+                for index in crowded
+                if not self._planes[index].large
+            },
         )

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts
-from napari_dinoprompt.core.statistics import measure_source, unit_vectors
+from napari_dinoprompt.core.statistics import unit_vectors
 from napari_dinoprompt.core.thresholds import check_threshold
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.statistics import FeatureStatistics, SourceMeasures
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
 __all__ = ["Reference", "Source"]
 
@@ -107,7 +108,7 @@ class Reference:
     @classmethod
     def from_prompts(
         cls,
-        features: FeatureMap,
+        features: FeatureMap | LazyFeatures,
         points: ArrayLike,
         classes: Sequence[str] | None = None,
         *,
@@ -119,7 +120,7 @@ class Reference:
 
         Parameters
         ----------
-        features : FeatureMap
+        features : FeatureMap or LazyFeatures
             Of the image that the prompts lie on.
         points : (N, 2) array_like
             y and x of the prompts in pixels, N at least 1.
@@ -149,7 +150,7 @@ class Reference:
             raise InputError(msg)
         names = (OBJECT,) * len(where) if classes is None else tuple(classes)
         prompts = Prompts(where, names)
-        measures = measures or measure_source(features)
+        measures = measures or features.measures
         return cls.from_planes(
             {(): features}, prompts, measures, source=source, pixel_size=pixel_size
         )
@@ -157,7 +158,7 @@ class Reference:
     @classmethod
     def from_planes(
         cls,
-        features: Mapping[PlaneIndex, FeatureMap],
+        features: Mapping[PlaneIndex, FeatureMap | LazyFeatures],
         prompts: Prompts,
         measures: SourceMeasures,
         *,
@@ -168,7 +169,7 @@ class Reference:
 
         Parameters
         ----------
-        features : mapping of plane index to FeatureMap
+        features : mapping of plane index to FeatureMap or LazyFeatures
             Of every plane that holds a prompt, all of one backbone, upscale and
             window.
         prompts : Prompts

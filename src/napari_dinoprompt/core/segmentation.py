@@ -14,9 +14,11 @@ import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import (
     Cleaning,
     class_mask,
@@ -26,6 +28,10 @@ from napari_dinoprompt.core.masks import (
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.similarity import as_map, score_plane
+from napari_dinoprompt.core.streaming.segmentation import (
+    LargeSegmentation,
+    iter_segment_large,
+)
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
 
@@ -77,11 +83,19 @@ class SegmentOptions:
         In [-1, 1], for all classes; None leaves it to the reference.
     cleaning : Cleaning
         Smallest object, holes, touching objects.
+    objects_3d : bool
+        Of a stack: objects go through the planes, and are cleaned and numbered in
+        3-D. Otherwise in each plane.
+    spacing : (float, float, float) or None
+        Distance of the voxels along z, y and x, in any one unit, for objects in 3-D;
+        None is what the file of a stack says, and else the same along all three.
     """
 
     window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
     threshold: float | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
+    objects_3d: bool = False
+    spacing: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +183,29 @@ class Segmentation:
     similarities: Similarities
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return self.similarities.names
+
+    @property
+    def window(self) -> IntensityWindow:
+        """The grey values that the backbone saw as 0 and 1."""
+        return self.similarities.window
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, of all classes."""
+        return int(self.instances.max(initial=0))
+
+    @property
+    def maps(self) -> NDArray[np.float32]:
+        """(K, H, W) ndarray of float32: similarities with the object classes."""
+        return np.stack([self.similarities.of(name) for name in self.names])
+
+    @property
     def threshold(self) -> float:
         """The threshold of the first object class."""
-        return self.thresholds[self.similarities.names[0]]
+        return self.thresholds[self.names[0]]
 
 
 def score(
@@ -256,19 +290,20 @@ def finish(
 
 
 def segment(
-    image: ArrayLike,
+    image: ArrayLike | LazyPlane,
     reference: Reference,
     backbone: Backbone | None = None,
     options: SegmentOptions | None = None,
     *,
     like: ArrayLike | None = None,
-) -> Segmentation:
+) -> Segmentation | LargeSegmentation:
     """Find in an image plane what resembles the prompts of a reference.
 
     Parameters
     ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-        Any image; the reference's statistics are used unchanged.
+    image : LazyPlane, or (H, W) or (H, W, 3 or 4) array_like
+        Any image; the reference's statistics are used unchanged. A large one is read
+        part by part, so that dask and zarr arrays are never in memory as a whole.
     reference : Reference
     backbone : Backbone, optional
         The one of the reference; loaded by its name if not given.
@@ -278,7 +313,8 @@ def segment(
 
     Returns
     -------
-    Segmentation
+    Segmentation or LargeSegmentation
+        The latter for a plane that is too large to hold; its arrays are on the disk.
 
     Raises
     ------
@@ -293,13 +329,13 @@ def segment(
 
 
 def iter_segment(
-    image: ArrayLike,
+    image: ArrayLike | LazyPlane,
     reference: Reference,
     backbone: Backbone | None = None,
     options: SegmentOptions | None = None,
     *,
     like: ArrayLike | None = None,
-) -> Generator[Progress, None, Segmentation]:
+) -> Generator[Progress | Notice, None, Segmentation | LargeSegmentation]:
     """Segment as `segment` does, step by step.
 
     Parameters
@@ -311,10 +347,12 @@ def iter_segment(
     ------
     Progress
         After each batch of tiles.
+    Notice
+        If the device was too small.
 
     Returns
     -------
-    Segmentation
+    Segmentation or LargeSegmentation
 
     Raises
     ------
@@ -325,11 +363,25 @@ def iter_segment(
     # Before the work, not after it.
     backbone = fitting_backbone(reference, backbone)
     thresholds = resolve_thresholds(reference, options.threshold)
+    window = target_window(reference, options.window)
+    plane = LazyPlane.of(image)
+    if not fits_whole(plane.shape, backbone, reference.upscale):
+        if options.window == "histogram":
+            msg = (
+                "Matching histograms needs the whole image in memory, and this one is "
+                "too large. Take another window."
+            )
+            raise InputError(msg)
+        return (
+            yield from iter_segment_large(
+                plane, reference, backbone, window, thresholds, options.cleaning
+            )
+        )
     features = yield from iter_features(
-        target_plane(image, options.window, like),
+        target_plane(plane.whole(), options.window, like),
         backbone,
         upscale=reference.upscale,
-        window=target_window(reference, options.window),
+        window=window,
     )
     return cut(score(features, reference), thresholds, options.cleaning)
 

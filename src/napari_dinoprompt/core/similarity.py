@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_dinoprompt.core.cell_lengths import CellLengths
+from napari_dinoprompt.core.guidance import look_up
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ BACKGROUND_SHARE = 0.25
 """How much of a vector's similarity with the nearest background prompt is taken from
 its similarity with the objects; chosen by measurement (docs/quality.md)."""
 
+# Cells in half precision that are widened at once: they should stay in the cache.
+_CELLS_WIDENED = 4096
 # Cells times background prompts that are scored at once.
 _AT_ONCE = 16_000_000
 
@@ -170,9 +173,12 @@ def cosines(
     weights = torch.from_numpy(units * inverse).to(device)
     offset = weights @ torch.from_numpy(mean).to(device)
     flat = features.vectors.reshape(-1, features.vectors.shape[2])
-    # Rows times columns in this order reads the map once; the other is three times
-    # slower on a CPU.
-    scores = weights @ flat.T
+    scores = torch.empty((len(weights), len(flat)), device=device)
+    step = len(flat) if flat.dtype == torch.float32 else _CELLS_WIDENED
+    for some, out in zip(flat.split(step), scores.split(step, dim=1), strict=True):
+        # Rows times columns in this order reads the map once; the other is three
+        # times slower on a CPU.
+        torch.mm(weights, some.float().T, out=out)
     scores -= offset[:, None]
     scores *= lengths.inverse.reshape(1, -1)
     return scores.clamp_(-1, 1).reshape(-1, *features.vectors.shape[:2])
@@ -193,6 +199,8 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
         centres the nearest cells count.
     """
     height, width = grid.shape
+    if any(grid.origin):
+        return look_up(cells, grid, grid.shape, 1)
     if grid.cell == 1:
         return cells[:, :height, :width]
     padded = cells[None]

@@ -14,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
@@ -30,6 +31,8 @@ __all__ = [
 # A feature that varies less than this in the source (float32 noise on features of
 # order 1) says nothing there, and dividing by it would say a lot elsewhere.
 _NEGLIGIBLE = 1e-5
+# Vectors that are widened at once.
+_ROWS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +108,26 @@ def measure_source(features: FeatureMap) -> SourceMeasures:
     valid = features.valid_cells()
     if valid is not None and valid.any():
         vectors = vectors[valid.reshape(-1)]
-    statistics = _statistics(
-        vectors.mean(dim=0).cpu().numpy(),
-        vectors.std(dim=0, unbiased=False).cpu().numpy(),
-        len(vectors),
-    )
+    mean, scale = _moments(vectors)
+    statistics = _statistics(mean, scale, len(vectors))
     return SourceMeasures(statistics, features.scoring)
+
+
+def _moments(
+    vectors: torch.Tensor,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Take mean and standard deviation of (N, D) vectors in any precision."""
+    parts = vectors.split(_ROWS)
+    mean = np.zeros(vectors.shape[1])
+    for part in parts:
+        mean += part.float().sum(dim=0).cpu().numpy()
+    mean /= len(vectors)
+    middle = vectors.new_tensor(mean.tolist()).float()
+    squares = np.zeros_like(mean)
+    for part in parts:
+        squares += (part.float() - middle).square().sum(dim=0).cpu().numpy()
+    scale = np.sqrt(squares / len(vectors))
+    return mean.astype(np.float32), scale.astype(np.float32)
 
 
 def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:

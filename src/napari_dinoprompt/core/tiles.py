@@ -8,7 +8,9 @@ with ramps (networks that look at the whole tile).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,12 +53,58 @@ class TilePlan:
         Cells of context that a tile reads on each side and throws away.
     overlap : int
         Cells over which the weight of a core ramps up at each side; 0 if cores abut.
+    align : int
+        Where cores abut, any core that starts and ends on multiples of this gives the
+        same vectors; 0 if they do not, and only the tiles of the plan will do.
     """
 
     grid: tuple[int, int]
     tiles: tuple[Tile, ...]
     halo: int
     overlap: int
+    align: int
+
+    @cached_property
+    def starts(self) -> tuple[list[int], list[int]]:
+        """First rows and first columns of the tiles; each pair of them is a tile."""
+        rows = sorted({tile.row for tile in self.tiles})
+        columns = sorted({tile.column for tile in self.tiles})
+        return rows, columns
+
+    def covering(
+        self, first: tuple[int, int], cells: tuple[int, int]
+    ) -> tuple[Tile, ...]:
+        """Return the tiles that make the vectors of a window of cells.
+
+        Parameters
+        ----------
+        first, cells : (int, int)
+            The window: its first row and column, its number of rows and columns.
+
+        Returns
+        -------
+        tuple of Tile
+            One made to measure where cores abut, else those of the plan that reach
+            into the window, in their order.
+        """
+        if self.align:
+            row, column = (start // self.align * self.align for start in first)
+            height, width = (
+                math.ceil((start + count - begin) / self.align) * self.align
+                for start, count, begin in zip(first, cells, (row, column), strict=True)
+            )
+            return (Tile(row, column, height, width),)
+        size = self.tiles[0].height, self.tiles[0].width
+        # Not by looking at each: a huge plane has many tiles, and many windows.
+        rows, columns = (
+            every[
+                bisect_right(every, start - length) : bisect_left(every, start + count)
+            ]
+            for every, start, count, length in zip(
+                self.starts, first, cells, size, strict=True
+            )
+        )
+        return tuple(Tile(row, column, *size) for row in rows for column in columns)
 
     def weights(self) -> NDArray[np.float32]:
         """Return the blending weight of each cell of a core.
@@ -108,7 +156,7 @@ def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TileP
     rows = _even_starts(grid[0], size, overlap)
     columns = _even_starts(grid[1], size, overlap)
     tiles = tuple(Tile(r, c, size, size) for r in rows for c in columns)
-    return TilePlan(grid, tiles, halo=0, overlap=overlap)
+    return TilePlan(grid, tiles, halo=0, overlap=overlap, align=0)
 
 
 def plan_abutting(
@@ -138,4 +186,4 @@ def plan_abutting(
         for row in range(0, grid[0], height)
         for column in range(0, grid[1], width)
     )
-    return TilePlan(grid, tiles, halo=halo, overlap=0)
+    return TilePlan(grid, tiles, halo=halo, overlap=0, align=align)

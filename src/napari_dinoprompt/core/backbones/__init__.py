@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
@@ -59,6 +59,7 @@ def load_backbone(
     device: str = "auto",
     precision: str = "auto",
     block: int | None = None,
+    cache_gigabytes: float | None = None,
 ) -> Backbone:
     """Load a backbone; nothing is downloaded.
 
@@ -78,6 +79,10 @@ def load_backbone(
         Of networks; the filter bank always computes in fp32.
     block : int, optional
         Transformer block counted from 0, negative from the end; the last by default.
+    cache_gigabytes : float, optional
+        Disk space for what a network has computed, so that an image that is opened
+        again need not be computed again; 0 keeps nothing. By default 10, or what the
+        environment variable ``DINOPROMPT_CACHE_GB`` says.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def load_backbone(
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
-    return load(
+    network = load(
         name,
         checkpoint=path,
         weights_folder=weights_folder,
@@ -122,6 +127,9 @@ def load_backbone(
         device=where,
         dtype=dtype,
     )
+    from napari_dinoprompt.core.tile_cache import open_cache
+
+    return replace(network, cache=open_cache(cache_gigabytes))
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,7 @@ class BackboneChoice:
     device, precision : str
         As `load_backbone` takes them.
     weights_folder : str or None
+    cache_gigabytes : float or None
         Likewise.
     """
 
@@ -143,6 +152,7 @@ class BackboneChoice:
     device: str = "auto"
     precision: str = "auto"
     weights_folder: str | None = None
+    cache_gigabytes: float | None = None
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
@@ -152,4 +162,5 @@ class BackboneChoice:
             weights_folder=self.weights_folder,
             device=self.device,
             precision=self.precision,
+            cache_gigabytes=self.cache_gigabytes,
         )

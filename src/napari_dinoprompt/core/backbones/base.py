@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from napari_dinoprompt.core.tile_cache import TileCache
     from napari_dinoprompt.core.tiles import TilePlan
 
 __all__ = ["Backbone", "BackboneInfo", "Scoring"]
@@ -81,8 +82,27 @@ class Backbone(Protocol):
         ...
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the computation."""
+        ...
+
+    @property
+    def kept_as(self) -> torch.dtype:
+        """Number format in which vectors are kept."""
+        ...
+
+    @property
+    def cache(self) -> TileCache | None:
+        """Where vectors are kept on disk; None if they are not."""
+        ...
+
+    @property
     def batch_size(self) -> int:
-        """How many tiles to compute at once."""
+        """How many tiles to compute at once, as memory is now."""
+        ...
+
+    def on(self, device: torch.device) -> Backbone:
+        """Return the same backbone on another device."""
         ...
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:

@@ -68,6 +68,25 @@ class FilterBank:
         return 2
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Single precision."""
+        return torch.float32
+
+    @property
+    def kept_as(self) -> torch.dtype:
+        """As they are computed: they are not kept long."""
+        return torch.float32
+
+    @property
+    def cache(self) -> None:
+        """None: they are computed as fast as they would be read."""
+        return None
+
+    def on(self, device: torch.device) -> FilterBank:
+        """Return the same filters on another device."""
+        return FilterBank(device)
+
+    @property
     def batch_size(self) -> int:
         """One: a tile is large, and the filters are bound by memory, not launches."""
         return 1

@@ -5,8 +5,9 @@ DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from napari_dinoprompt.core.tile_cache import TileCache
+
 __all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
@@ -34,7 +37,12 @@ _GUIDE_PIXELS = 8
 # Tokens near the border of a tile lack context on one side; a quarter of the tile
 # is shared with each neighbour and blended.
 _OVERLAP = 0.25
-_CUDA_BATCH = 16
+_CUDA_BATCH = 64
+# Of the memory that is free, since the features have to go somewhere too.
+_SHARE_OF_FREE = 0.5
+# What a block holds of a token at once, in vectors: queries, keys and values, the
+# hidden layer of four, the sums, each twice.
+_WIDTHS_PER_TOKEN = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +62,8 @@ class VisionTransformer:
     dtype : torch.dtype
         Number format of the weights.
     device : torch.device
+    cache : TileCache or None
+        Where tokens are kept on disk.
     """
 
     model: torch.nn.Module
@@ -64,6 +74,35 @@ class VisionTransformer:
     std: torch.Tensor
     dtype: torch.dtype
     device: torch.device
+    cache: TileCache | None = None
+
+    @property
+    def kept_as(self) -> torch.dtype:
+        """Half precision: tokens say no more, and are many."""
+        return torch.float16
+
+    def on(self, device: torch.device) -> VisionTransformer:
+        """Return a copy of the network on another device, in single precision.
+
+        It is the way out of a card that is too small; a CPU is slow in half precision.
+        """
+        # Each weight is moved on its own: the full card has no room for a copy.
+        moved: dict[int, torch.Tensor] = {}
+        for weight in self.model.parameters():
+            there = weight.detach().to(device=device, dtype=torch.float32)
+            moved[id(weight)] = torch.nn.Parameter(there, requires_grad=False)
+        for values in self.model.buffers():
+            moved[id(values)] = values.to(device)
+        model = copy.deepcopy(self.model, moved)
+        model = model.to(device=device, dtype=torch.float32)
+        return replace(
+            self,
+            model=model,
+            mean=self.mean.to(device),
+            std=self.std.to(device),
+            dtype=torch.float32,
+            device=device,
+        )
 
     def guide_radius(self, cell: float) -> int:
         """One cell or eight pixels: tokens of an enlarged image are still blurred.
@@ -76,7 +115,12 @@ class VisionTransformer:
     @property
     def batch_size(self) -> int:
         """Several tiles fill a GPU; a CPU is full with one, and stops sooner."""
-        return _CUDA_BATCH if self.device.type == "cuda" else 1
+        if self.device.type != "cuda":
+            return 1
+        free = torch.cuda.mem_get_info(self.device)[0]
+        width = self.info.dimension * _WIDTHS_PER_TOKEN * self.dtype.itemsize
+        fits = int(_SHARE_OF_FREE * free) // (self.tile**2 * width)
+        return max(1, min(fits, _CUDA_BATCH))
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
         """Cut a grid of cells into overlapping tiles of the trained size.
@@ -106,7 +150,7 @@ class VisionTransformer:
         (B, h / patch, w / patch, D) tensor of float32
         """
         with torch.inference_mode():
-            pixels = batch.to(self.device)
+            pixels = batch.to(self.device, non_blocking=True)
             pixels = ((pixels - self.mean) / self.std).to(self.dtype)
             # timm's method, which torch.nn.Module does not know.
             forward: Callable[..., list[torch.Tensor]]

@@ -14,7 +14,7 @@ from napari_dinoprompt.core.comparing.views import (
     place_fake,
 )
 from napari_dinoprompt.core.planes import shows_nothing
-from napari_dinoprompt.core.progress import Progress, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def iter_compare(
     class_name: str | None = None,
     draws: int = 20,
     seed: int = 0,
-) -> Generator[Progress, None, Comparison]:
+) -> Generator[Progress | Notice, None, Comparison]:
     """Compare as `compare` does, step by step.
 
     Parameters
@@ -176,7 +176,9 @@ def iter_compare(
     return assemble(request, applied, drawn)
 
 
-def _iter_views(request: Request, total: int) -> Generator[Progress, None, list[View]]:
+def _iter_views(
+    request: Request, total: int
+) -> Generator[Progress | Notice, None, list[View]]:
     """Extract the features of the real and of all fakes, once."""
     views: list[View] = []
     for image in (None, *request.fakes):
@@ -186,20 +188,14 @@ def _iter_views(request: Request, total: int) -> Generator[Progress, None, list[
             else place_fake(image, request.real, request.options)
         )
         steps = iter_view(placed, request.reference, request.backbone, request.options)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as finished:
-                views.append(finished.value)
-                break
-            share = _STEPS * step.done // step.total
-            yield Progress(_STEPS * len(views) + share, total)
+        view = yield from along(steps, _STEPS * len(views), _STEPS, total)
+        views.append(view)
     return views
 
 
 def _iter_draws(
     request: Request, views: list[View], total: int
-) -> Generator[Progress, None, Drawn]:
+) -> Generator[Progress | Notice, None, Drawn]:
     """Measure again what depends on the prompts, for each draw of them."""
     drawn = Drawn(len(views), request.truth)
     draws = draw_references(request.reference, views[0], request.draws, request.seed)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.auto_threshold import auto_thresholds
+from napari_dinoprompt.core.auto_threshold import Look, auto_thresholds
 from napari_dinoprompt.core.similarity import score_plane
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def draw_references(
         if is_source:
             with torch.inference_mode():
                 scored = score_plane(real.features, drawn, real.lengths)
-            thresholds = auto_thresholds(distinct, {reference.planes[0]: scored})
+            everywhere = np.ones(len(distinct.points), dtype=np.bool_)
+            look = Look(scored, distinct.points, everywhere)
+            thresholds = auto_thresholds(distinct, [look])
             drawn = replace(drawn, auto_thresholds=thresholds)
         yield Draw(drawn, distinct)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
 
@@ -125,7 +125,7 @@ def iter_view(
     reference: Reference,
     backbone: Backbone,
     options: SegmentOptions,
-) -> Generator[Progress, None, View]:
+) -> Generator[Progress | Notice, None, View]:
     """Compute what of an image does not depend on the prompts.
 
     Parameters

@@ -1,0 +1,1 @@
+"""Planes too large to hold: features, similarities and masks, region by region."""

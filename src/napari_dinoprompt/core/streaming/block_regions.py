@@ -1,0 +1,240 @@
+"""Connected regions of a plane that is too large to hold, block by block.
+
+Each block is labelled for itself. Pieces that meet across the edges of blocks are one
+region: only their numbers, and one row of the plane, are kept for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.streaming.block_edges import BlockEdges, join_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from numpy.typing import NDArray
+
+    Keys = Callable[[slice, slice], NDArray[np.uint8] | NDArray[np.bool_]]
+
+__all__ = ["Block", "Regions", "cut_blocks", "number_regions"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of a plane.
+
+    Attributes
+    ----------
+    number : int
+        Row by row, counted from 0.
+    rows, columns : slice
+        With both ends.
+    """
+
+    number: int
+    rows: slice
+    columns: slice
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Where it is in the plane."""
+        return self.rows, self.columns
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Connected regions of equal keys, counted from 0.
+
+    Attributes
+    ----------
+    connectivity : int
+        1: neighbours share an edge; 2: or a corner.
+    starts : (B,) ndarray of int64
+        How many pieces lie in the blocks before each one.
+    of_piece : (P,) ndarray of int32
+        The region that a piece belongs to.
+    keys : (R,) ndarray of uint8
+    sizes : (R,) ndarray of int64
+        In pixels.
+    seeds : (R,) ndarray of int64
+        The first pixel, row by row: ``y * W + x``.
+    boxes : (R, 4) ndarray of int32
+        First row, first column, and one beyond the last of each.
+    """
+
+    connectivity: int
+    starts: NDArray[np.int64]
+    of_piece: NDArray[np.int32]
+    keys: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    boxes: NDArray[np.int32]
+
+    def paint(
+        self,
+        block: Block,
+        keys: NDArray[np.uint8] | NDArray[np.bool_],
+        values: NDArray[np.generic],
+    ) -> NDArray[np.generic]:
+        """Give each pixel of a block a value of its region.
+
+        Parameters
+        ----------
+        block : Block
+        keys : (h, w) ndarray of uint8 or bool
+            Those that the regions were numbered by.
+        values : (R + 1,) ndarray
+            By region; the last is for pixels of no region.
+
+        Returns
+        -------
+        (h, w) ndarray
+        """
+        local, count = _label(keys, self.connectivity)
+        start = self.starts[block.number]
+        table = np.concatenate((values[-1:], values[self.of_piece[start:][:count]]))
+        return np.asarray(table[local])
+
+
+def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
+    """Cut a plane into blocks, row by row.
+
+    Parameters
+    ----------
+    shape : (int, int)
+    side : int
+        In pixels; the last blocks of a row or column may be smaller.
+
+    Returns
+    -------
+    list of Block
+    """
+    places = (
+        (slice(y, min(y + side, shape[0])), slice(x, min(x + side, shape[1])))
+        for y in range(0, shape[0], side)
+        for x in range(0, shape[1], side)
+    )
+    return [Block(number, *place) for number, place in enumerate(places)]
+
+
+def number_regions(
+    keys: Keys, shape: tuple[int, int], blocks: list[Block], connectivity: int
+) -> Generator[None, None, Regions]:
+    """Find the connected regions of equal keys.
+
+    Parameters
+    ----------
+    keys : callable
+        Reads a part of the plane; pixels of key 0 belong to no region.
+    shape : (int, int)
+    blocks : list of Block
+        As `cut_blocks`.
+    connectivity : int
+
+    Yields
+    ------
+    None
+        After each block.
+
+    Returns
+    -------
+    Regions
+    """
+    width = shape[1]
+    pieces: list[_Pieces] = []
+    starts = np.zeros(len(blocks) + 1, dtype=np.int64)
+    edges = BlockEdges(width, connectivity)
+    for block in blocks:
+        values = keys(*block.part)
+        local, count = _label(values, connectivity)
+        start = int(starts[block.number])
+        starts[block.number + 1] = start + count
+        pieces.append(_measure(block, values, local, count, width))
+        numbers = np.where(local > 0, local + start, 0)
+        edges.add(block, numbers, values)
+        yield
+    of_piece, count = join_numbers(edges.pairs(), int(starts[-1]))
+    return _gather(pieces, of_piece, count, connectivity, starts[:-1])
+
+
+def _label(
+    keys: NDArray[np.uint8] | NDArray[np.bool_], connectivity: int
+) -> tuple[NDArray[np.integer], int]:
+    from skimage.measure import label
+
+    local, count = label(keys, background=0, return_num=True, connectivity=connectivity)
+    return local, int(count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Regions of one block."""
+
+    keys: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    boxes: NDArray[np.int32]
+
+
+def _measure(
+    block: Block,
+    values: NDArray[np.uint8] | NDArray[np.bool_],
+    local: NDArray[np.integer],
+    count: int,
+    width: int,
+) -> _Pieces:
+    breadth = local.shape[1]
+    # Runs of one label along the rows: far fewer than pixels, and they say it all.
+    begins = np.ones(local.shape, dtype=bool)
+    begins[:, 1:] = local[:, 1:] != local[:, :-1]
+    places = np.flatnonzero(begins)
+    lengths = np.diff(places, append=local.size)
+    labels = local.ravel()[places] - 1
+    held = labels >= 0
+    places, lengths, labels = places[held], lengths[held], labels[held]
+    y, x = np.divmod(places, breadth)
+    first = np.zeros(count, dtype=np.int64)
+    # Of several values for one place numpy keeps the last.
+    first[labels[::-1]] = places[::-1]
+    bottom = np.zeros(count, dtype=np.int64)
+    bottom[labels] = y + 1
+    left, right = np.full(count, breadth), np.zeros(count, dtype=np.int64)
+    np.minimum.at(left, labels, x)
+    np.maximum.at(right, labels, x + lengths)
+    y, x = np.divmod(first, breadth)
+    top, leftmost = block.rows.start, block.columns.start
+    boxes = np.stack((top + y, leftmost + left, top + bottom, leftmost + right), axis=1)
+    return _Pieces(
+        keys=values[y, x].astype(np.uint8),
+        sizes=np.bincount(labels, weights=lengths, minlength=count).astype(np.int64),
+        seeds=(top + y) * width + leftmost + x,
+        boxes=boxes.astype(np.int32),
+    )
+
+
+def _gather(
+    pieces: list[_Pieces],
+    of_piece: NDArray[np.int32],
+    count: int,
+    connectivity: int,
+    starts: NDArray[np.int64],
+) -> Regions:
+    """Sum up the pieces of each region."""
+    keys = np.zeros(count, dtype=np.uint8)
+    sizes = np.zeros(count, dtype=np.int64)
+    seeds = np.full(count, np.iinfo(np.int64).max)
+    most = np.iinfo(np.int32).max
+    boxes = np.tile(np.array([most, most, 0, 0], dtype=np.int32), (count, 1))
+    for start, piece in zip(starts, pieces, strict=True):
+        here = of_piece[start:][: len(piece.keys)]
+        keys[here] = piece.keys
+        np.add.at(sizes, here, piece.sizes)
+        np.minimum.at(seeds, here, piece.seeds)
+        for side in range(4):
+            extreme = np.minimum if side < 2 else np.maximum
+            extreme.at(boxes[:, side], here, piece.boxes[:, side])
+    return Regions(connectivity, starts, of_piece, keys, sizes, seeds, boxes)

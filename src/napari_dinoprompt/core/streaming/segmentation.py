@@ -1,0 +1,160 @@
+"""A reference applied to a plane that is too large to hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_dinoprompt.core.progress import Notice, Progress
+from napari_dinoprompt.core.streaming.labels import finish_streamed
+from napari_dinoprompt.core.streaming.result_store import Page, ResultStore
+from napari_dinoprompt.core.streaming.sampling import iter_lazy_features
+from napari_dinoprompt.core.streaming.scoring import iter_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.lazy_planes import LazyPlane
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.reference import Reference
+
+__all__ = ["LargeSegmentation", "iter_segment_large"]
+
+
+@dataclass(frozen=True, eq=False)
+class LargeSegmentation:
+    """The result of `segment` for a plane that is too large to hold.
+
+    Attributes
+    ----------
+    mask : (H, W) zarr.Array of uint8
+        Class numbers after cleaning.
+    instances : (H, W) zarr.Array of int32
+        Object numbers.
+    thresholds : mapping of str to float
+        What was used, by class.
+    store : ResultStore
+        Similarities with all classes. All of this is in a folder on the disk, which
+        is removed with the last of the arrays.
+    """
+
+    mask: Any
+    instances: Any
+    thresholds: Mapping[str, float]
+    store: ResultStore
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return self.store.names
+
+    @property
+    def window(self) -> IntensityWindow:
+        """The grey values that the backbone saw as 0 and 1."""
+        return self.store.window
+
+    @property
+    def similarity(self) -> Page:
+        """(H, W) array of float32, read as it is sliced: of the first object class."""
+        return Page(self.maps, 0)
+
+    @property
+    def maps(self) -> Any:
+        """(K, H, W) zarr.Array of float32: similarities with the object classes."""
+        return self.store.similarity[0]
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of the first object class."""
+        return self.thresholds[self.names[0]]
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, of all classes."""
+        side = self.instances.chunks[0]
+        rows = range(0, self.instances.shape[0], side)
+        return max(int(self.instances[y : y + side].max()) for y in rows)
+
+    def iter_levels(self) -> Generator[Progress, None, dict[str, list[Any]]]:
+        """Make pyramids of all results, for a viewer.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        dict of str to list of (h, w) array
+            By ``similarity`` (of the first class), ``mask`` and ``instances``; full
+            resolution first.
+        """
+        store = self.store
+        group = store.new_group("levels")
+        return {
+            "similarity": [Page(maps, 0) for maps in store.similarity],
+            "mask": (yield from store.iter_levels(self.mask, group, "mask")),
+            "instances": (
+                yield from store.iter_levels(self.instances, group, "instances")
+            ),
+        }
+
+
+def iter_segment_large(
+    plane: LazyPlane,
+    reference: Reference,
+    backbone: Backbone,
+    window: IntensityWindow | None,
+    thresholds: Mapping[str, float],
+    cleaning: Cleaning,
+) -> Generator[Progress | Notice, None, LargeSegmentation]:
+    """Segment a plane region by region.
+
+    Parameters
+    ----------
+    plane : LazyPlane
+    reference : Reference
+    backbone : Backbone
+        The one of the reference.
+    window : IntensityWindow or None
+        None takes it from a sample of the plane.
+    thresholds : mapping of str to float
+        One per object class.
+    cleaning : Cleaning
+
+    Yields
+    ------
+    Progress
+        After each region, then after each block that is cleaned.
+    Notice
+        If the device was too small.
+
+    Returns
+    -------
+    LargeSegmentation
+
+    Raises
+    ------
+    InputError
+        If the plane cannot be used, or the disk is too full for the results.
+    """
+    features = yield from iter_lazy_features(
+        plane, backbone, upscale=reference.upscale, window=window
+    )
+    plan = features.regions
+    store = ResultStore(plan, reference.object_classes, features.window)
+    regions = plan.regions
+    done = 0
+    for said in iter_scores(features, reference, regions):
+        if isinstance(said, Notice):
+            yield said
+            continue
+        store.put(said)
+        done += 1
+        yield Progress(done, len(regions))
+    no_data = store.no_data() if plane.dtype.kind == "f" else None
+    mask, instances = yield from finish_streamed(
+        store.masks(thresholds)[0], cleaning, store.group, no_data
+    )
+    return LargeSegmentation(mask, instances, dict(thresholds), store)
