@@ -202,6 +202,34 @@ def stack(folder: Path) -> None:
     shoot(viewer, folder / "stack-scrolled.png")
 
 
+def all_planes(folder: Path) -> None:
+    """All planes of a synthetic stack, its objects numbered in 3-D."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+    from synthetic_volume import draw_volume
+
+    viewer = open_viewer(LAPTOP)
+    drawn = draw_volume(seed=1)
+    viewer.add_image(drawn.image, name="ZYX", scale=(3, 1, 1))
+    viewer.dims.set_point(0, 3 * 10)
+    dock = open_dock(viewer)
+    state = dock.coordinator.session.current
+    assert state is not None and state.prompts is not None
+    for where in drawn.prompts(plane=10):
+        state.prompts.add(where)
+    settle(dock)
+    dock.coordinator.choose_cleaning(
+        Cleaning(min_size=100, fill_holes=True, split=True)
+    )
+    dock.coordinator.stacks.choose_3d(True)
+    dock.coordinator.stacks.start()
+    settle(dock)
+    assert state.similarity is not None
+    state.similarity.visible = False
+    dock.tabs.currentWidget().ensureWidgetVisible(dock.stack)
+    settle(dock)
+    shoot(viewer, folder / "all-planes.png")
+
+
 def read_real(field: str) -> np.ndarray:
     """Read the real nuclei of a sample field."""
     import imageio.v3 as iio
@@ -292,6 +320,7 @@ SCENES = (
     two_classes,
     multiscale,
     stack,
+    all_planes,
     references,
     compare,
 )

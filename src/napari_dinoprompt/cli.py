@@ -145,6 +145,26 @@ def models(
     show_models(results_console())
 
 
+@app.command()
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all features that are kept.")
+    ] = False,
+) -> None:
+    """Show what is kept on disk of images that were seen before, and how much.
+
+    Features of networks are kept, so that an image opens at once the second time.
+    What was not used for longest makes room for what is new.
+    """
+    from napari_dinoprompt._cli.cache import clear_cache, show_cache
+    from napari_dinoprompt._cli.messages import results_console
+
+    if clear:
+        clear_cache(results_console())
+    else:
+        show_cache(results_console())
+
+
 @app.command(epilog=REFERENCE_EXAMPLES)
 def reference(
     image: Annotated[
@@ -225,7 +245,11 @@ def reference(
 @app.command(epilog=SEGMENT_EXAMPLES)
 def segment(
     images: Annotated[
-        list[Path], typer.Argument(help="Images, one plane each: TIFF, PNG, JPEG …")
+        list[Path],
+        typer.Argument(
+            help="Images: TIFF, PNG, JPEG …, of one plane or a stack; or folders "
+            "of them."
+        ),
     ],
     reference: ReferenceFile,
     output: Annotated[
@@ -250,6 +274,22 @@ def segment(
     min_size: MinSize = 0,
     fill_holes: FillHoles = False,
     split: Split = False,
+    objects_3d: Annotated[
+        bool,
+        typer.Option(
+            "--objects-3d",
+            help="In stacks, clean masks and number objects through the planes, not in "
+            "each. The smallest object is then in voxels.",
+        ),
+    ] = False,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Distance of the voxels of a stack, in micrometres, for --objects-3d. "
+            "(default: what the file says, else the same along all three)",
+            metavar="Z,Y,X",
+        ),
+    ] = None,
     again: Annotated[
         bool,
         typer.Option(
@@ -258,6 +298,15 @@ def segment(
             "with the same reference and options.",
         ),
     ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on several processes or machines, with the same results: "
+            "local:N starts N processes here; an address such as tcp://host:8786 is "
+            "that of a dask scheduler, which must be one that you trust.",
+            metavar="ADDRESS|local:N",
+        ),
+    ] = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -266,25 +315,30 @@ def segment(
     from napari_dinoprompt._cli.messages import results_console
     from napari_dinoprompt._cli.options import segment_options
     from napari_dinoprompt._cli.segment import (
-        load_backbone_of,
+        SegmentJob,
         segment_files,
         show_report,
     )
+    from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.reference import Reference
 
     options = segment_options(
-        threshold, window, min_size=min_size, fill_holes=fill_holes, split=split
+        threshold,
+        window,
+        min_size=min_size,
+        fill_holes=fill_holes,
+        split=split,
+        objects_3d=objects_3d,
+        pixel_size=pixel_size,
     )
     loaded = Reference.load(reference)
     if threshold == "auto":
         loaded = loaded.with_thresholds({})
     loaded.check_objects()
-    backbone = load_backbone_of(
-        loaded, checkpoint=checkpoint, device=device, precision=precision
-    )
-    report = segment_files(
-        images, output, loaded, backbone, options, like=like, again=again
-    )
+    weights = None if checkpoint is None else str(checkpoint)
+    choice = BackboneChoice(loaded.backbone.name, weights, device, precision)
+    job = SegmentJob(tuple(images), output, like, again, scheduler)
+    report = segment_files(job, loaded, choice, options)
     show_report(report, output, results_console())
     if report.skipped:
         raise typer.Exit(2)
