@@ -25,6 +25,12 @@ if TYPE_CHECKING:
         segment,
     )
     from napari_dinoprompt.core.similarity import similarity_map
+    from napari_dinoprompt.core.stack_results import StackSegmentation
+    from napari_dinoprompt.core.stack_segmentation import segment_stack
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
+    from napari_dinoprompt.core.streaming.sampling import lazy_features
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+    from napari_dinoprompt.core.volumes import finish_volume
 
 __all__ = [
     "Cleaning",
@@ -32,15 +38,21 @@ __all__ = [
     "DinopromptError",
     "FeatureMap",
     "IntensityWindow",
+    "LargeSegmentation",
+    "LazyFeatures",
     "Reference",
     "SegmentOptions",
     "Segmentation",
+    "StackSegmentation",
     "compare",
     "extract_features",
+    "finish_volume",
     "iter_features",
+    "lazy_features",
     "load_backbone",
     "measure_window",
     "segment",
+    "segment_stack",
     "similarity_map",
 ]
 
@@ -50,15 +62,21 @@ _HOMES = {
     "DinopromptError": "errors",
     "FeatureMap": "features",
     "IntensityWindow": "intensity",
+    "LargeSegmentation": "streaming.segmentation",
+    "LazyFeatures": "streaming.lazy_features",
     "Reference": "reference",
     "SegmentOptions": "segmentation",
     "Segmentation": "segmentation",
+    "StackSegmentation": "stack_results",
     "compare": "comparing.comparison",
     "extract_features": "extraction",
+    "finish_volume": "volumes",
     "iter_features": "extraction",
+    "lazy_features": "streaming.sampling",
     "load_backbone": "backbones",
     "measure_window": "intensity",
     "segment": "segmentation",
+    "segment_stack": "stack_segmentation",
     "similarity_map": "similarity",
 }
 

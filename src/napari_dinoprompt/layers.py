@@ -13,6 +13,7 @@ from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_dinoprompt.core.errors import ReferenceFileError
+from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
+    "open_plane",
     "own_labels",
     "owned",
     "pixel_points",
@@ -61,6 +63,9 @@ __all__ = [
 
 CLASS_COLUMN = "class"
 _OWNER = "napari-dinoprompt"
+# Pixels of the image, and of the screen, where the whole of a slide is in view.
+_LARGEST_POINT = 30.0
+_POINT_ON_SCREEN = (5, 10_000)
 # Below 0 nothing resembles the prompts; the same limits for all images, so that maps
 # can be compared by eye.
 _CONTRAST: Mapping[Scoring, tuple[float, float]] = {
@@ -172,6 +177,23 @@ def _unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float
     )
 
 
+def open_plane(image: Image, index: PlaneIndex = ()) -> LazyPlane:
+    """Return one plane of an image layer, unread.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+    index : tuple of int
+        Along the axes before the plane.
+
+    Returns
+    -------
+    LazyPlane
+        Slow to read where the data are lazy, so read it in a worker.
+    """
+    return LazyPlane(_full_resolution(image), index)
+
+
 def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
     """Read one plane of an image layer; slow for lazy data, so call it in a worker.
 
@@ -185,8 +207,7 @@ def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
     -------
     (H, W) or (H, W, 3 or 4) ndarray
     """
-    data = _full_resolution(image)
-    return np.asarray(data[index] if index else data)
+    return open_plane(image, index).whole()
 
 
 def spatial_metadata(layer: Layer) -> dict[str, Any]:
@@ -308,7 +329,9 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
         face_color_cycle=dict(colours),
         border_color="white",
         border_width=0.15,
-        size=max(2.0, min(plane_shape(image)) / 60),
+        # Of a slide of thousands of pixels a sixtieth would cover what it marks.
+        size=float(np.clip(min(plane_shape(image)) / 60, 2, _LARGEST_POINT)),
+        canvas_size_limits=_POINT_ON_SCREEN,
         metadata=owned(image, "prompts"),
         **spatial_metadata(image),
     )
@@ -455,15 +478,17 @@ def set_prompts(points: Points, where: ArrayLike, classes: Sequence[str]) -> Non
 
 
 def make_similarity_layer(
-    image: Image, similarity: ArrayLike, scoring: Scoring
+    image: Image, similarity: Any, scoring: Scoring, *, multiscale: bool = False
 ) -> Image:
     """Make the layer that shows a similarity map over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    similarity : (..., H, W) array_like of float32
+    similarity : (..., H, W) array_like of float32, or a sequence of levels
     scoring : {"plain", "centred", "standardised"}
+    multiscale : bool
+        Whether it is levels, full resolution first.
 
     Returns
     -------
@@ -477,17 +502,20 @@ def make_similarity_layer(
         opacity=0.6,
         blending="additive",
         metadata=owned(image, "similarity"),
+        multiscale=multiscale,
         **spatial_metadata(image),
     )
 
 
-def make_mask_layer(image: Image, mask: ArrayLike) -> Labels:
+def make_mask_layer(image: Image, mask: Any, *, multiscale: bool = False) -> Labels:
     """Make the layer that shows a mask or instances over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    mask : (..., H, W) array_like of integers
+    mask : (..., H, W) array_like of integers, or a sequence of levels
+    multiscale : bool
+        Whether it is levels, full resolution first.
 
     Returns
     -------
@@ -498,6 +526,7 @@ def make_mask_layer(image: Image, mask: ArrayLike) -> Labels:
         name=f"{image.name} mask",
         opacity=0.5,
         metadata=owned(image, "mask"),
+        multiscale=multiscale,
         **spatial_metadata(image),
     )
 

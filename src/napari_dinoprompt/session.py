@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from napari_dinoprompt.core.backbones import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks import Cleaning
@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.streaming.live import LargeResult
 
-__all__ = ["FeatureRequest", "ImageState", "Phase", "PromptSnapshot", "Session"]
+__all__ = [
+    "FeatureRequest",
+    "ImageState",
+    "Phase",
+    "PromptSnapshot",
+    "Session",
+    "is_large",
+    "is_live",
+]
 
 # Okabe & Ito's palette: told apart by colour-blind people too.
 _COLOURS = ("#009E73", "#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#F0E442", "#0072B2")
@@ -38,6 +47,19 @@ class Phase(Enum):
     READY = "ready"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+def is_large(result: LiveResult | LargeResult | None) -> TypeGuard[LargeResult]:
+    """Tell whether a result is of a plane that is too large to hold.
+
+    The classes themselves would have to be imported, and torch with them.
+    """
+    return hasattr(result, "store")
+
+
+def is_live(result: LiveResult | LargeResult | None) -> TypeGuard[LiveResult]:
+    """Tell whether a result is of a plane that is held as a whole."""
+    return hasattr(result, "similarities")
 
 
 @dataclass(frozen=True)
@@ -91,13 +113,16 @@ class ImageState:
         Features of the planes that were needed so far.
     view : tuple of int
         The plane in view; empty in a 2-D image.
-    result : LiveResult or None
+    result : LiveResult, LargeResult or None
         Of the prompts as they are now, or before their last change.
     revision : int
         Counts changes of prompts, thresholds, features and pixels: results of an
         earlier revision are stale.
     shown : dict of plane index to int
         The planes of the result layers that are filled, and their revision.
+    finished : dict of plane index to int
+        Those that were cleaned with all planes of the stack, and their revision:
+        scrolling to them changes nothing there.
     outdated : bool
         Prompts or features have changed since `result` was found.
     history : list of PromptSnapshot
@@ -115,9 +140,10 @@ class ImageState:
     request: FeatureRequest | None = None
     planes: PreparedPlanes = field(default_factory=PreparedPlanes)
     view: PlaneIndex = ()
-    result: LiveResult | None = None
+    result: LiveResult | LargeResult | None = None
     revision: int = 0
     shown: dict[PlaneIndex, int] = field(default_factory=dict)
+    finished: dict[PlaneIndex, int] = field(default_factory=dict)
     outdated: bool = False
     history: list[PromptSnapshot] = field(default_factory=list)
     snapshot: PromptSnapshot | None = None
@@ -204,7 +230,7 @@ class Session:
         if self.selected_class != BACKGROUND:
             return self.selected_class
         if self.current is not None and self.current.result is not None:
-            return self.current.result.similarities.names[0]
+            return self.current.result.names[0]
         return OBJECT
 
     def reference(self) -> Reference | None:
@@ -245,7 +271,7 @@ class Session:
             return self.message
         if prompts == 0:
             return "Click on a few objects of interest in the image."
-        if self.current.result is not None and self.current.result.similarities.nothing:
+        if self.current.result is not None and self.current.result.nothing:
             return "This image is blank or nothing but noise: there is nothing to find."
         if not any(name != BACKGROUND for name in self.current.counts()):
             return "All prompts are background: choose object and click on one."

@@ -9,12 +9,14 @@ from napari.layers import Image, Labels
 
 from napari_dinoprompt import layers
 from napari_dinoprompt.result_arrays import empty_result, fits, put_plane
+from napari_dinoprompt.stacked_levels import blank_levels, levels_in_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import DTypeLike
 
     from napari_dinoprompt._qt.work_steps import Applied
 
@@ -47,21 +49,23 @@ class AppliedLayers:
         split : bool
             Show instances rather than the mask.
         """
-        found = applied.segmentation
-        for kind, plane in (
-            ("similarity", found.similarity),
-            ("mask", found.mask),
-            ("instances", found.instances),
-        ):
+        for kind in _KINDS:
             layer = self._layer(image, kind, applied, split)
             if kind == "mask":
                 layers.colour_classes(cast("Labels", layer), colours)
-            put_plane(layer, applied.plane, plane)
+            if applied.levels is None:
+                put_plane(layer, applied.plane, getattr(applied.segmentation, kind))
+            else:
+                levels = applied.levels[kind]
+                layer.data = levels_in_stack(image, applied.plane, levels)
 
     def begin(self, image: Image) -> None:
         """Take away what an earlier reference found on an image."""
         for layer in self._all_of(image):
-            layer.data = empty_result(image, layer.data.dtype)
+            if layer.multiscale:
+                layer.data = blank_levels(image, layer.dtype)
+            else:
+                layer.data = empty_result(image, layer.data.dtype)
 
     def forget(self, image: Image) -> None:
         """Remove the layers of an image whose pixels are other ones now."""
@@ -94,18 +98,20 @@ class AppliedLayers:
 
     def _layer(self, image: Image, kind: str, applied: Applied, split: bool) -> Layer:
         found = self._find(image, kind)
-        if found is not None and fits(found, image):
+        large = applied.levels is not None
+        if found is not None and fits(found, image) and found.multiscale == large:
             return found
         if found is not None:
             self._viewer.layers.remove(found)
         options: dict[str, Any] = {
             "name": f"{image.name} {kind} (applied)",
             "metadata": layers.owned(image, f"applied {kind}"),
+            "multiscale": large,
             **layers.spatial_metadata(image),
         }
         if kind == "similarity":
             layer: Layer = Image(
-                empty_result(image, np.float32),
+                _empty(image, np.float32, large=large),
                 colormap="inferno",
                 contrast_limits=layers.similarity_contrast(applied.reference.scoring),
                 opacity=0.6,
@@ -114,7 +120,7 @@ class AppliedLayers:
             )
         else:
             layer = Labels(
-                empty_result(image, np.int32),
+                _empty(image, np.int32, large=large),
                 opacity=0.5,
                 visible=(kind == "instances") == split,
                 **options,
@@ -129,3 +135,7 @@ class AppliedLayers:
         above = max(stack.index(one) for one in (image, *self._all_of(image)))
         stack.insert(above + 1, layer)
         stack.selection = selected
+
+
+def _empty(image: Image, dtype: DTypeLike, *, large: bool) -> Any:
+    return blank_levels(image, dtype) if large else empty_result(image, dtype)

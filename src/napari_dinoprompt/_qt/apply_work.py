@@ -138,8 +138,8 @@ class ApplyWork(QObject):
             # The one in view first: it is what the user looks at.
             every = np.ndindex(layers.stack_shape(image))
             planes += [plane for plane in every if plane != view]
-        read = partial(layers.read_plane, image)
-        return Target(read, planes, layers.pixel_size(image))
+        opener = partial(layers.open_plane, image)
+        return Target(opener, planes, layers.pixel_size(image))
 
     def cancel(self) -> None:
         """Stop; what was found so far stays."""

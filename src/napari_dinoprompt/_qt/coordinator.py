@@ -19,6 +19,7 @@ from napari_dinoprompt._qt.preferences import read_preferences
 from napari_dinoprompt._qt.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.result_layers import ResultLayers
 from napari_dinoprompt._qt.scoring import Scoring
+from napari_dinoprompt._qt.stack_work import StackWork
 from napari_dinoprompt.core.prepared import PreparedPlanes
 from napari_dinoprompt.session import FeatureRequest, Phase, Session
 
@@ -85,6 +86,11 @@ class Coordinator(QObject):
         self._results = ResultLayers(viewer)
         self._scoring = Scoring(self.session, self._prompts, self._results, self)
         self._scoring.changed.connect(self.changed)
+        self._scoring.progressed.connect(self.progressed)
+        self.stacks = StackWork(self.session, self._results, self._features.shelf, self)
+        self.stacks.changed.connect(self.changed)
+        self._scoring.changed.connect(self.stacks.note_result)
+        self.changed.connect(self.stacks.drop_stale)
         self.desk = Desk(viewer, self.session, self._features.shelf, self)
         self._images = ImageEvents(self)
         self._images.moved.connect(self._on_moved)
@@ -111,6 +117,7 @@ class Coordinator(QObject):
         return (
             self._features.running
             or self._scoring.running
+            or self.stacks.running
             or self._view_timer.isActive()
             or self._images_timer.isActive()
             or self._prompts.pending
@@ -248,8 +255,17 @@ class Coordinator(QObject):
         prompted = self._prompts.placed(state).planes
         return list(dict.fromkeys((state.view, *sorted(set(prompted)))))
 
+    @property
+    def filling(self) -> bool:
+        """Whether the result of a large image is filling in."""
+        return self._scoring.filling
+
     def cancel(self) -> None:
-        """Stop computing features; the image can go on from here later."""
+        """Stop computing; the image can go on from here later."""
+        if self._scoring.filling:
+            self._scoring.stop()
+            self.session.message = "Stopped. The result is there as far as it came."
+            self.changed.emit()
         if self._features.running:
             self._features.cancel()
             self.session.phase = Phase.STOPPED
@@ -259,6 +275,7 @@ class Coordinator(QObject):
         """Drop all work under way."""
         self._features.forget()
         self._scoring.stop()
+        self.stacks.cancel()
         self._view_timer.stop()
 
     def choose_class(self, name: str) -> None:
@@ -330,6 +347,7 @@ class Coordinator(QObject):
             if state is not self.session.current:
                 state.revision += 1
         self._scoring.cut_anew()
+        self.stacks.clean_anew()
         self.changed.emit()
 
     # --- what the viewer does

@@ -14,6 +14,7 @@ from napari_dinoprompt._qt.image_panel import ImagePanel
 from napari_dinoprompt._qt.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.references_tab import ReferencesTab
 from napari_dinoprompt._qt.result_panel import ResultPanel
+from napari_dinoprompt._qt.stack_panel import StackPanel
 from napari_dinoprompt._qt.status_panel import StatusPanel
 from napari_dinoprompt._qt.tab_page import TabPage, ruler
 from napari_dinoprompt._qt.weights_panel import WeightsPanel
@@ -48,6 +49,7 @@ class PromptSegmentation(QWidget):
         self.weights = WeightsPanel()
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
+        self.stack = StackPanel()
         self.references = ReferencesTab(self.coordinator.desk, session)
         self.compare = CompareTab(self.coordinator.desk, session)
         self.tabs = QTabWidget()
@@ -58,7 +60,8 @@ class PromptSegmentation(QWidget):
 
     def _lay_out(self) -> None:
         segment = TabPage()
-        for panel in (self.image, self.weights, self.prompts, self.result):
+        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
+        for panel in panels:
             if panel in (self.prompts, self.result):
                 segment.column.addWidget(ruler())
             segment.column.addWidget(panel)
@@ -85,6 +88,10 @@ class PromptSegmentation(QWidget):
         self.prompts.layer_requested.connect(work.choose_prompts)
         self.result.threshold_requested.connect(work.choose_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
+        self.stack.start_requested.connect(work.stacks.start)
+        self.stack.stop_requested.connect(work.stacks.cancel)
+        self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
+        work.stacks.progressed.connect(self.stack.show_progress)
         work.changed.connect(self._refresh)
         work.images_changed.connect(self._on_images_changed)
         work.progressed.connect(self._on_progress)
@@ -158,6 +165,18 @@ class PromptSegmentation(QWidget):
         value, auto = (None, True) if state is None else work.thresholds_in_force(state)
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_cleaning(session.cleaning)
+        self._refresh_stack()
+
+    def _refresh_stack(self) -> None:
+        """Offer all planes where there are several."""
+        stacks = self.coordinator.stacks
+        self.stack.setVisible(stacks.total > 0)
+        self.stack.show_stack(
+            can_start=stacks.can_start,
+            running=stacks.running,
+            objects_3d=stacks.objects_3d,
+            said=stacks.message,
+        )
 
     def _refresh_status(self) -> None:
         """Say how the work of the tab in view stands."""
@@ -174,7 +193,8 @@ class PromptSegmentation(QWidget):
             idle = session.phase in (Phase.STOPPED, Phase.FAILED)
             self.status.show_hint(session.hint())
             self.status.show_work(
-                running=here and session.phase is Phase.PREPARING,
+                running=here
+                and (session.phase is Phase.PREPARING or self.coordinator.filling),
                 stopped=here and idle,
             )
 

@@ -78,7 +78,7 @@ class FeatureWork(QObject):
         self._job.start(
             steps.prepare(
                 self._target,
-                partial(layers.read_plane, state.image),
+                partial(layers.open_plane, state.image),
                 layers.stack_shape(state.image),
                 layers.plane_shape(state.image),
                 self.shelf,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
+from napari_dinoprompt.core.progress import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,7 +25,7 @@ class LatestJob(QObject):
     """
 
     yielded = Signal(object)
-    """What the generator yields."""
+    """What the generator yields, but for notices: napari shows those."""
     returned = Signal(object)
     """What the generator returns."""
     failed = Signal(str)
@@ -60,7 +62,11 @@ class LatestJob(QObject):
 
     def hear(self, run: _Run, said: object) -> None:
         """Pass on what a run yields, if it is the latest."""
-        if run is self._run:
+        if run is not self._run:
+            return
+        if isinstance(said, Notice):
+            show_warning(said.message)
+        else:
             self.yielded.emit(said)
 
     def end(self, run: _Run, result: object) -> None:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.large_layers import (
+    blank_large,
+    show_large_mask,
+    show_large_similarity,
+)
 from napari_dinoprompt.result_arrays import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.streaming.live import LargeResult
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["ResultLayers"]
@@ -40,6 +46,8 @@ class ResultLayers:
 
     def drop(self, state: ImageState, gone: Layer) -> None:
         """Let go of a layer that the user deleted; the next result makes a new one."""
+        if gone is state.similarity or gone is state.mask:
+            state.finished.clear()
         if gone is state.similarity:
             state.similarity = None
         elif gone is state.mask:
@@ -50,6 +58,52 @@ class ResultLayers:
         layer = self._similarity_layer(state, result)
         put_plane(layer, result.plane, result.similarities.of(name))
 
+    def looked_at(self, image: Image) -> NDArray[np.float64]:
+        """Return the middle of what the viewer shows, y and x in pixels of an image."""
+        dims = self._viewer.dims
+        world = np.array(dims.point)
+        shown = list(dims.displayed)
+        world[shown] = self._viewer.scene.camera.center[-len(shown) :]
+        pixels = np.asarray(image.world_to_data(world[-image.ndim :]))
+        return pixels[-2:].reshape(1, 2)
+
+    def show_large(self, state: ImageState, result: LargeResult, name: str) -> None:
+        """Show the map of a class of a large image, as far as it is known."""
+        self._make_room(state, large=True)
+        show_large_similarity(state, result, name, self._put_above)
+
+    def show_large_mask(
+        self,
+        state: ImageState,
+        result: LargeResult,
+        masks: Sequence[Any],
+        colours: Sequence[str] | None,
+    ) -> None:
+        """Show levels of class numbers in the colours of their classes, or of objects.
+
+        Parameters
+        ----------
+        state : ImageState
+        result : LargeResult
+        masks : sequence of (h, w) arrays
+            Full resolution first.
+        colours : sequence of str or None
+            None for object numbers.
+        """
+        self._make_room(state, large=True)
+        layer = show_large_mask(state, result, masks, self._put_above)
+        if colours is None:
+            layers.colour_instances(layer)
+        else:
+            layers.colour_classes(layer, colours)
+
+    def _make_room(self, state: ImageState, *, large: bool) -> None:
+        """Take away layers that cannot show what is to be shown."""
+        for layer in (state.similarity, state.mask):
+            if layer is not None and layer.multiscale != large:
+                self.drop(state, layer)
+                self._viewer.layers.remove(layer)
+
     def show_mask(
         self,
         state: ImageState,
@@ -58,6 +112,8 @@ class ResultLayers:
         colours: Sequence[str],
     ) -> None:
         """Show class numbers in the colours of their classes."""
+        if state.finished.get(plane) == state.revision:
+            return
         layer = self._mask_layer(state)
         layers.colour_classes(layer, colours)
         put_plane(layer, plane, mask)
@@ -66,9 +122,37 @@ class ResultLayers:
         self, state: ImageState, plane: PlaneIndex, instances: NDArray[np.int32]
     ) -> None:
         """Show object numbers."""
+        if state.finished.get(plane) == state.revision:
+            return
         layer = self._mask_layer(state)
         layers.colour_instances(layer)
         put_plane(layer, plane, instances)
+
+    def show_finished(
+        self,
+        state: ImageState,
+        plane: PlaneIndex,
+        numbers: NDArray[np.integer[Any]],
+        colours: Sequence[str] | None,
+    ) -> None:
+        """Show a plane that was cleaned with all planes of its stack.
+
+        Parameters
+        ----------
+        state : ImageState
+        plane : plane index
+        numbers : (H, W) ndarray of integers
+            Of classes, or of objects.
+        colours : sequence of str or None
+            Of the classes; None for objects.
+        """
+        layer = self._mask_layer(state)
+        if colours is None:
+            layers.colour_instances(layer)
+        else:
+            layers.colour_classes(layer, colours)
+        put_plane(layer, plane, numbers)
+        state.shown[plane] = state.finished[plane] = state.revision
 
     def keep_only(self, state: ImageState, revision: int) -> None:
         """Empty the planes whose results are of earlier prompts or thresholds."""
@@ -76,7 +160,11 @@ class ResultLayers:
         for index in stale:
             del state.shown[index]
         for layer in (state.similarity, state.mask):
-            if layer is not None and stale and fits(layer, state.image):
+            if layer is None or not stale or not fits(layer, state.image):
+                continue
+            if layer.multiscale:
+                blank_large(state.image, layer)
+            else:
                 blank_planes(layer, stale)
 
     def reshape(self, state: ImageState) -> None:
@@ -90,11 +178,18 @@ class ResultLayers:
 
     @staticmethod
     def _empty(state: ImageState) -> None:
-        if state.similarity is not None:
-            state.similarity.data = empty_result(state.image, np.float32)
-        if state.mask is not None:
-            state.mask.data = empty_result(state.image, _mask_dtype(state.image))
+        for layer, dtype in (
+            (state.similarity, np.float32),
+            (state.mask, _mask_dtype(state.image)),
+        ):
+            if layer is None:
+                continue
+            if layer.multiscale:
+                blank_large(state.image, layer)
+            else:
+                layer.data = empty_result(state.image, dtype)
         state.shown.clear()
+        state.finished.clear()
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""
@@ -107,23 +202,25 @@ class ResultLayers:
                     setattr(layer, name, value)
 
     def _similarity_layer(self, state: ImageState, result: LiveResult) -> Image:
+        self._make_room(state, large=False)
         if state.similarity is None:
             state.similarity = layers.make_similarity_layer(
                 state.image,
                 empty_result(state.image, np.float32),
                 result.reference.scoring,
             )
-            self._insert(state.similarity, above=state.image)
+            self._put_above(state.similarity, state.image)
         return state.similarity
 
     def _mask_layer(self, state: ImageState) -> Labels:
+        self._make_room(state, large=False)
         if state.mask is None:
             empty = empty_result(state.image, _mask_dtype(state.image))
             state.mask = layers.make_mask_layer(state.image, empty)
-            self._insert(state.mask, above=state.similarity or state.image)
+            self._put_above(state.mask, state.similarity or state.image)
         return state.mask
 
-    def _insert(self, layer: Layer, *, above: Layer) -> None:
+    def _put_above(self, layer: Layer, above: Layer) -> None:
         """Put a layer above another without taking the user's tool away."""
         stack = self._viewer.layers
         selected = set(stack.selection)

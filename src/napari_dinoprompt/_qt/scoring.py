@@ -9,17 +9,21 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.large_scoring import LargeScoring
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt.session import Phase, is_large, is_live
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_dinoprompt._qt.prompt_layer import PromptLayer
     from napari_dinoprompt._qt.result_layers import ResultLayers
     from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.streaming.live import LargeResult
     from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["Scoring"]
@@ -32,6 +36,8 @@ class Scoring(QObject):
 
     changed = Signal()
     """There is another result, or none, or a message."""
+    progressed = Signal(int, int)
+    """Regions of a large plane, done and in all; a total of 0 is unknown."""
 
     def __init__(
         self,
@@ -51,6 +57,11 @@ class Scoring(QObject):
         self._cleaned = LatestJob(self)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
+        self._large = LargeScoring(session, results, self)
+        self._large.began.connect(self._on_large)
+        self._large.failed.connect(self._on_failed)
+        self._large.changed.connect(self.changed)
+        self._large.progressed.connect(self.progressed)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_CLEANING_DELAY_MS)
@@ -59,10 +70,21 @@ class Scoring(QObject):
     @property
     def running(self) -> bool:
         """Whether anything is being scored or cleaned, or about to be."""
-        return self._scores.running or self._cleaned.running or self._timer.isActive()
+        return (
+            self._scores.running
+            or self._cleaned.running
+            or self._timer.isActive()
+            or self._large.running
+        )
+
+    @property
+    def filling(self) -> bool:
+        """Whether the regions of a large plane are being scored or cleaned."""
+        return self._large.running
 
     def stop(self) -> None:
         """Drop all work under way."""
+        self._large.stop()
         self._scores.cancel()
         self._cleaned.cancel()
         self._timer.stop()
@@ -74,17 +96,30 @@ class Scoring(QObject):
             return
         self._cleaned.cancel()
         self._timer.stop()
+        self._large.stop()
         prompts, left_out = self._prompts.usable(state)
         empty = state.view in state.planes.empty
         if empty:
             self._session.message = "This plane holds nothing but NaN or infinity."
         elif left_out:
             self._session.message = _left_out(left_out)
-        if empty or all(name == BACKGROUND for name in prompts.classes):
+        if all(name == BACKGROUND for name in prompts.classes):
             self._scores.cancel()
             self._blank(state)
             return
+        if empty:
+            # What was found on the other planes is as good as before.
+            self._scores.cancel()
+            state.result = None
+            state.outdated = False
+            self._results.keep_only(state, state.revision)
+            return
         state.outdated = True
+        if state.planes[state.view].large:
+            self._scores.cancel()
+            looked_at = self._results.looked_at(state.image)
+            self._large.start(state, prompts, looked_at)
+            return
         self._scores.start(
             steps.score_prompts(
                 state.planes,
@@ -105,19 +140,37 @@ class Scoring(QObject):
         if state.outdated:
             # Only scoring anew knows what is under way and would be replaced.
             self.score()
-        elif state.result is not None and self._session.phase is Phase.READY:
+        elif is_large(state.result):
+            self._large.cut_anew(state, state.result)
+        elif is_live(state.result) and self._session.phase is Phase.READY:
             self._cleaned.cancel()
             self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
 
     def show_similarity(self) -> None:
         """Show the map of the selected class."""
         state, name = self._session.current, self._session.shown_class()
-        if state is not None and state.result is not None and name is not None:
+        if state is None or state.result is None or name is None:
+            return
+        if is_large(state.result):
+            self._results.show_large(state, state.result, name)
+        elif is_live(state.result):
             self._results.show_similarity(state, state.result, name)
 
     def _on_result(self, result: LiveResult) -> None:
         state = self._session.current
         assert state is not None
+        self._take(state, result)
+        self._show_mask(state, result)
+        self.changed.emit()
+
+    def _on_large(self, result: LargeResult) -> None:
+        state = self._session.current
+        assert state is not None
+        self._take(state, result)
+        self.changed.emit()
+
+    def _take(self, state: ImageState, result: LiveResult | LargeResult) -> None:
+        """Go on with a result, and show its map."""
         state.result = result
         state.outdated = False
         if state.snapshot is not None:
@@ -131,8 +184,6 @@ class Scoring(QObject):
         state.shown[result.plane] = state.revision
         self._results.keep_only(state, state.revision)
         self.show_similarity()
-        self._show_mask(state, result)
-        self.changed.emit()
 
     def _on_failed(self, message: str) -> None:
         state = self._session.current
@@ -149,14 +200,14 @@ class Scoring(QObject):
         """Show the plain mask at once; cleaning follows when the user pauses."""
         self._cleaned.cancel()
         self._results.show_mask(
-            state, result.plane, result.mask, self._colours_of(result)
+            state, result.plane, result.mask, self._colours_of(result.names)
         )
         if self._session.cleaning != Cleaning():
             self._timer.start()
 
     def _clean(self) -> None:
         state = self._session.current
-        if state is not None and state.result is not None:
+        if state is not None and is_live(state.result):
             self._cleaned.start(
                 steps.clean(
                     state.result.mask,
@@ -174,7 +225,7 @@ class Scoring(QObject):
         if self._session.cleaning.split:
             self._results.show_instances(state, plane, instances)
         else:
-            colours = self._colours_of(state.result)
+            colours = self._colours_of(state.result.names)
             self._results.show_mask(state, plane, mask, colours)
 
     def _on_cleaning_failed(self, message: str) -> None:
@@ -187,9 +238,9 @@ class Scoring(QObject):
         state.revision += 1
         self._results.keep_only(state, state.revision)
 
-    def _colours_of(self, result: LiveResult) -> list[str]:
+    def _colours_of(self, names: Sequence[str]) -> list[str]:
         colours = self._session.colours()
-        return [colours[name] for name in result.similarities.names]
+        return [colours[name] for name in names]
 
 
 def _left_out(count: int) -> str:

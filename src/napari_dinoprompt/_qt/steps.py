@@ -7,24 +7,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.core.estimate import Estimate
+    from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
-    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.streaming.live import LargeResult
     from napari_dinoprompt.session import FeatureRequest
 
-__all__ = ["BackboneShelf", "clean", "prepare", "rethreshold", "score_prompts"]
+__all__ = [
+    "BackboneShelf",
+    "clean",
+    "clean_large",
+    "prepare",
+    "rethreshold",
+    "score_large",
+    "score_prompts",
+]
 
 
 class BackboneShelf:
@@ -46,19 +56,21 @@ class BackboneShelf:
 
 def prepare(
     prepared: PreparedPlanes,
-    read_plane: Callable[[PlaneIndex], ArrayLike],
+    open_plane: Callable[[PlaneIndex], LazyPlane],
     stack: tuple[int, ...],
     plane_size: tuple[int, int],
     shelf: BackboneShelf,
     request: FeatureRequest,
     wanted: list[PlaneIndex],
-) -> Generator[Progress | Estimate | tuple[PlaneIndex, PreparedPlane], None, None]:
+) -> Generator[
+    Progress | Notice | Estimate | tuple[PlaneIndex, PreparedPlane], None, None
+]:
     """Extract the features of planes; as `core.live.prepare_planes`."""
     from napari_dinoprompt.core.live import prepare_planes
 
     yield from prepare_planes(
         prepared,
-        read_plane,
+        open_plane,
         stack,
         plane_size,
         lambda: shelf.get(request.backbone),
@@ -87,6 +99,32 @@ def score_prompts(
         replace(one, pixel_size=pixel_size) for one in result.reference.sources
     )
     return replace(result, reference=replace(result.reference, sources=sources))
+
+
+def score_large(
+    planes: PreparedPlanes,
+    prompts: Prompts,
+    view: PlaneIndex,
+    chosen: Mapping[str, float],
+    near: NDArray[np.float64],
+    source: str,
+    pixel_size: tuple[float, float] | None,
+) -> Generator[Progress | Notice | LargeResult, None, None]:
+    """Find what the prompts find; as `core.streaming.live.iter_large_result`."""
+    from napari_dinoprompt.core.streaming.live import iter_large_result
+
+    yield from iter_large_result(
+        planes, prompts, view, chosen, near, source=source, pixel_size=pixel_size
+    )
+
+
+def clean_large(
+    result: LargeResult, cleaning: Cleaning
+) -> Generator[Progress, None, tuple[list[Any], list[Any]]]:
+    """Clean a mask; as `core.streaming.live.iter_clean`."""
+    from napari_dinoprompt.core.streaming.live import iter_clean
+
+    return (yield from iter_clean(result, cleaning))
 
 
 def rethreshold(

@@ -6,12 +6,12 @@ Calls into `core`, imported there and not before.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt._qt import library_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.core.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.comparing.report import Comparison
+    from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.library import Entry
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.reference import Reference
     from napari_dinoprompt.core.segmentation import (
         Segmentation,
         WindowPolicy,
     )
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 __all__ = [
     "Applied",
@@ -40,9 +42,8 @@ __all__ = [
     "save_comparison",
 ]
 
-T = TypeVar("T")
-
-_IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+# Of the progress of one plane.
+_STEPS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +77,12 @@ class Target:
 
     Attributes
     ----------
-    read_plane : callable from plane index to (H, W) or (H, W, C) array_like
+    open_plane : callable from plane index to LazyPlane
     planes : list of plane index
     pixel_size : (float, float) or None
     """
 
-    read_plane: Callable[[PlaneIndex], ArrayLike]
+    open_plane: Callable[[PlaneIndex], LazyPlane]
     planes: list[PlaneIndex]
     pixel_size: tuple[float, float] | None
 
@@ -101,22 +102,29 @@ class Applied:
         What differs from the source of the reference.
     objects : int
         How many were found.
+    levels : mapping of str to list of (h, w) array, or None
+        Pyramids of a plane that is too large to hold, by what they show.
     """
 
     target: int
     plane: PlaneIndex
     reference: Reference
-    segmentation: Segmentation
+    segmentation: Segmentation | LargeSegmentation
     warnings: tuple[str, ...]
     objects: int
+    levels: Mapping[str, list[Any]] | None
 
 
 def apply(
     means: Means, targets: Sequence[Target]
-) -> Generator[Progress | Applied, None, int]:
+) -> Generator[Progress | Notice | Applied, None, int]:
     """Apply a reference to planes of several images; returns how many were done."""
-    from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.segmentation import SegmentOptions, iter_segment
+    from napari_dinoprompt.core.progress import Progress, along
+    from napari_dinoprompt.core.segmentation import (
+        Segmentation,
+        SegmentOptions,
+        iter_segment,
+    )
 
     yield Progress(0, 0)
     reference, backbone = _prepare(means)
@@ -125,30 +133,17 @@ def apply(
     todo = [(n, plane) for n, one in enumerate(targets) for plane in one.planes]
     for done, (number, plane) in enumerate(todo):
         target = targets[number]
-        pixels = target.read_plane(plane)
-        tiles = iter_segment(pixels, reference, backbone, options, like=like)
-        found = yield from _count(tiles, done, len(todo))
+        opened = target.open_plane(plane)
+        steps = iter_segment(opened, reference, backbone, options, like=like)
+        found = yield from along(steps, _STEPS * done, _STEPS, _STEPS * len(todo))
         warnings = reference.warnings_for(
-            window=found.similarities.window, pixel_size=target.pixel_size
+            window=found.window, pixel_size=target.pixel_size
         )
-        objects = int(found.instances.max(initial=0))
-        yield Applied(number, plane, reference, found, warnings, objects)
+        levels = None
+        if not isinstance(found, Segmentation):
+            levels = yield from found.iter_levels()
+        yield Applied(number, plane, reference, found, warnings, found.objects, levels)
     return len(todo)
-
-
-def _count(
-    tiles: Generator[Progress, None, T], done: int, total: int
-) -> Generator[Progress, None, T]:
-    """Turn progress in the tiles of one plane of several into that of all."""
-    from napari_dinoprompt.core.progress import Progress
-
-    while True:
-        try:
-            said = next(tiles)
-        except StopIteration as finished:
-            found: T = finished.value
-            return found
-        yield Progress(done * said.total + said.done, total * said.total)
 
 
 def batch(
@@ -156,7 +151,7 @@ def batch(
 ) -> Generator[Progress | BatchStep, None, BatchReport]:
     """Apply a reference to files; as `core.batch.segment_batch`."""
     from napari_dinoprompt.core.batch import segment_batch
-    from napari_dinoprompt.core.errors import InputError
+    from napari_dinoprompt.core.batch_files import find_images
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
@@ -164,24 +159,10 @@ def batch(
     reference, backbone = _prepare(means)
     like = None if means.read_like is None else means.read_like()
     options = SegmentOptions(window=means.window, cleaning=means.cleaning)
-    files = [path for one in images for path in _files(one)]
-    if not files:
-        msg = f"There are no images in {images[0]}."
-        raise InputError(msg)
+    files = find_images(images)
     return (
         yield from segment_batch(files, folder, reference, backbone, options, like=like)
     )
-
-
-def _files(path: Path) -> list[Path]:
-    """Return the images in a folder but for results of a batch, or the file itself."""
-    if not path.is_dir():
-        return [path]
-    from napari_dinoprompt.core.batch_records import results_in
-
-    results = results_in(path)
-    found = (one for one in path.iterdir() if one.suffix.lower() in _IMAGES)
-    return sorted(one for one in found if one not in results)
 
 
 def compare(
@@ -192,7 +173,7 @@ def compare(
     read_truth: Callable[[], ArrayLike] | None,
     class_name: str | None,
     draws: int,
-) -> Generator[Progress, None, Comparison]:
+) -> Generator[Progress | Notice, None, Comparison]:
     """Compare fakes with the real; as `core.comparing.comparison.iter_compare`."""
     from napari_dinoprompt.core.comparing.comparison import iter_compare
     from napari_dinoprompt.core.progress import Progress
@@ -242,6 +223,7 @@ def _prepare(means: Means) -> tuple[Reference, Backbone]:
             device=choice.device,
             precision=choice.precision,
             block=info.block,
+            cache_gigabytes=choice.cache_gigabytes,
         )
     reference.check_backbone(backbone.info)
     return reference, backbone

@@ -1,0 +1,274 @@
+"""Images too large to hold: here any image is, so that the tests stay small."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+
+import napari_dinoprompt as dp
+from napari_dinoprompt import layers
+from napari_dinoprompt.core import estimate
+from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.prompts import OBJECT
+
+REPEATS = (12, 10)
+
+
+@pytest.fixture(autouse=True)
+def nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
+
+
+@pytest.fixture
+def slide(scene, tmp_path):
+    """1152 x 1200 pixels in a zarr array on the disk: four regions."""
+    pixels = np.tile(scene.image, REPEATS)
+    return zarr.create_array(tmp_path / "slide.zarr", data=pixels, chunks=(256, 256))
+
+
+@pytest.fixture
+def large(bench, slide):
+    """The dock on the slide, ready for clicks."""
+    bench.add_image(slide, name="slide")
+    bench.open()
+    bench.settle()
+    return bench
+
+
+def full(layer) -> np.ndarray:
+    return np.asarray(layer.data[0])
+
+
+def expected(bench, **options):
+    reference = bench.work.session.reference()
+    assert reference is not None
+    options = dp.SegmentOptions(**options)
+    return dp.segment(bench.state.image.data, reference, options=options)
+
+
+def test_clicks_give_what_the_python_api_gives(large, scene) -> None:
+    large.click(scene.bright[:3])
+    found = expected(large)
+    assert large.mask_layer.multiscale
+    np.testing.assert_array_equal(full(large.mask_layer), found.mask)
+    np.testing.assert_array_equal(full(large.similarity_layer), found.similarity)
+    # It repeats, and so does what is found.
+    tiles = full(large.mask_layer).reshape(REPEATS[0], 96, REPEATS[1], 120)
+    for y, x in scene.bright.astype(int):
+        assert (tiles[:, y, :, x] == 1).mean() > 0.95
+    assert "1.0 GB" in large.dock.image._facts.text()
+    assert "disk" in large.dock.image._facts.text()
+
+
+def test_the_reference_is_that_of_the_python_api(large, slide, scene) -> None:
+    large.click(scene.bright[:3])
+    backbone = dp.load_backbone("filterbank")
+    features = dp.lazy_features(slide, backbone)
+    wanted = dp.Reference.from_prompts(features, scene.bright[:3])
+    reference = large.work.session.reference()
+    np.testing.assert_array_equal(reference.vectors, wanted.vectors)
+    np.testing.assert_array_equal(reference.statistics.mean, wanted.statistics.mean)
+    assert reference.auto_thresholds == wanted.auto_thresholds
+    assert reference.window == wanted.window
+
+
+def test_a_threshold_cuts_what_is_there(large, scene) -> None:
+    large.click(scene.bright[:3])
+    store = large.state.result.store
+    before = full(large.mask_layer).sum()
+    large.drag_threshold(0.9)
+    large.settle()
+    assert large.state.result.store is store
+    assert full(large.mask_layer).sum() < before
+    np.testing.assert_array_equal(
+        full(large.mask_layer), expected(large, threshold=0.9).mask
+    )
+    large.set_auto(True)
+    large.settle()
+    assert full(large.mask_layer).sum() == before
+
+
+def test_background_and_named_classes(large, scene) -> None:
+    large.click(scene.bright[:3])
+    large.click([scene.bar], "background")
+    found = expected(large)
+    np.testing.assert_array_equal(full(large.mask_layer), found.mask)
+    assert full(large.mask_layer)[tuple(np.array(scene.bar, int))] == 0
+    large.work.add_class("dim")
+    large.click(scene.dim[:2])
+    found = expected(large)
+    np.testing.assert_array_equal(full(large.mask_layer), found.mask)
+    assert set(np.unique(found.mask)) == {0, 1, 2}
+    # The map on show is the chosen class's.
+    np.testing.assert_array_equal(full(large.similarity_layer), found.maps[1])
+    large.work.choose_class(OBJECT)
+    np.testing.assert_array_equal(full(large.similarity_layer), found.maps[0])
+
+
+def test_cleaning_and_splitting(large, scene) -> None:
+    large.click(scene.bright[:3])
+    large.clean(min_size=60, fill=True)
+    found = expected(large, cleaning=Cleaning(min_size=60, fill_holes=True))
+    np.testing.assert_array_equal(full(large.mask_layer), found.mask)
+    large.clean(split=True)
+    found = expected(large, cleaning=Cleaning(60, fill_holes=True, split=True))
+    np.testing.assert_array_equal(full(large.mask_layer), found.instances)
+    levels = [one.shape for one in large.mask_layer.data]
+    assert levels == [(1152, 1200), (576, 600)]
+    large.clean(min_size=0, fill=False, split=False)
+    np.testing.assert_array_equal(full(large.mask_layer), expected(large).mask)
+
+
+def test_what_is_near_comes_first_and_cancel_keeps_it(large, scene) -> None:
+    below = scene.bright[0] + (96 * 11, 120 * 9)
+    store = []
+    large.work._scoring._large.progressed.connect(
+        lambda done, total: (done, total) == (1, 4) and large.work.cancel()
+    )
+    large.click([below])
+    store = large.state.result.store
+    known = np.isfinite(store.similarity[0][0])
+    assert known[tuple(below.astype(int))]
+    assert 0 < known.mean() < 1
+    assert "Stopped" in large.hint
+    assert full(large.mask_layer)[tuple(below.astype(int))] == 1
+    large.work._scoring._large.progressed.disconnect()
+
+
+def test_a_later_click_replaces_the_work(large, scene) -> None:
+    points = layers.points_from_pixels(
+        scene.bright[:4], large.prompts, large.state.image
+    )
+    for point in points:
+        large.prompts.add(point)
+    large.settle()
+    reference = large.work.session.reference()
+    assert len(reference.points) == 4
+    np.testing.assert_array_equal(full(large.mask_layer), expected(large).mask)
+
+
+def test_it_is_read_part_by_part(bench, scene) -> None:
+    pixels = np.tile(scene.image, REPEATS)
+    largest = []
+
+    def read(block_info=None):
+        where = block_info[None]["array-location"]
+        largest.append([stop - start for start, stop in where])
+        return pixels[tuple(slice(*one) for one in where)]
+
+    lazy = da.map_blocks(read, chunks=((384,) * 3, (400,) * 3), dtype=np.uint8)
+    bench.add_image(lazy, name="lazy", contrast_limits=(0, 255))
+    bench.open()
+    bench.settle()
+    bench.click(scene.bright[:3])
+    assert max(max(one) for one in largest) == 400
+    eager = expected(bench)
+    assert eager.mask[:].any()
+
+
+def test_a_stack_of_large_planes(bench, scene) -> None:
+    pixels = np.tile(scene.image, (11, 9))
+    stack = np.stack([pixels[::-1], pixels])
+    bench.add_image(stack, name="stack")
+    bench.viewer.dims.set_point(0, 1)
+    bench.open()
+    bench.settle()
+    where = np.column_stack((np.ones(3), scene.bright[:3]))
+    for point in where:
+        bench.prompts.add(point)
+    bench.settle()
+    mask = bench.mask_layer.data[0]
+    assert mask.shape == stack.shape
+    reference = bench.work.session.reference()
+    np.testing.assert_array_equal(mask[1], dp.segment(stack[1], reference).mask)
+    assert not mask[0].any()
+    bench.viewer.dims.set_point(0, 0)
+    bench.settle()
+    mask = bench.mask_layer.data[0]
+    np.testing.assert_array_equal(mask[0], dp.segment(stack[0], reference).mask)
+    assert not mask[1].any()
+
+
+def test_turning_to_a_small_image_and_back(large, scene, monkeypatch) -> None:
+    large.click(scene.bright[:3])
+    before = full(large.mask_layer)
+    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 100_000_000)
+    small = large.add_image(scene.image, name="small")
+    slide = large.state.image
+    large.choose(small)
+    large.settle()
+    large.click(scene.bright[:3])
+    assert not large.mask_layer.multiscale
+    large.choose(slide)
+    large.settle()
+    np.testing.assert_array_equal(full(large.mask_layer), before)
+
+
+def test_layers_change_their_kind_with_the_features(large, scene, monkeypatch) -> None:
+    large.click(scene.bright[:3])
+    mask = large.mask_layer
+    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1_000_000_000)
+    large.choose_upscale("0.5")
+    large.settle()
+    assert mask not in large.viewer.layers
+    assert not large.mask_layer.multiscale
+    assert large.mask.any()
+
+
+def test_gaps_without_data(bench, scene) -> None:
+    pixels = np.tile(scene.image, REPEATS).astype(np.float32)
+    pixels[200:400, 100:700] = np.nan
+    bench.add_image(pixels, name="gaps", contrast_limits=(0, 255))
+    bench.open()
+    bench.settle()
+    bench.click([(300, 300), *scene.bright[:3]])
+    assert "do not count" in bench.hint
+    assert not full(bench.mask_layer)[200:400, 100:700].any()
+    assert np.isnan(full(bench.similarity_layer)[200:400, 100:700]).all()
+    bench.clean(fill=True)
+    assert not full(bench.mask_layer)[200:400, 100:700].any()
+
+
+def test_a_deleted_mask_comes_back(large, scene) -> None:
+    large.click(scene.bright[:2])
+    large.viewer.layers.remove(large.mask_layer)
+    large.click(scene.bright[2:3])
+    np.testing.assert_array_equal(full(large.mask_layer), expected(large).mask)
+
+
+def test_removing_the_image_while_it_fills(large, scene) -> None:
+    points = layers.points_from_pixels(
+        scene.bright[:2], large.prompts, large.state.image
+    )
+    large.prompts.add(points)
+    large.viewer.layers.remove(large.state.image)
+    large.settle()
+    assert large.work.session.current is None
+
+
+def test_clearing_the_prompts_empties_the_layers(large, scene) -> None:
+    large.click(scene.bright[:2])
+    large.press("Clear")
+    assert not full(large.mask_layer).any()
+    large.click(scene.bright[:2])
+    np.testing.assert_array_equal(full(large.mask_layer), expected(large).mask)
+
+
+def test_a_reference_is_applied_to_a_slide(large, scene, slide) -> None:
+    large.click(scene.bright[:3])
+    other = large.add_image(slide[:, :][:, ::-1], name="other")
+    large.turn_to("References")
+    large.select("current prompts")
+    large.dock.references.apply._images.tick([other])
+    large.press("Apply")
+    reference = large.work.session.reference()
+    found = dp.segment(other.data, reference)
+    for kind, wanted in (("mask", found.mask), ("instances", found.instances)):
+        layer = layers.find_owned(large.viewer.layers, other, f"applied {kind}")
+        np.testing.assert_array_equal(full(layer), wanted)
+    # Again: the same layers, anew.
+    count = len(large.viewer.layers)
+    large.press("Apply")
+    assert len(large.viewer.layers) == count
