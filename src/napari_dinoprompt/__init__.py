@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
     from napari_dinoprompt.core.streaming.sampling import lazy_features
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+    from napari_dinoprompt.core.studying.report import Study
+    from napari_dinoprompt.core.studying.study import study
     from napari_dinoprompt.core.volumes import finish_volume
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "SegmentOptions",
     "Segmentation",
     "StackSegmentation",
+    "Study",
     "compare",
     "extract_features",
     "finish_volume",
@@ -54,6 +57,7 @@ __all__ = [
     "segment",
     "segment_stack",
     "similarity_map",
+    "study",
 ]
 
 _HOMES = {
@@ -68,6 +72,7 @@ _HOMES = {
     "SegmentOptions": "segmentation",
     "Segmentation": "segmentation",
     "StackSegmentation": "stack_results",
+    "Study": "studying.report",
     "compare": "comparing.comparison",
     "extract_features": "extraction",
     "finish_volume": "volumes",
@@ -78,6 +83,7 @@ _HOMES = {
     "segment": "segmentation",
     "segment_stack": "stack_segmentation",
     "similarity_map": "similarity",
+    "study": "studying.study",
 }
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 import zarr
 from click_latency import Heartbeat
+from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage as ndi
 
@@ -157,7 +158,8 @@ def measure(slide: Any, options: argparse.Namespace) -> None:
     if options.screenshot:
         viewer.screenshot(str(options.screenshot), canvas_only=False, flash=False)
     work.stop()
-    wait(lambda: not work.working, 60)
+    # The tile under way is finished; nobody may hear of it in a window that is gone.
+    QThreadPool.globalInstance().waitForDone()
     viewer.close()
 
 

@@ -24,7 +24,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.segmentation import score
+from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import measure_source
 from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
 

@@ -15,7 +15,8 @@ from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.masks import Cleaning, class_mask
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.segmentation import SegmentOptions, score, segment
+from napari_dinoprompt.core.segmentation import SegmentOptions, segment
+from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.similarity import score_plane, similarity_map
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 from napari_dinoprompt.sample_data import FIELDS, sample_files, sample_path

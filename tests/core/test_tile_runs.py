@@ -5,21 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
-from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.core.tile_cache import TileCache
 from napari_dinoprompt.core.tile_runs import TileVectors, run_tiles
 from napari_dinoprompt.core.tiles import Tile, TilePlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+    from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
 CPU = torch.device("cpu")
 TILES = tuple(Tile(0, column, 8, 8) for column in range(7))

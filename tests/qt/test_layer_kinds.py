@@ -14,7 +14,7 @@ from napari.layers import Image
 from small_stack import DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.segmentation import score
+from napari_dinoprompt.core.similarities import score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,8 @@ from small_stack import DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.live import sample_planes
 from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import finish, score
+from napari_dinoprompt.core.segmentation import finish
+from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from napari_dinoprompt.core.intensity import measure_stack_window, measure_windo
 from napari_dinoprompt.core.live import sample_planes
 from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.segmentation import finish, score
+from napari_dinoprompt.core.segmentation import finish
+from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import measure_source, pool_measures
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 from napari_dinoprompt.session import FeatureRequest

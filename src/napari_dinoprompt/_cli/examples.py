@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPARE_EXAMPLES", "EXAMPLES", "REFERENCE_EXAMPLES", "SEGMENT_EXAMPLES"]
+__all__ = [
+    "COMPARE_EXAMPLES",
+    "EXAMPLES",
+    "REFERENCE_EXAMPLES",
+    "SEGMENT_EXAMPLES",
+    "STUDY_EXAMPLES",
+]
 
 EXAMPLES = """Examples:
 
@@ -60,3 +66,17 @@ partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both ma
 only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
 NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
 is what the fakes are compared with."""
+
+STUDY_EXAMPLES = """Examples:
+
+dinoprompt study real.tif --points prompts.csv --output study
+
+dinoprompt study real.tif --points prompts.csv --output study --truth labels.tif \
+--backbone filterbank --backbone dinov2-small --upscale 1 --upscale 2
+
+dinoprompt study real.tif --points prompts.csv --output study --parts \
+convergence,influence --orders 500
+
+Written: convergence.csv, influence.csv, suggestion.csv, resolution.csv and \
+threshold.csv, a figure .png of each but suggestion, and study.json with all answers. \
+The study takes the automatic threshold."""

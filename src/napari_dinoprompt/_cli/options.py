@@ -13,7 +13,8 @@ from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.segmentation import SegmentOptions, WindowPolicy
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.target_images import WindowPolicy
 
 __all__ = [
     "Checkpoint",

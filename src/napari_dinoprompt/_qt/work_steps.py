@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.reference import Reference
-    from napari_dinoprompt.core.segmentation import (
-        Segmentation,
-        WindowPolicy,
-    )
+    from napari_dinoprompt.core.segmentation import Segmentation
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+    from napari_dinoprompt.core.target_images import WindowPolicy
 
 __all__ = [
     "Applied",

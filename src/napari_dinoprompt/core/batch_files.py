@@ -24,9 +24,9 @@ def find_images(given: Sequence[Path]) -> list[Path]:
     Parameters
     ----------
     given : sequence of Path
-        A folder stands for the images in it, unless it is a zarr, a pattern such as ``fakes/*.png`` for
-        the files that match; both without results that a batch has written there.
-        Anything else stands for itself, whether it is there or not.
+        A folder stands for the images in it, unless it is a zarr, a pattern such as
+        ``fakes/*.png`` for the files that match; both without results that a batch has
+        written there. Anything else stands for itself, whether it is there or not.
 
     Returns
     -------

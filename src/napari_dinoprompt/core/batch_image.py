@@ -18,9 +18,10 @@ from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.image_files import open_image
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.result_files import summarise, write_segmentation
-from napari_dinoprompt.core.segmentation import segment, target_plane, target_window
+from napari_dinoprompt.core.segmentation import segment
 from napari_dinoprompt.core.stack_files import iter_segment_stack_file
 from napari_dinoprompt.core.stack_reading import is_stack_file
+from napari_dinoprompt.core.target_images import target_plane, target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:

@@ -57,6 +57,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and any(
             words in text
-            for words in ("out of memory", "not enough memory", "can't allocate memory")
+            for words in (
+                "out of memory",
+                "not enough memory",
+                "can't allocate memory",
+                "alloc_failed",
+            )
         )
     )

@@ -31,8 +31,8 @@ _WHOLE_BYTES = 2_500_000_000
 _PARTS_BYTES = 700_000_000
 # What filters and sums hold of a region on the way; measured.
 _COPIES_OF_PART = 4
-# Similarity and claims at all levels of the pyramid.
-_BYTES_ON_DISK = 7
+# Similarity, claims and the cleaned mask at all levels of the pyramid.
+_BYTES_ON_DISK = 14
 
 _FLOAT_BYTES = 4
 # The map and what scoring keeps beside it: lengths, light, fit, similarities, masks.
@@ -95,9 +95,9 @@ def estimate(shape: tuple[int, int], backbone: Backbone, upscale: float) -> Esti
 
 def _part_bytes(grid: CellGrid, backbone: Backbone) -> int:
     """Estimate the memory that it takes to go through a plane region by region."""
-    from napari_dinoprompt.core.streaming.regions import RegionPlan
+    from napari_dinoprompt.core.streaming.regions import plan_regions
 
-    regions = RegionPlan.of(grid, backbone.guide_radius(grid.cell))
+    regions = plan_regions(grid, backbone)
     height, width = regions.largest
     part = CellGrid((height, width), grid.patch, grid.upscale)
     return _PARTS_BYTES + _COPIES_OF_PART * whole_bytes(part, backbone)

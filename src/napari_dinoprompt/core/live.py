@@ -22,7 +22,7 @@ from napari_dinoprompt.core.intensity import (
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.segmentation import Similarities, score, spread
+from napari_dinoprompt.core.similarities import Similarities, score, spread
 from napari_dinoprompt.core.streaming.sampling import (
     NoDataError,
     iter_lazy_features,

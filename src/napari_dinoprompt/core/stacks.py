@@ -18,14 +18,13 @@ from napari_dinoprompt.core.planes import check_kind, holds_data
 from napari_dinoprompt.core.progress import Progress, along
 from napari_dinoprompt.core.segmentation import (
     SegmentOptions,
-    Similarities,
     cut,
     fitting_backbone,
     iter_segment,
-    score,
-    target_window,
 )
+from napari_dinoprompt.core.similarities import Similarities, score
 from napari_dinoprompt.core.stack_greys import measure_curve, measure_window_of
+from napari_dinoprompt.core.target_images import target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:

@@ -17,7 +17,16 @@ __all__ = ["code_of", "core_code", "feature_code", "join"]
 
 _CORE = Path(core.__file__).parent
 _PARTS = Path(__file__).parent
-_FEATURE_MAKERS = ("extraction", "tiles", "resampling", "intensity", "geometry")
+_FEATURE_MAKERS = (
+    "extraction",
+    "crops",
+    "tiles",
+    "tile_runs",
+    "tile_sums",
+    "resampling",
+    "intensity",
+    "geometry",
+)
 _MEASURING = ("data", "fakes", "figures", "protocols", "trying")
 
 

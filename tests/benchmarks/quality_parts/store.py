@@ -200,7 +200,8 @@ def _put_together(
 ) -> FeatureMap:
     values: dict[str, Any] = {**tensors, **about["others"]}
     values |= {name: tensors[name].numpy() for name in about["arrays"]}
-    values["grid"]["shape"] = tuple(values["grid"]["shape"])  # JSON has no tuples
+    for name in ("shape", "origin"):
+        values["grid"][name] = tuple(values["grid"][name])  # JSON has no tuples
     for name, record in _RECORDS.items():
         values[name] = record(**values[name])
     return FeatureMap(**values)

@@ -15,7 +15,7 @@ import torch
 from napari_dinoprompt.core.auto_threshold import _RARITY, choose_threshold
 from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from napari_dinoprompt.core.segmentation import spread
+from napari_dinoprompt.core.similarities import spread
 from napari_dinoprompt.core.similarity import ScoredPlane, cosines
 from napari_dinoprompt.core.source_maps import look_at
 from napari_dinoprompt.core.statistics import unit_vectors

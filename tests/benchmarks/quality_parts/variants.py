@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.tile_cache import TileCache
     from napari_dinoprompt.core.tiles import TilePlan
 
 __all__ = ["VARIANTS", "Extract"]
@@ -69,7 +70,11 @@ def _shifted(
     ]
     padded = np.pad(image, [*around, *[(0, 0)] * (image.ndim - 2)], mode="symmetric")
     dimension = backbone.info.dimension
-    vectors = torch.empty((2 * rows, 2 * columns, dimension), device=backbone.device)
+    vectors = torch.empty(
+        (2 * rows, 2 * columns, dimension),
+        dtype=backbone.kept_as,
+        device=backbone.device,
+    )
     for row, column in np.ndindex(2, 2):
         y, x = 2 * before * row, 2 * before * column
         part = padded[y : y + size[0], x : x + size[1]]
@@ -102,8 +107,23 @@ class _Other:
         return self.backbone.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        return self.backbone.dtype
+
+    @property
+    def kept_as(self) -> torch.dtype:
+        return self.backbone.kept_as
+
+    @property
+    def cache(self) -> TileCache | None:
+        return self.backbone.cache
+
+    @property
     def batch_size(self) -> int:
         return self.backbone.batch_size
+
+    def on(self, device: torch.device) -> Backbone:
+        return replace(self, backbone=self.backbone.on(device))
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
         return self.backbone.plan(grid)
@@ -115,6 +135,11 @@ class _Other:
 @dataclass(frozen=True, eq=False)
 class _Nothing(_Other):
     """Zeros: for all of a feature map but its vectors."""
+
+    @property
+    def cache(self) -> None:
+        # The crops are the backbone's own, and so would be the keys.
+        return None
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
         return plan_overlapping(grid, size=max(grid), overlap=0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from large_planes import Recording, draw_plane, hold_nothing_whole
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
@@ -28,8 +26,11 @@ from napari_dinoprompt.core.streaming.live import (
     iter_large_result,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 Network = FilterBank | VisionTransformer
-SHAPE = (200, 261)
+SHAPE = (230, 300)
 POINTS = np.array([[20.0, 30.0], [60.0, 100.0], [90.0, 10.0], [150.0, 200.0]])
 CLASSES = ("round", "long", "background", "round")
 
@@ -126,7 +127,7 @@ def test_regions_come_nearest_first(backbone: Network) -> None:
     plane = draw_plane(SHAPE)
     prepared, _ = prepare(plane, backbone, ())
     prompts = Prompts(POINTS, CLASSES)
-    near = np.array([[190.0, 250.0]])
+    near = np.array([[220.0, 290.0]])
     steps = iter_large_result(prepared, prompts, (), {}, near, source="plane")
     result: LargeResult | None = None
     first: int | None = None
@@ -159,7 +160,7 @@ def test_the_order_changes_no_result(backbone: Network) -> None:
     plane = draw_plane(SHAPE)
     prepared, _ = prepare(plane, backbone, ())
     one, _ = find(prepared, np.zeros((0, 2)))
-    other, _ = find(prepared, np.array([[190.0, 250.0]]))
+    other, _ = find(prepared, np.array([[220.0, 290.0]]))
     assert one.thresholds == other.thresholds
     np.testing.assert_array_equal(one.store.claims[0][:], other.store.claims[0][:])
     np.testing.assert_array_equal(
@@ -207,19 +208,15 @@ def test_the_mask_is_cleaned_as_that_of_a_small_plane(
 
 def test_prompts_that_cannot_be_used(filterbank: FilterBank) -> None:
     prepared, _ = prepare(draw_plane(SHAPE, gap=True), filterbank, ())
-    find_with: Callable[..., Any] = lambda points, classes: list(  # noqa: E731
-        iter_large_result(
-            prepared,
-            Prompts(np.array(points, dtype=float), classes),
-            (),
-            {},
-            np.zeros((0, 2)),
-            source="plane",
-        )
-    )
+
+    def find_with(points: list[list[int]], name: str) -> None:
+        prompts = Prompts(np.array(points, dtype=float), (name,))
+        nowhere = np.zeros((0, 2))
+        list(iter_large_result(prepared, prompts, (), {}, nowhere, source="plane"))
+
     with pytest.raises(InputError, match="background"):
-        find_with([[20, 30]], ("background",))
+        find_with([[20, 30]], "background")
     with pytest.raises(InputError, match="outside"):
-        find_with([[20, 300]], ("object",))
+        find_with([[20, 300]], "object")
     with pytest.raises(InputError, match="no data"):
-        find_with([[80, 90]], ("object",))
+        find_with([[80, 90]], "object")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
 import pytest
 import zarr
 from large_planes import Recording, draw_plane, hold_nothing_whole
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
@@ -33,9 +33,12 @@ from napari_dinoprompt.core.segmentation import (
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 Network = FilterBank | VisionTransformer
 SHAPE = (150, 211)
-POINTS = np.array([[20.0, 30.0], [60.0, 100.0], [90.0, 10.0], [64.0, 64.0]])
+POINTS = np.array([[20.0, 30.0], [30.0, 100.0], [90.0, 10.0], [110.0, 64.0]])
 CLEANING = Cleaning(min_size=20, fill_holes=True)
 
 
@@ -92,7 +95,7 @@ def test_mask_and_objects_are_those_of_the_whole(
 
 def test_a_threshold_of_one_s_own(filterbank: FilterBank) -> None:
     plane = draw_plane(SHAPE)
-    options = SegmentOptions(window=(0, 1), threshold=0.7)
+    options = SegmentOptions(window=(0, 1), threshold=0.2)
     whole, large = both(plane, filterbank, options)
     assert whole.mask.any()
     np.testing.assert_array_equal(large.mask[:], whole.mask)
@@ -131,12 +134,12 @@ def read_tiff(path: Path) -> NDArray[np.float32]:
 
 
 def test_lazy_arrays_are_read_part_by_part(
-    filterbank: FilterBank, monkeypatch: pytest.MonkeyPatch
+    toy_vit: VisionTransformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plane = draw_plane((500, 600))
-    reference = Reference.from_prompts(extract_features(plane, filterbank), POINTS)
+    plane = draw_plane((240, 350))
+    reference = Reference.from_prompts(extract_features(plane, toy_vit), POINTS)
     hold_nothing_whole(monkeypatch)
-    expected = segment(plane, reference, filterbank)
+    expected = segment(plane, reference, toy_vit)
     recording = Recording(plane)
     stack = zarr.array(np.stack([plane * 0, plane]), chunks=(1, 64, 64))
     for image in (
@@ -144,7 +147,7 @@ def test_lazy_arrays_are_read_part_by_part(
         da.from_array(plane, chunks=100),
         LazyPlane(stack, (1,)),
     ):
-        found = segment(image, reference, filterbank)
+        found = segment(image, reference, toy_vit)
         np.testing.assert_array_equal(found.mask[:], expected.mask[:])
     assert 0 < recording.largest < 0.6 * plane.size
 
@@ -152,7 +155,7 @@ def test_lazy_arrays_are_read_part_by_part(
 def test_the_image_s_own_window_comes_from_the_sample(
     filterbank: FilterBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plane = draw_plane((500, 600))
+    plane = draw_plane((200, 300))
     reference = Reference.from_prompts(extract_features(plane, filterbank), POINTS)
     hold_nothing_whole(monkeypatch)
     bright = plane * 100 + 7
@@ -172,8 +175,9 @@ def test_histograms_need_the_whole(
     with pytest.raises(InputError, match=r"too large\. Take another window"):
         segment(plane, reference, filterbank, options, like=plane)
     # The mistake is told as it is of small planes.
-    with pytest.raises(InputError, match="go together"):
-        segment(plane, reference, filterbank, like=plane)
+    for wrong, like in ((SegmentOptions(), plane), (options, None)):
+        with pytest.raises(InputError, match="go together"):
+            segment(plane, reference, filterbank, wrong, like=like)
 
 
 @pytest.mark.parametrize("kind", ["blank", "noise"])

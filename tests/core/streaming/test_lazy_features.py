@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from large_planes import Recording, cut_finely, draw_plane
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
-from napari_dinoprompt.core.streaming.regions import Region, RegionPlan
+from napari_dinoprompt.core.streaming.regions import Region, plan_regions
 from napari_dinoprompt.core.streaming.sampling import (
     NoDataError,
     lazy_features,
     sample_regions,
     sample_window,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
 Network = FilterBank | VisionTransformer
 UPSCALES = (1, 1.37, 0.7, 2)
@@ -74,9 +79,11 @@ def check_part(features: LazyFeatures, whole: FeatureMap, region: Region) -> Non
         np.testing.assert_array_equal(missing, whole.no_data[here])
 
 
-@pytest.mark.parametrize("upscale", UPSCALES)
-@pytest.mark.parametrize("shape", [(141, 187), (97, 130, 3)])
-def test_parts_are_those_of_the_whole_(
+@pytest.mark.parametrize(
+    ("shape", "upscale"),
+    [*(((99, 137), upscale) for upscale in UPSCALES), ((67, 70, 3), 1.37)],
+)
+def test_parts_are_those_of_the_whole(
     backbone: Network, upscale: float, shape: tuple[int, ...]
 ) -> None:
     plane = draw_plane(shape, gap=len(shape) == 2)
@@ -87,11 +94,11 @@ def test_parts_are_those_of_the_whole_(
     for region in plan.regions:
         check_part(features, whole, plan.outer(region))
     # Any other, from any block on.
-    check_part(features, whole, plan.around((50, 61), (77, 200)))
+    check_part(features, whole, plan.around((40, 61), (57, 200)))
 
 
 def test_long_thin_and_tiny_planes(backbone: Network) -> None:
-    for shape in ((1, 1), (3, 5), (5, 300), (300, 9)):
+    for shape in ((1, 1), (5, 200), (150, 9)):
         plane = draw_plane(shape)
         whole = extract_features(plane, backbone)
         features = lazy_features(plane, backbone, window=whole.window)
@@ -153,7 +160,7 @@ def test_the_plane_is_never_read_as_a_whole(backbone: Network) -> None:
 
 def places(backbone: Network, shape: tuple[int, int], upscale: float) -> list[Region]:
     grid = CellGrid(shape, backbone.info.patch, upscale)
-    regions = RegionPlan.of(grid, backbone.guide_radius(grid.cell))
+    regions = plan_regions(grid, backbone)
     return list(sample_regions(grid, backbone.plan(grid.cells), regions))
 
 
@@ -265,7 +272,7 @@ def test_data_in_a_corner_is_found(backbone: Network) -> None:
     assert run_through(sample_window([nothing], backbone, 1)) is None
 
 
-@pytest.mark.parametrize("upscale", [1, 1.37, 0.7])
+@pytest.mark.parametrize("upscale", [1.37])
 def test_gaps_do_not_count(backbone: Network, upscale: float) -> None:
     plane = draw_plane((300, 420))
     plane[100:103, :] = np.nan

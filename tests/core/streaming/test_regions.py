@@ -25,7 +25,7 @@ GRIDS = st.builds(
 @settings(deadline=None, max_examples=60)
 @given(GRIDS, st.integers(1, 4))
 def test_regions_cover_each_pixel_once(grid: CellGrid, radius: int) -> None:
-    plan = RegionPlan.of(grid, radius)
+    plan = RegionPlan.of(grid, radius, 512)
     rows = sorted({(one.rows.start, one.rows.stop) for one in plan.regions})
     columns = sorted({(one.columns.start, one.columns.stop) for one in plan.regions})
     assert len(plan.regions) == len(rows) * len(columns)
@@ -42,7 +42,7 @@ def test_regions_cover_each_pixel_once(grid: CellGrid, radius: int) -> None:
 @settings(deadline=None, max_examples=60)
 @given(GRIDS, st.integers(1, 4))
 def test_rims_stay_on_the_plane_and_on_blocks(grid: CellGrid, radius: int) -> None:
-    plan = RegionPlan.of(grid, radius)
+    plan = RegionPlan.of(grid, radius, 512)
     for region in plan.regions:
         outer = plan.outer(region)
         for part, inner, length in zip(
@@ -67,7 +67,7 @@ def test_the_rim_is_as_wide_as_the_fit_to_the_light_looks(
     patch: int, upscale: float, radius: int
 ) -> None:
     grid = CellGrid((160, 40), patch, upscale)
-    plan = RegionPlan.of(grid, radius)
+    plan = RegionPlan.of(grid, radius, 512)
     rng = np.random.default_rng(0)
     light = torch.from_numpy(rng.random(grid.shape, dtype=np.float32))
     cells = torch.from_numpy(rng.random((1, *grid.cells), dtype=np.float32))

@@ -8,11 +8,10 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.geometry import CellGrid
@@ -23,8 +22,11 @@ from napari_dinoprompt.core.streaming.result_store import Page, ResultStore
 from napari_dinoprompt.core.streaming.scoring import RegionScores
 from napari_dinoprompt.core.streaming.scratch import scratch_folder, scratch_store
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 WINDOW = IntensityWindow(0, 1)
-SHAPE = (1101, 75)
+SHAPE = (1101, 275)
 NAMES = ("round", "long")
 
 
@@ -36,8 +38,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> RegionPlan:
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 64)
-    return RegionPlan.of(CellGrid(SHAPE, 2, 1), 2)
+    monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 192)
+    return RegionPlan.of(CellGrid(SHAPE, 2, 1), 2, 512)
 
 
 def values() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -67,18 +69,18 @@ def test_what_is_put_is_there_at_all_levels(store: ResultStore) -> None:
     similarity, claims = values()
     np.testing.assert_array_equal(store.similarity[0][:], similarity)
     np.testing.assert_array_equal(store.claims[0][:], claims)
-    assert [one.shape for one in store.claims] == [(1101, 75), (551, 38)]
-    assert [one.shape for one in store.similarity] == [(2, 1101, 75), (2, 551, 38)]
+    assert [one.shape for one in store.claims] == [(1101, 275), (551, 138)]
+    assert [one.shape for one in store.similarity] == [(2, 1101, 275), (2, 551, 138)]
     padded = np.pad(similarity, ((0, 0), (0, 1), (0, 1)), mode="edge")
-    halves = padded.reshape(2, 551, 2, 38, 2).mean(axis=(2, 4))
+    halves = padded.reshape(2, 551, 2, 138, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(store.similarity[1][:], halves, atol=1e-6)
     np.testing.assert_array_equal(store.claims[1][:], claims[::2, ::2])
 
 
 def test_deep_pyramids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.result_store._SMALLEST", 8)
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 64)
-    plan = RegionPlan.of(CellGrid(SHAPE, 2, 1), 2)
+    monkeypatch.setattr("napari_dinoprompt.core.streaming.result_store._SMALLEST", 32)
+    monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 192)
+    plan = RegionPlan.of(CellGrid(SHAPE, 2, 1), 2, 512)
     store = ResultStore(plan, NAMES, WINDOW)
     fill(store, plan)
     _, claims = values()
@@ -142,7 +144,7 @@ def test_any_slice_is_that_of_the_array(store: ResultStore, part: Any) -> None:
 def test_they_are_arrays(store: ResultStore) -> None:
     masks = store.masks(THRESHOLDS)
     assert (masks[0].shape, masks[0].ndim, masks[0].dtype) == (SHAPE, 2, np.uint8)
-    assert masks[1].shape == (551, 38)
+    assert masks[1].shape == (551, 138)
     np.testing.assert_array_equal(np.asarray(masks[0]), expected_mask())
     assert np.asarray(masks[0], dtype=np.int32).dtype == np.int32
     page = Page(store.similarity[0], 0)
@@ -174,7 +176,7 @@ def test_a_full_disk_is_told_beforehand(
     folder: Path, plan: RegionPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "napari_dinoprompt.core.streaming.result_store.free_bytes", lambda _: 900_000
+        "napari_dinoprompt.core.streaming.result_store.free_bytes", lambda _: 5_000_000
     )
     with pytest.raises(InputError, match="DINOPROMPT_CACHE"):
         ResultStore(plan, NAMES, WINDOW)

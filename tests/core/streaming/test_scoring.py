@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 from large_planes import cut_finely, draw_plane
-from numpy.typing import NDArray
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.segmentation import score
+from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.similarity import similarity_map
-from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.sampling import lazy_features
 from napari_dinoprompt.core.streaming.scoring import iter_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
 Network = FilterBank | VisionTransformer
 POINTS = np.array(

@@ -11,11 +11,8 @@ from napari_dinoprompt.core.comparing.draws import LEAST_PROMPTS
 from napari_dinoprompt.core.comparing.grids import check_same_field, match_labels
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.planes import as_plane, plane_shape
-from napari_dinoprompt.core.segmentation import (
-    SegmentOptions,
-    fitting_backbone,
-    target_window,
-)
+from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
+from napari_dinoprompt.core.target_images import target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:

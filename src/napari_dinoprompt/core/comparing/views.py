@@ -17,13 +17,10 @@ from napari_dinoprompt.core.comparing.ranges import match_range
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.planes import as_plane, plane_shape, shows_nothing
-from napari_dinoprompt.core.segmentation import (
-    cut,
-    finish,
-    spread,
-    target_window,
-)
+from napari_dinoprompt.core.segmentation import cut, finish
+from napari_dinoprompt.core.similarities import spread
 from napari_dinoprompt.core.similarity import score_plane
+from napari_dinoprompt.core.target_images import target_window
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -19,7 +19,12 @@ from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.planes import holds_data, no_data_pixels, shows_nothing
 from napari_dinoprompt.core.progress import Notice, Progress, run_through
 from napari_dinoprompt.core.statistics import measure_source, pool_measures
-from napari_dinoprompt.core.streaming.regions import Region, RegionPlan, crowd
+from napari_dinoprompt.core.streaming.regions import (
+    Region,
+    RegionPlan,
+    crowd,
+    plan_regions,
+)
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_folder
 from napari_dinoprompt.core.tile_cache import TileCache
 from napari_dinoprompt.core.tile_runs import run_tiles
@@ -132,8 +137,7 @@ class LazyFeatures:
     @cached_property
     def regions(self) -> RegionPlan:
         """How the plane is cut into regions."""
-        radius = self.computed_by.guide_radius(self.grid.cell)
-        return RegionPlan.of(self.grid, radius)
+        return plan_regions(self.grid, self.computed_by)
 
     def iter_part(self, region: Region) -> Generator[Notice, None, FeatureMap]:
         """Compute the features of a part of the plane.

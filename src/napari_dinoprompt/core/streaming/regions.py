@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = ["LEVELS", "Region", "RegionPlan", "crowd"]
+__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "plan_regions"]
 
 LEVELS = 6
 """Levels of a pyramid; each has half the pixels of the one before along each side."""
-# Of a region, in pixels and in cells.
+# Of a region, in pixels.
 _SIDE = 1024
+# Of a grid that any tile fits into.
 _CELLS = 512
 
 
@@ -85,7 +87,7 @@ class RegionPlan:
     step: int
 
     @classmethod
-    def of(cls, grid: CellGrid, guide_radius: int) -> RegionPlan:
+    def of(cls, grid: CellGrid, guide_radius: int, tile: int) -> RegionPlan:
         """Plan the regions of a plane.
 
         Parameters
@@ -94,6 +96,9 @@ class RegionPlan:
             Of the plane.
         guide_radius : int
             As `Backbone.guide_radius` tells it, in cells.
+        tile : int
+            Side of the backbone's tiles in cells: smaller regions would cost more,
+            and of larger ones the first would come later.
 
         Returns
         -------
@@ -104,7 +109,7 @@ class RegionPlan:
         rim = math.ceil(((2 * blocks + 1) * step + grid.cell + 1) / step) * step
         # Whole blocks, and whole pixels at every level of a pyramid.
         unit = math.lcm(step, 2 ** (LEVELS - 1))
-        side = min(_SIDE, _CELLS * grid.cell)
+        side = min(_SIDE, tile * grid.cell)
         return cls(grid.shape, unit * max(1, round(side / unit)), rim, step)
 
     @property
@@ -173,6 +178,23 @@ class RegionPlan:
         if len(points) == 0:
             return self.regions
         return tuple(sorted(self.regions, key=lambda region: _distance(region, points)))
+
+
+def plan_regions(grid: CellGrid, backbone: Backbone) -> RegionPlan:
+    """Plan the regions of a plane for a backbone.
+
+    Parameters
+    ----------
+    grid : CellGrid
+        Of the plane.
+    backbone : Backbone
+
+    Returns
+    -------
+    RegionPlan
+    """
+    tile = backbone.plan((_CELLS, _CELLS)).tiles[0].height
+    return RegionPlan.of(grid, backbone.guide_radius(grid.cell), tile)
 
 
 def _distance(region: Region, points: NDArray[np.float64]) -> float:

@@ -35,6 +35,8 @@ __all__ = ["LazyMask", "Page", "ResultStore"]
 _SMALLEST = 512
 # All levels of a pyramid together, in pixels of the finest.
 _PYRAMID = 4 / 3
+# Bytes of a pixel's class and object once they are cleaned.
+_CLEANED = 5
 
 
 class ResultStore:
@@ -70,10 +72,10 @@ class ResultStore:
         disk = scratch_store()
         self.folder: Path = disk.root
         height, width = plan.shape
-        needed = height * width * _PYRAMID * (4 * len(names) + 1)
+        needed = height * width * _PYRAMID * (4 * len(names) + 1 + _CLEANED)
         if needed > free_bytes(self.folder):
             msg = (
-                f"The similarities would need up to {needed / 1e9:.1f} GB on the disk "
+                f"The results would need up to {needed / 1e9:.1f} GB on the disk "
                 f"of {self.folder}, more than is free. Make room there, or name "
                 "another folder in the environment variable DINOPROMPT_CACHE."
             )
@@ -130,9 +132,16 @@ class ResultStore:
 
         Raises
         ------
-        OSError
+        InputError
             If the disk is full.
         """
+        try:
+            self._put(scores)
+        except OSError as error:
+            msg = f"Results cannot be written to {self.folder}: {error.strerror}."
+            raise InputError(msg) from error
+
+    def _put(self, scores: RegionScores) -> None:
         similarity, claims = scores.similarity, scores.claims
         rows, columns = scores.region.rows, scores.region.columns
         for level, (maps, claimed) in enumerate(

@@ -18,7 +18,7 @@ from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.planes import holds_data
 from napari_dinoprompt.core.progress import Notice, Progress, run_through
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
-from napari_dinoprompt.core.streaming.regions import Region, RegionPlan
+from napari_dinoprompt.core.streaming.regions import Region, RegionPlan, plan_regions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -134,7 +134,7 @@ def _iter_sample(
 ) -> Generator[Progress, None, tuple[list[Region], list[NDArray[np.generic]]]]:
     """Read the places that stand for a plane, as far as they hold data."""
     grid = CellGrid(plane.shape, backbone.info.patch, upscale)
-    regions = RegionPlan.of(grid, backbone.guide_radius(grid.cell))
+    regions = plan_regions(grid, backbone)
     places = sample_regions(grid, backbone.plan(grid.cells), regions)
     held = []
     pixels = []
