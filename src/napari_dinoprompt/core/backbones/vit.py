@@ -60,7 +60,7 @@ class VisionTransformer:
     mean, std : (3, 1, 1) tensors of float32
         Of the training images, per channel.
     dtype : torch.dtype
-        Number format of the weights.
+        Number format of the products; weights and sums are in single precision.
     device : torch.device
     cache : TileCache or None
         Where tokens are kept on disk.
@@ -151,17 +151,23 @@ class VisionTransformer:
         """
         with torch.inference_mode():
             pixels = batch.to(self.device, non_blocking=True)
-            pixels = ((pixels - self.mean) / self.std).to(self.dtype)
+            pixels = (pixels - self.mean) / self.std
             # timm's method, which torch.nn.Module does not know.
             forward: Callable[..., list[torch.Tensor]]
             forward = self.model.forward_intermediates  # type: ignore[assignment]
-            (tokens,) = forward(
-                pixels,
-                indices=[self.info.block],
-                norm=True,
-                stop_early=True,
-                intermediates_only=True,
+            # Products in half precision, sums and norms in single: a stream of tokens
+            # that is rounded at every block would move masks by more than a hundredth.
+            halving = torch.autocast(
+                self.device.type, self.dtype, enabled=self.dtype != torch.float32
             )
+            with halving:
+                (tokens,) = forward(
+                    pixels,
+                    indices=[self.info.block],
+                    norm=True,
+                    stop_early=True,
+                    intermediates_only=True,
+                )
             return tokens.float().permute(0, 2, 3, 1)
 
 
@@ -326,7 +332,7 @@ def wrap_model(
         msg = f"{name} has blocks 0 to {depth - 1}; there is no block {block}."
         raise InputError(msg)
     weights_hash = hash_weights(model.state_dict())
-    model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    model = model.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
     return VisionTransformer(
         model=model,
         info=BackboneInfo(name, index, patch[0], _dimension(model), weights_hash),

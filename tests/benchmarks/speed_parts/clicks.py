@@ -1,0 +1,168 @@
+"""A click, and a reference applied to another image."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.live import update
+from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
+from napari_dinoprompt.core.similarities import score
+from speed_parts.extraction import precisions
+from speed_parts.networks import Abutting, rewrap
+from speed_parts.peer import Peer
+from speed_parts.pictures import picture, places_on_objects
+from speed_parts.rows import Row
+from speed_parts.timing import in_turn, ratio, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_dinoprompt.core.features import FeatureMap
+    from speed_parts.settings import Settings
+
+__all__ = ["PROMPTS", "as_prompts", "measure_apply", "measure_clicks"]
+
+PROMPTS = 5
+_CLICKS = 9
+
+
+def as_prompts(points: object) -> Prompts:
+    """Make prompts on the only object class of points on an image."""
+    where = np.asarray(points, dtype=np.float64)
+    return Prompts(where, (OBJECT,) * len(where), ((),) * len(where))
+
+
+def measure_clicks(settings: Settings) -> Iterator[Row]:
+    """Time what follows a click: from the prompts to the map and the plain mask.
+
+    Features are there. Each round places the prompts elsewhere.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Yields
+    ------
+    Row
+    """
+    side = settings.click_size
+    image = picture(side)
+    for precision in precisions(settings):
+        backbone = settings.network.load(precision)
+        # As many tokens as the peer: what scoring costs does not depend on overlap.
+        plain = rewrap(Abutting, backbone)
+        planes = PreparedPlanes()
+        found: list[FeatureMap] = []
+        works: dict[str, Callable[[], object]] = {
+            "ours": lambda: found.append(extract_features(image, plain))  # noqa: B023
+        }
+        if settings.peer:
+            peer = Peer(backbone)
+            works["peer"] = lambda: peer.embed(image)  # noqa: B023
+        for work in works.values():
+            work()
+        planes.add((), PreparedPlane(found[0]))
+        clicks: dict[str, list[float]] = {name: [] for name in works}
+        for number in range(_CLICKS + 1):
+            points = places_on_objects(image, PROMPTS, seed=number)
+            prompts = as_prompts(points)
+            once: dict[str, Callable[[], object]] = {
+                "ours": lambda: update(planes, prompts, (), {}, source="image")  # noqa: B023
+            }
+            if settings.peer:
+                once["peer"] = lambda: peer.click(points)  # noqa: B023
+            for name, spent in in_turn(once, 1, backbone.device).items():
+                # The first round prepares what later clicks find ready.
+                clicks[name] += spent if number else []
+
+        def row(
+            tool: str,
+            quantity: str,
+            value: float,
+            unit: str,
+            precision: str = precision,
+        ) -> Row:
+            return Row(
+                *("click", tool, quantity, value, unit), side, 1.0, precision, _CLICKS
+            )
+
+        for name, times in clicks.items():
+            quantity = f"{PROMPTS} prompts to map and plain mask"
+            yield row(name, quantity, 1e3 * median(times), "ms")
+        if settings.peer:
+            gain = ratio(clicks["peer"], clicks["ours"])
+            yield row("ours", "against the peer", gain, "x as fast")
+
+
+def measure_apply(settings: Settings) -> Iterator[Row]:
+    """Time a reference applied to a second image that was never seen.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Yields
+    ------
+    Row
+    """
+    side = max(settings.sizes)
+    first, second = picture(side, seed=0), picture(side, seed=1)
+    points = places_on_objects(first, PROMPTS)
+    for precision in precisions(settings):
+        backbone = settings.network.load(precision)
+        plain = rewrap(Abutting, backbone)
+        planes = PreparedPlanes()
+        planes.add((), PreparedPlane(extract_features(first, plain)))
+        made = update(planes, as_prompts(points), (), {}, source="first")
+
+        def apply(ours: object = plain, reference: object = made.reference) -> None:
+            features = extract_features(second, ours, window=reference.window)  # type: ignore[arg-type, attr-defined]
+            score(features, reference).mask(reference.auto_thresholds)  # type: ignore[arg-type, attr-defined]
+
+        works: dict[str, Callable[[], object]] = {"ours, no overlap": apply}
+        works["ours, as it ships"] = lambda: apply(backbone)  # noqa: B023
+        if settings.peer:
+            peer = Peer(backbone)
+            peer.embed(first)
+            peer.click(points)
+
+            def apply_peer(peer: Peer = peer) -> None:
+                peer.embed(second)
+                peer.find()
+
+            works["peer"] = apply_peer
+        rounds = max(1, settings.repeats // 2)
+        times = in_turn(works, rounds, backbone.device)
+        features = extract_features(second, plain, window=made.reference.window)
+        again = median(
+            seconds(
+                lambda: score(features, made.reference).mask(made.thresholds),  # noqa: B023
+                backbone.device,
+            )
+            for _ in range(_CLICKS)
+        )
+
+        def row(
+            tool: str,
+            quantity: str,
+            value: float,
+            unit: str,
+            *,
+            runs: int = rounds,
+            precision: str = precision,
+        ) -> Row:
+            return Row(
+                *("apply", tool, quantity, value, unit), side, 1.0, precision, runs
+            )
+
+        for name, spent in times.items():
+            yield row(name, "new image to plain mask", median(spent), "s")
+        yield row("ours", "features there", 1e3 * again, "ms", runs=_CLICKS)
+        for name in list(works)[:2] if settings.peer else ():
+            gain = ratio(times["peer"], times[name])
+            yield row(name, "against the peer", gain, "x as fast")
