@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["JOBS"]
 
 _VIEW = 512
-_CLEANING = Cleaning(min_size=20, fill_holes=True, split=True)
+_CLEANING = Cleaning(min_size=20, fill_holes=True)
 
 
 def extract(*, tool: str, side: int, upscale: float, network: dict[str, Any]) -> Any:
