@@ -132,7 +132,8 @@ def blank_levels(image: Image, dtype: DTypeLike) -> list[InStack]:
         Full resolution first.
     """
     height, width = plane_shape(image)
-    levels = 1 + max(0, int(math.log2(max(height, width) / _SMALLEST)))
+    # At least two: napari takes a list of one level for something else.
+    levels = 1 + max(1, int(math.log2(max(height, width) / _SMALLEST)))
     return [
         InStack(
             stack_shape(image),

@@ -12,20 +12,22 @@ from napari_dinoprompt import layers
 from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import OBJECT
+from napari_dinoprompt.core.streaming import regions
 
-REPEATS = (12, 10)
+REPEATS = (5, 4)
 
 
 @pytest.fixture(autouse=True)
 def nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
+    monkeypatch.setattr(regions, "_SIDE", 256)
 
 
 @pytest.fixture
 def slide(scene, tmp_path):
-    """1152 x 1200 pixels in a zarr array on the disk: four regions."""
+    """480 x 480 pixels in a zarr array on the disk: four regions."""
     pixels = np.tile(scene.image, REPEATS)
-    return zarr.create_array(tmp_path / "slide.zarr", data=pixels, chunks=(256, 256))
+    return zarr.create_array(tmp_path / "slide.zarr", data=pixels, chunks=(128, 128))
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_clicks_give_what_the_python_api_gives(large, scene) -> None:
     tiles = full(large.mask_layer).reshape(REPEATS[0], 96, REPEATS[1], 120)
     for y, x in scene.bright.astype(int):
         assert (tiles[:, y, :, x] == 1).mean() > 0.95
-    assert "1.0 GB" in large.dock.image._facts.text()
+    assert "728 MB" in large.dock.image._facts.text()
     assert "disk" in large.dock.image._facts.text()
 
 
@@ -116,13 +118,13 @@ def test_cleaning_and_splitting(large, scene) -> None:
     found = expected(large, cleaning=Cleaning(60, fill_holes=True, split=True))
     np.testing.assert_array_equal(full(large.mask_layer), found.instances)
     levels = [one.shape for one in large.mask_layer.data]
-    assert levels == [(1152, 1200), (576, 600)]
+    assert levels == [(480, 480), (240, 240)]
     large.clean(min_size=0, fill=False, split=False)
     np.testing.assert_array_equal(full(large.mask_layer), expected(large).mask)
 
 
 def test_what_is_near_comes_first_and_cancel_keeps_it(large, scene) -> None:
-    below = scene.bright[0] + (96 * 11, 120 * 9)
+    below = scene.bright[0] + (96 * 4, 120 * 3)
     store = []
     large.work._scoring._large.progressed.connect(
         lambda done, total: (done, total) == (1, 4) and large.work.cancel()
@@ -158,18 +160,18 @@ def test_it_is_read_part_by_part(bench, scene) -> None:
         largest.append([stop - start for start, stop in where])
         return pixels[tuple(slice(*one) for one in where)]
 
-    lazy = da.map_blocks(read, chunks=((384,) * 3, (400,) * 3), dtype=np.uint8)
+    lazy = da.map_blocks(read, chunks=((160,) * 3, (160,) * 3), dtype=np.uint8)
     bench.add_image(lazy, name="lazy", contrast_limits=(0, 255))
     bench.open()
     bench.settle()
     bench.click(scene.bright[:3])
-    assert max(max(one) for one in largest) == 400
+    assert max(max(one) for one in largest) == 160
     eager = expected(bench)
     assert eager.mask[:].any()
 
 
 def test_a_stack_of_large_planes(bench, scene) -> None:
-    pixels = np.tile(scene.image, (11, 9))
+    pixels = np.tile(scene.image, (3, 3))
     stack = np.stack([pixels[::-1], pixels])
     bench.add_image(stack, name="stack")
     bench.viewer.dims.set_point(0, 1)
@@ -219,16 +221,16 @@ def test_layers_change_their_kind_with_the_features(large, scene, monkeypatch) -
 
 def test_gaps_without_data(bench, scene) -> None:
     pixels = np.tile(scene.image, REPEATS).astype(np.float32)
-    pixels[200:400, 100:700] = np.nan
+    pixels[200:300, 100:400] = np.nan
     bench.add_image(pixels, name="gaps", contrast_limits=(0, 255))
     bench.open()
     bench.settle()
-    bench.click([(300, 300), *scene.bright[:3]])
+    bench.click([(250, 300), *scene.bright[:3]])
     assert "do not count" in bench.hint
-    assert not full(bench.mask_layer)[200:400, 100:700].any()
-    assert np.isnan(full(bench.similarity_layer)[200:400, 100:700]).all()
+    assert not full(bench.mask_layer)[200:300, 100:400].any()
+    assert np.isnan(full(bench.similarity_layer)[200:300, 100:400]).all()
     bench.clean(fill=True)
-    assert not full(bench.mask_layer)[200:400, 100:700].any()
+    assert not full(bench.mask_layer)[200:300, 100:400].any()
 
 
 def test_a_deleted_mask_comes_back(large, scene) -> None:

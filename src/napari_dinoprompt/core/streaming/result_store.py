@@ -81,9 +81,9 @@ class ResultStore:
             )
             raise InputError(msg)
         self.group = zarr.open_group(disk, mode="w")
-        levels = max(
-            1, min(LEVELS, 1 + int(math.log2(max(1.0, max(plan.shape) / _SMALLEST))))
-        )
+        # At least two: a viewer takes a pyramid of one level for something else.
+        levels = 1 + max(1, int(math.log2(max(1.0, max(plan.shape) / _SMALLEST))))
+        levels = min(LEVELS, levels)
         shapes = [
             (math.ceil(height / 2**level), math.ceil(width / 2**level))
             for level in range(levels)
