@@ -1,0 +1,132 @@
+"""How far the answer without a truth is from that with one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import napari_dinoprompt as dp
+from napari_dinoprompt.core.similarities import score
+from napari_dinoprompt.core.studying.convergence import study_convergence
+from napari_dinoprompt.core.studying.enough import enough_without_truth
+from napari_dinoprompt.core.studying.subsets import iou
+from napari_dinoprompt.core.studying.threshold import study_threshold
+from study_parts.cases import Case, lay_out, subject_of
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import Backbone
+
+__all__ = ["curves_rows", "threshold_rows", "timing_rows"]
+
+_SHOWN = (1, 2, 3, 5, 10, 20)
+_MEDIAN = 2
+
+
+def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, object]]:
+    """Study convergence with the first draw, without and with background prompts."""
+    features = dp.extract_features(case.image, backbone, upscale=case.upscale(backbone))
+    rows: list[dict[str, object]] = []
+    for grounds in (0, 5):
+        draw = case.draws[0]
+        points, classes = lay_out(draw.objects, draw.background[:grounds])
+        subject = subject_of(case, features, points, classes)
+        found = study_convergence(subject, orders=orders)
+        shown = [k for k in _SHOWN if k <= len(found.counts)]
+        enough, truth = found.enough, found.enough_by_truth
+        # What is given up by stopping where the label-free answer says.
+        stop = (enough or len(found.counts)) - 1
+        row: dict[str, object] = {
+            "image": case.name,
+            "backbone": backbone.info.name,
+            "background prompts": grounds,
+            **{f"IoU at {k}": round(found.score[_MEDIAN, k - 1], 3) for k in shown},
+            **{f"change at {k}": round(found.change[_MEDIAN, k - 1], 3) for k in shown},
+            "enough, label-free": enough or "not yet",
+            "enough, truth": truth,
+            "IoU given up": round(
+                float(found.score[_MEDIAN].max() - found.score[_MEDIAN, stop]), 3
+            ),
+        }
+        for tolerance in (0.02, 0.1):
+            other = enough_without_truth(found.change[_MEDIAN], tolerance)
+            row[f"enough at {tolerance:.0%}"] = other or "not yet"
+        rows.append(row)
+    return rows
+
+
+def threshold_rows(case: Case, backbone: Backbone) -> list[dict[str, object]]:
+    """Cut the map of five prompts at all thresholds; compare grid and pixels."""
+    features = dp.extract_features(case.image, backbone, upscale=case.upscale(backbone))
+    points, classes = lay_out(case.draws[0].objects[:5], np.zeros((0, 2)))
+    subject = subject_of(case, features, points, classes)
+    found = study_threshold(subject)
+    from napari_dinoprompt.core.auto_threshold import rarity_of
+    from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
+    from napari_dinoprompt.core.studying.subsets import Subset
+
+    maps = make_prompt_maps(subject)
+    rarity = rarity_of(subject.reference.scoring)
+    grid = Subset(maps, range(maps.count), rarity=rarity).find()
+    pixels = score(features, subject.reference).mask(subject.reference.auto_thresholds)
+    low, high = found.plateau or (np.nan, np.nan)
+    middle = (low + high) / 2
+    return [
+        {
+            "image": case.name,
+            "backbone": backbone.info.name,
+            "automatic": round(found.automatic, 3),
+            "on the grid": round(grid.threshold, 3),
+            "plateau": "none" if found.plateau is None else f"{low:.2f} to {high:.2f}",
+            "most informative": round(found.most_informative, 2),
+            "best": round(found.best, 2),
+            "IoU automatic": round(found.at(found.automatic, found.iou), 3),
+            "IoU plateau's middle": (
+                "" if found.plateau is None else round(found.at(middle, found.iou), 3)
+            ),
+            "IoU most informative": round(
+                found.at(found.most_informative, found.iou), 3
+            ),
+            "IoU best": round(float(found.iou.max()), 3),
+            "IoU on the grid": round(
+                iou(grid.mask, maps.truth) if maps.truth is not None else np.nan, 3
+            ),
+            "area, grid over pixels": round(
+                float(grid.mask.mean() / max(pixels.astype(bool).mean(), 1e-9)), 3
+            ),
+        }
+    ]
+
+
+def timing_rows(backbone: Backbone) -> list[dict[str, object]]:
+    """Time 200 orders of 20 prompts on a plane of 1024 x 1024."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:1024, :1024] % 64 - 32
+    truth = y**2 + x**2 < 15**2
+    image = (30 + 150 * truth + rng.normal(0, 12, truth.shape)).clip(0, 255)
+    features = dp.extract_features(image.astype(np.uint8), backbone)
+    inside, outside = np.argwhere(truth), np.argwhere(~truth)
+    rows: list[dict[str, object]] = []
+    for grounds in (0, 5):
+        points, classes = lay_out(
+            rng.permutation(inside)[:20].astype(np.float64),
+            rng.permutation(outside)[:grounds].astype(np.float64),
+        )
+        reference = dp.Reference.from_prompts(features, points, classes)
+        from napari_dinoprompt.core.studying.subject import make_subject
+
+        subject = make_subject(features, reference, truth=truth)
+        started, worked = time.perf_counter(), time.process_time()
+        found = study_convergence(subject, orders=200)
+        rows.append(
+            {
+                "backbone": backbone.info.name,
+                "cells": " x ".join(map(str, features.grid.cells)),
+                "background prompts": grounds,
+                "orders": found.orders,
+                "seconds": round(time.perf_counter() - started, 1),
+                "seconds of processor": round(time.process_time() - worked, 1),
+            }
+        )
+    return rows
