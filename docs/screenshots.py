@@ -56,9 +56,19 @@ def open_dock(viewer: napari.Viewer) -> PromptSegmentation:
     return dock
 
 
-def shoot(viewer: napari.Viewer, path: Path) -> None:
-    """Save a screenshot of the window and close it."""
+def shoot(viewer: napari.Viewer, path: Path, *, colours: int = 0) -> None:
+    """Save a screenshot of the window and close it; in few colours it is smaller."""
     viewer.screenshot(str(path), canvas_only=False, flash=False)
+    if colours:
+        from PIL import Image
+
+        with Image.open(path) as whole:
+            # Not the frequent colours alone: a mark in the picture has few pixels.
+            method = Image.Quantize.MAXCOVERAGE
+            few = whole.convert("RGB").quantize(
+                colours, method, dither=Image.Dither.NONE
+            )
+        few.save(path, optimize=True)
     print(path)
     viewer.close()
 
@@ -290,6 +300,79 @@ def compare(folder: Path) -> None:
     shoot(viewer, folder / "compare.png")
 
 
+def study_convergence(folder: Path) -> None:
+    """Whether the prompts are enough, with the truth and without."""
+    viewer, _ = open_study("convergence")
+    shoot(viewer, folder / "study-convergence.png", colours=256)
+
+
+def study_influence(folder: Path) -> None:
+    """A prompt on the background, found as the one that fits none of the others."""
+    viewer, _ = open_study("influence", bad=True)
+    shoot(viewer, folder / "study-influence.png", colours=256)
+
+
+def study_suggestion(folder: Path) -> None:
+    """The place where one more prompt would help, as a ghost."""
+    viewer, _ = open_study("suggestion", truth=False, prompts=3)
+    shoot(viewer, folder / "study-suggestion.png", colours=256)
+
+
+def study_resolution(folder: Path) -> None:
+    """The masks of several resolutions side by side, and their table."""
+    viewer, dock = open_study("resolution")
+    dock.study.resolution.masks.click()
+    settle(dock)
+    shoot(viewer, folder / "study-resolution.png", colours=256)
+
+
+def study_threshold(folder: Path) -> None:
+    """Area, objects, IoU and information against the threshold; a light theme."""
+    viewer, _ = open_study("threshold", theme="light")
+    shoot(viewer, folder / "study-threshold.png", colours=256)
+
+
+def open_study(
+    part: str,
+    *,
+    truth: bool = True,
+    bad: bool = False,
+    prompts: int = 12,
+    theme: str = "dark",
+) -> tuple[napari.Viewer, PromptSegmentation]:
+    """Open the sample with prompts on nuclei and study a part of it."""
+    viewer = open_viewer(LAPTOP)
+    viewer.theme = theme
+    dock = prompt_sample(viewer)
+    settle(dock)
+    labels = read_truth("early")
+    rng = np.random.default_rng(5)
+    numbers = rng.permutation(np.unique(labels)[1:])[:prompts]
+    points = [np.argwhere(labels == one).mean(axis=0) for one in numbers]
+    if bad:
+        points.insert(3, np.array(BARE_POINT))
+    dock.coordinator.place_prompts(np.array(points), ["object"] * len(points))
+    settle(dock)
+    if truth:
+        layer = viewer.add_labels(labels, name="early nuclei (truth)", visible=False)
+        dock.coordinator.desk.studying.choose_truth(layer)
+        dock.coordinator.add_prompts()
+    dock.tabs.setCurrentWidget(dock.study)
+    dock.study.choose(part)
+    settle(dock)
+    dock.study._run.click()
+    settle(dock)
+    state = dock.coordinator.session.current
+    assert state is not None and state.similarity is not None
+    state.similarity.visible = False
+    viewer.reset_view()
+    return viewer, dock
+
+
+# Between nuclei of the early field.
+BARE_POINT = (478.0, 330.0)
+
+
 def virtual_stains(viewer: napari.Viewer) -> list[Layer]:
     """Return the undertrained and the trained fake of the sample."""
     return [layer for layer in viewer.layers if "virtual" in layer.name]
@@ -323,6 +406,11 @@ SCENES = (
     all_planes,
     references,
     compare,
+    study_convergence,
+    study_influence,
+    study_suggestion,
+    study_resolution,
+    study_threshold,
 )
 
 

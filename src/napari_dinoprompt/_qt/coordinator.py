@@ -92,6 +92,9 @@ class Coordinator(QObject):
         self._scoring.changed.connect(self.stacks.note_result)
         self.changed.connect(self.stacks.drop_stale)
         self.desk = Desk(viewer, self.session, self._features.shelf, self)
+        self.desk.studying.prompt_wanted.connect(self.add_prompt)
+        self.desk.studying.removal_wanted.connect(self.remove_prompt)
+        self.changed.connect(self.desk.studying.review)
         self._images = ImageEvents(self)
         self._images.moved.connect(self._on_moved)
         self._images.replaced.connect(self._on_replaced)
@@ -276,6 +279,7 @@ class Coordinator(QObject):
         self._features.forget()
         self._scoring.stop()
         self.stacks.cancel()
+        self.desk.studying.stop()
         self._view_timer.stop()
 
     def choose_class(self, name: str) -> None:
@@ -318,6 +322,22 @@ class Coordinator(QObject):
             self.session.add_class(name)
         self._prompts.show_colours(self.session)
         self._prompts.place(points, classes)
+
+    def add_prompt(self, point: tuple[float, float], name: str) -> None:
+        """Add one prompt on the plane in view to our layer; can be undone.
+
+        Parameters
+        ----------
+        point : (float, float)
+            y and x in pixels of the image.
+        name : str
+            Its class.
+        """
+        self._prompts.append(point, name)
+
+    def remove_prompt(self, row: int) -> None:
+        """Remove one prompt of our layer; can be undone."""
+        self._prompts.remove(row)
 
     def undo(self) -> None:
         """Take back the last change of the prompts."""
@@ -409,6 +429,7 @@ class Coordinator(QObject):
         """Keep prompts and results on their image when it is scaled or moved."""
         state = self.session.open(image)
         self._results.follow(state)
+        self.desk.studying.follow(image)
         if not self._owns_prompts(state):
             # Points of the user's own stay, and lie on other pixels now.
             state.revision += 1

@@ -1,8 +1,8 @@
-"""What goes beyond the image in view: references kept, applied and compared with."""
+"""What goes beyond the result in view: references kept and used, prompts studied."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
@@ -10,6 +10,7 @@ from napari_dinoprompt._qt.apply_work import ApplyWork
 from napari_dinoprompt._qt.batch_work import BatchWork
 from napari_dinoprompt._qt.compare_work import CompareWork
 from napari_dinoprompt._qt.library_work import LibraryWork
+from napari_dinoprompt._qt.study_work import StudyWork
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -40,16 +41,23 @@ class Desk(QObject):
         self.applying = ApplyWork(viewer, session, shelf, self)
         self.batch = BatchWork(viewer, session, shelf, self)
         self.comparing = CompareWork(viewer, session, shelf, self)
+        self.studying = StudyWork(viewer, session, shelf, self)
         for work in (self.library, self.applying, self.batch):
             work.said.connect(self._on_said)
-        for each in (self.library, self.applying, self.batch, self.comparing):
+        for each in self._works:
             each.changed.connect(self.changed)
 
     @property
     def working(self) -> bool:
         """Whether any of them is at work."""
-        works = (self.library, self.applying, self.batch, self.comparing)
-        return any(work.running for work in works)
+        return any(work.running for work in self._works)
+
+    @property
+    def _works(self) -> tuple[Any, ...]:
+        return (
+            *(self.library, self.applying, self.batch),
+            *(self.comparing, self.studying),
+        )
 
     def _on_said(self, message: str) -> None:
         self.message = message

@@ -16,6 +16,7 @@ from napari_dinoprompt._qt.references_tab import ReferencesTab
 from napari_dinoprompt._qt.result_panel import ResultPanel
 from napari_dinoprompt._qt.stack_panel import StackPanel
 from napari_dinoprompt._qt.status_panel import StatusPanel
+from napari_dinoprompt._qt.study_tab import StudyTab
 from napari_dinoprompt._qt.tab_page import TabPage, ruler
 from napari_dinoprompt._qt.weights_panel import WeightsPanel
 from napari_dinoprompt.core.weights import is_dinov2
@@ -52,6 +53,7 @@ class PromptSegmentation(QWidget):
         self.stack = StackPanel()
         self.references = ReferencesTab(self.coordinator.desk, session)
         self.compare = CompareTab(self.coordinator.desk, session)
+        self.study = StudyTab(napari_viewer, self.coordinator.desk, session)
         self.tabs = QTabWidget()
         self._lay_out()
         self._connect()
@@ -69,6 +71,7 @@ class PromptSegmentation(QWidget):
         self.tabs.addTab(segment, "Segment")
         self.tabs.addTab(self.references, "References")
         self.tabs.addTab(self.compare, "Compare")
+        self.tabs.addTab(self.study, "Study")
         layout = QVBoxLayout(self)
         layout.addWidget(self.status)
         layout.addWidget(self.tabs)
@@ -99,6 +102,8 @@ class PromptSegmentation(QWidget):
         desk.changed.connect(self._refresh)
         desk.applying.progressed.connect(self._on_applying)
         desk.comparing.progressed.connect(self._on_comparing)
+        desk.studying.progressed.connect(self._on_studying)
+        self.study.undo_requested.connect(work.undo)
         self.tabs.currentChanged.connect(self._on_tab)
 
     def _on_features_requested(self, request: FeatureRequest) -> None:
@@ -149,6 +154,9 @@ class PromptSegmentation(QWidget):
         elif self.tabs.currentWidget() is self.compare:
             labels = layers.own_labels(work.viewer.layers)
             self.compare.refresh(work.images(), labels)
+        elif self.tabs.currentWidget() is self.study:
+            labels = layers.own_labels(work.viewer.layers)
+            self.study.refresh(work.images(), labels)
         self.image.show_images(work.images(), None if state is None else state.image)
         self.image.show_request(session.request)
         self.image.show_facts(work.estimate, work.seconds_left)
@@ -188,6 +196,9 @@ class PromptSegmentation(QWidget):
         elif tab is self.compare:
             self.status.show_hint(self.compare.hint)
             self.status.show_work(running=desk.comparing.comparing, stopped=False)
+        elif tab is self.study:
+            self.status.show_hint(self.study.hint)
+            self.status.show_work(running=bool(desk.studying.studying), stopped=False)
         else:
             here = session.current is not None
             idle = session.phase in (Phase.STOPPED, Phase.FAILED)
@@ -200,6 +211,7 @@ class PromptSegmentation(QWidget):
 
     def _on_tab(self, _index: int) -> None:
         self.status.show_progress(0, 0)
+        self.study.turn(self.tabs.currentWidget() is self.study)
         if self.tabs.currentIndex() > 0:
             self.coordinator.desk.library.read()
         self._refresh()
@@ -211,6 +223,8 @@ class PromptSegmentation(QWidget):
             desk.applying.cancel()
         elif tab is self.compare:
             desk.comparing.cancel()
+        elif tab is self.study:
+            desk.studying.cancel()
         else:
             self.coordinator.cancel()
 
@@ -224,4 +238,8 @@ class PromptSegmentation(QWidget):
 
     def _on_comparing(self, done: int, total: int) -> None:
         if self.tabs.currentWidget() is self.compare:
+            self.status.show_progress(done, total)
+
+    def _on_studying(self, done: int, total: int) -> None:
+        if self.tabs.currentWidget() is self.study:
             self.status.show_progress(done, total)

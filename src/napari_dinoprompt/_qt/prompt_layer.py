@@ -183,6 +183,32 @@ class PromptLayer(QObject):
             where = layers.points_from_pixels(pixels, self._points, self._state.image)
             layers.set_prompts(self._points, where, classes)
 
+    def append(self, point: tuple[float, float], name: str) -> None:
+        """Add a point on the plane in view as a prompt of a class; can be undone.
+
+        Parameters
+        ----------
+        point : (float, float)
+            y and x in pixels of the image.
+        name : str
+        """
+        points, state = self._points, self._state
+        if state is not None and points is not None and layers.is_ours(points):
+            pixels = np.array([(*state.view, *point)], dtype=np.float64)
+            where = layers.points_from_pixels(pixels, points, state.image)
+            classes = (*layers.prompt_classes(points), name)
+            layers.set_prompts(points, np.concatenate((points.data, where)), classes)
+            self.flush()
+
+    def remove(self, row: int) -> None:
+        """Remove one prompt, unless they are the user's own layer; can be undone."""
+        points = self._points
+        if points is not None and layers.is_ours(points):
+            classes = list(layers.prompt_classes(points))
+            del classes[row]
+            layers.set_prompts(points, np.delete(points.data, row, axis=0), classes)
+            self.flush()
+
     def clear(self) -> None:
         """Remove all prompts, unless they are the user's own layer; can be undone."""
         if self._points is not None and layers.is_ours(self._points):
