@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["InStack", "blank_levels", "levels_in_stack"]
 
 _SMALLEST = 512
+_MOST = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,7 @@ def blank_levels(image: Image, dtype: DTypeLike) -> list[InStack]:
     height, width = plane_shape(image)
     # At least two: napari takes a list of one level for something else.
     levels = 1 + max(1, int(math.log2(max(height, width) / _SMALLEST)))
+    levels = min(levels, _MOST)
     return [
         InStack(
             stack_shape(image),

@@ -84,3 +84,26 @@ def test_a_plane_is_taken_as_it_is_and_other_things_as_arrays() -> None:
 def test_what_is_no_plane_is_refused(array: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
         LazyPlane(array)
+
+
+class _Broken:
+    """What a damaged chunk of zarr or a failing task of dask looks like."""
+
+    shape = (64, 64)
+    ndim = 2
+    dtype = np.dtype(np.uint8)
+
+    def __getitem__(self, part: object) -> object:
+        msg = "invalid input data"
+        raise RuntimeError(msg)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        return self[:]
+
+
+def test_what_cannot_be_read_is_told_in_words() -> None:
+    plane = LazyPlane(_Broken())
+    with pytest.raises(InputError, match="cannot be read: invalid input data"):
+        plane.read(slice(0, 8), slice(0, 8))
+    with pytest.raises(InputError, match="cannot be read: invalid input data"):
+        plane.whole()

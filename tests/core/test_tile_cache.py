@@ -600,3 +600,11 @@ def test_a_limit_that_is_none(monkeypatch: pytest.MonkeyPatch, word: str) -> Non
 def test_a_preference_that_is_none(preferred: float) -> None:
     with pytest.raises(InputError, match="has to be a number of GB"):
         open_cache(preferred)
+
+
+def test_a_home_that_nobody_has_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DINOPROMPT_CACHE", "~no-such-user/cache")
+    with pytest.raises(InputError, match="unknown user"):
+        default_cache_folder()

@@ -65,10 +65,10 @@ def test_dinov2_small_at_full_size(registers: bool) -> None:
     assert relative_change(backbone(picture), expected) > 0.05
     model.blocks[5] = kept
 
-    half = wrapped(model, dtype=torch.bfloat16)
-    tokens = half(picture)
-    assert tokens.dtype == torch.float32
-    assert relative_change(tokens, expected) < 2e-2
+    if registers:  # once is enough: it is slow where it is not built in
+        tokens = wrapped(model, dtype=torch.bfloat16)(picture)
+        assert tokens.dtype == torch.float32
+        assert relative_change(tokens, expected) < 2e-2
 
 
 @pytest.mark.parametrize("block", [0, 1, 2, -1, -3, None])

@@ -113,16 +113,13 @@ def test_plane_that_cannot_be_read_is_said_once(bench) -> None:
     bench.settle()
     bench.prompts.add((1, *DISCS[0]))
     bench.settle()
-    with bench.qtbot.captureExceptions() as raised:
-        bench.viewer.dims.set_point(0, broken)
-        bench.settle()
-        bench.qtbot.wait(5)
-    assert [str(error) for _, error, _ in raised] == ["the disk is gone"]
-    assert "failed" in bench.hint
+    bench.viewer.dims.set_point(0, broken)
+    bench.settle()
+    assert "the disk is gone" in bench.hint
     assert bench.work.session.phase is Phase.FAILED
     bench.viewer.dims.set_point(0, 5)
     bench.settle()
-    assert "failed" not in bench.hint
+    assert "the disk is gone" not in bench.hint
     assert bench.mask[5].any()
 
 

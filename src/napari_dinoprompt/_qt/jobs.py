@@ -9,7 +9,8 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
+from napari_dinoprompt.core.errors import DinopromptError
+from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.progress import Notice
 
 if TYPE_CHECKING:
@@ -121,9 +122,8 @@ def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
     """Turn errors meant for the user's eyes into a result."""
     try:
         return (yield from steps)
-    except DinopromptError as error:
-        return _Failure(str(error))
-    except (MemoryError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            return _Failure("There is not enough memory for this image.")
-        raise
+    except (DinopromptError, MemoryError, OSError, RuntimeError) as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        return _Failure(reason)

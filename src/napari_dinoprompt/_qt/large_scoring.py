@@ -56,7 +56,8 @@ class LargeScoring(QObject):
         self._cleaned = LatestJob(self)
         self._cleaned.yielded.connect(self._on_cleaning)
         self._cleaned.returned.connect(self._on_cleaned)
-        self._cleaned.failed.connect(self._on_failed)
+        self._cleaned.failed.connect(self._on_cleaning_failed)
+        self._cleaned.crashed.connect(self._on_cleaning_crashed)
         self._refresh = QTimer(self)
         self._refresh.setSingleShot(True)
         self._refresh.setInterval(_REFRESH_MS)
@@ -186,6 +187,13 @@ class LargeScoring(QObject):
             None if split else self._colours(result),
         )
         self.changed.emit()
+
+    def _on_cleaning_failed(self, message: str) -> None:
+        self._session.message = message
+        self.changed.emit()
+
+    def _on_cleaning_crashed(self) -> None:
+        self._on_cleaning_failed("Cleaning failed; see the notification.")
 
     def _on_failed(self, message: str) -> None:
         self.failed.emit(message)

@@ -42,7 +42,11 @@ def default_cache_folder() -> Path:
         from platformdirs import user_cache_path
 
         return user_cache_path("napari-dinoprompt", appauthor=False) / "features"
-    folder = Path(chosen).expanduser()
+    try:
+        folder = Path(chosen).expanduser()
+    except RuntimeError as error:
+        msg = f"{FOLDER_VARIABLE} names the home of an unknown user: {chosen}."
+        raise InputError(msg) from error
     if folder.exists() and not folder.is_dir():
         msg = f"{FOLDER_VARIABLE} has to name a folder, but {folder} is none."
         raise InputError(msg)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dinoprompt.core.errors import DinopromptError, InputError, is_out_of_memory
 from napari_dinoprompt.core.planes import check_kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LazyPlane"]
+__all__ = ["LazyPlane", "read_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +77,41 @@ class LazyPlane:
         -------
         (h, w) or (h, w, 3) ndarray
             Without alpha; a grey channel is dropped.
+
+        Raises
+        ------
+        InputError
+            If what is behind the array cannot be read.
         """
-        part = np.asarray(self.array[(*self.index, rows, columns)])
+        part = read_part(self.array, (*self.index, rows, columns))
         if part.ndim == 3:
             return part[:, :, 0] if part.shape[2] == 1 else part[:, :, :3]
         return part
 
     def whole(self) -> NDArray[np.generic]:
-        """Read all of the plane as it is."""
-        return np.asarray(self.array[self.index] if self.index else self.array)
+        """Read all of the plane as it is; errors as `read`."""
+        return read_part(self.array, self.index)
+
+
+def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:
+    """Read a part of anything that can be sliced.
+
+    Raises
+    ------
+    InputError
+        If what is behind the array cannot be read.
+    """
+    try:
+        return np.asarray(array[part] if part else array)
+    except DinopromptError:
+        raise
+    # Files and computations behind an array raise whatever they stumble over.
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        msg = (
+            f"A part of the image cannot be read: {reason.rstrip('.')}. Check the "
+            "file that it comes from, or copy it anew."
+        )
+        raise InputError(msg) from error

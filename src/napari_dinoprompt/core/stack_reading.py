@@ -13,6 +13,7 @@ import tifffile
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.image_files import open_array
+from napari_dinoprompt.core.lazy_planes import read_part
 from napari_dinoprompt.core.planes import check_kind
 from napari_dinoprompt.core.stacks import Stack
 
@@ -137,7 +138,7 @@ def _read(
     key: list[int | slice] = [slice(None) if axis in "YXS" else 0 for axis in axes]
     for at, where in zip(ahead, index, strict=True):
         key[at] = where
-    plane = np.asarray(array[tuple(key)])
+    plane = read_part(array, tuple(key))
     kept = "".join(axis for axis in axes if axis in "YXS")
     # Colours may be stored one after the other.
     return np.moveaxis(plane, kept.index("S"), -1) if "S" in kept else plane

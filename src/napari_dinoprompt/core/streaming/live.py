@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.reference_making import iter_reference
@@ -169,11 +170,14 @@ def iter_clean(
         when the next ones come, or with the result.
     """
     store = result.store
-    group = store.new_group("cleaned")
+    # Outdated work may still be writing, and the layer reading, what was before.
+    name = f"cleaned-{uuid4().hex}"
+    group = store.new_group(name)
     (mask, *_), no_data = store.masks(result.thresholds), None
     if result.has_no_data:
         no_data = store.no_data()
     cleaned, instances = yield from finish_streamed(mask, cleaning, group, no_data)
     masks = yield from store.iter_levels(cleaned, group, "masks")
     objects = yield from store.iter_levels(instances, group, "objects")
+    store.remove_groups("cleaned-", but=name)
     return masks, objects

@@ -138,7 +138,8 @@ class ResultStore:
         try:
             self._put(scores)
         except OSError as error:
-            msg = f"Results cannot be written to {self.folder}: {error.strerror}."
+            reason = error.strerror or error
+            msg = f"Results cannot be written to {self.folder}: {reason}."
             raise InputError(msg) from error
 
     def _put(self, scores: RegionScores) -> None:
@@ -166,6 +167,12 @@ class ResultStore:
         if name in self.group:
             del self.group[name]
         return self.group.create_group(name)
+
+    def remove_groups(self, prefix: str, but: str) -> None:
+        """Remove the groups whose names begin alike, but for one."""
+        for name in list(self.group.group_keys()):
+            if name.startswith(prefix) and name != but:
+                del self.group[name]
 
     def iter_levels(
         self, finest: Any, group: zarr.Group, name: str
