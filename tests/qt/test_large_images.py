@@ -9,6 +9,7 @@ import zarr
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt import large_scoring
 from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import OBJECT
@@ -21,6 +22,8 @@ REPEATS = (5, 4)
 def nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
     monkeypatch.setattr(regions, "_SIDE", 256)
+    monkeypatch.setattr(large_scoring, "_REFRESH_MS", 10)
+    monkeypatch.setattr(large_scoring, "_CLEANING_DELAY_MS", 10)
 
 
 @pytest.fixture

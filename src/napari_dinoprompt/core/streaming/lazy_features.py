@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["LazyFeatures", "PlanePart"]
 
 # Tokens of the tiles that were used last; the others are on the disk.
-_KEPT_BYTES = 500_000_000
+_KEPT_BYTES = 250_000_000
 # Around a prompt: enough to see where an object ends.
 _CELLS_AROUND = 12
 _PIXELS_AROUND = 96
