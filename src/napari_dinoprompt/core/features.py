@@ -149,15 +149,7 @@ class FeatureMap:
         return inside & ~self.no_data[pixels[:, 0], pixels[:, 1]]
 
     def _check_points(self, points: NDArray[np.float64]) -> None:
-        outside = ~self.grid.contains(points)
-        if outside.any():
-            y, x = points[outside][0]
-            height, width = self.grid.shape
-            msg = (
-                f"The point (y={y:g}, x={x:g}) lies outside the image of "
-                f"{height} x {width} pixels."
-            )
-            raise InputError(msg)
+        self.grid.check(points)
         missing = ~self.holds_data(points)
         if missing.any():
             y, x = points[missing][0]

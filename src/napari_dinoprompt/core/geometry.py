@@ -125,6 +125,29 @@ class CellGrid:
         """
         return lies_on_plane(points, self.shape)
 
+    def check(self, points: NDArray[np.float64]) -> None:
+        """Refuse points that do not lie on the plane.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray
+            y and x in pixels.
+
+        Raises
+        ------
+        InputError
+            If one lies outside.
+        """
+        outside = ~self.contains(points)
+        if outside.any():
+            y, x = points[outside][0]
+            height, width = self.shape
+            msg = (
+                f"The point (y={y:g}, x={x:g}) lies outside the image of "
+                f"{height} x {width} pixels."
+            )
+            raise InputError(msg)
+
 
 def lies_on_plane(
     points: NDArray[np.float64], shape: tuple[int, int]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.image_files import write_tiff
 from napari_dinoprompt.core.metrics import measure_extent
+from napari_dinoprompt.core.table_files import as_csv, csv_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -135,7 +133,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         If it cannot be written; an older file of that name is kept.
     """
     with open_atomically(path) as file:
-        file.write(_lines([rows[0].keys(), *(row.values() for row in rows)]))
+        file.write(as_csv(rows))
 
 
 def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -154,15 +152,4 @@ def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """
     # Unbuffered: the lines arrive in one piece.
     with path.open("ab", buffering=0) as file:
-        file.write(_lines([row.values() for row in rows]))
-
-
-def _lines(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    return "" if isinstance(value, float) and math.isnan(value) else value
+        file.write(csv_lines([row.values() for row in rows]))

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.comparing.pixels import (
     BOTH,
     NEITHER,
     ONLY_IN_FAKE,
     ONLY_IN_REAL,
 )
-from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.image_files import write_tiff
+from napari_dinoprompt.core.table_files import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -79,9 +74,9 @@ def save_comparison(
         If a file cannot be written.
     """
     written = [
-        _write(folder / TABLE, _as_csv(comparison.table)),
-        _write(folder / SETTINGS, _as_json(comparison)),
-        _write(folder / OBJECTS, _as_csv(_objects(comparison), _OBJECT_KEYS)),
+        write_bytes(folder / TABLE, as_csv(comparison.table)),
+        write_bytes(folder / SETTINGS, _settings(comparison)),
+        write_bytes(folder / OBJECTS, as_csv(_objects(comparison), _OBJECT_KEYS)),
     ]
     stems = _stems([report.name for report in comparison.reports])
     for stem, report in zip(stems, comparison.reports, strict=True):
@@ -96,7 +91,7 @@ def save_comparison(
     figure = draw_comparison(comparison, input_image)
     for suffix in ("png", "pdf"):
         path = folder / f"comparison.{suffix}"
-        written.append(_write(path, render(figure, suffix)))
+        written.append(write_bytes(path, render(figure, suffix)))
     return written
 
 
@@ -127,18 +122,7 @@ def _objects(comparison: Comparison) -> list[dict[str, object]]:
     return rows
 
 
-def _as_csv(
-    rows: Sequence[Mapping[str, object]], keys: Sequence[str] | None = None
-) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(keys or rows[0])
-    for row in rows:
-        writer.writerow(["" if _is_nan(one) else one for one in row.values()])
-    return text.getvalue().encode()
-
-
-def _as_json(comparison: Comparison) -> bytes:
+def _settings(comparison: Comparison) -> bytes:
     floor = {
         key: {"median": median, "95_percent": bound}
         for key, (median, bound) in comparison.noise_floor.items()
@@ -163,30 +147,4 @@ def _as_json(comparison: Comparison) -> bytes:
         "table": comparison.table,
         "noise_floor": floor,
     }
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows neither NaN nor infinity."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if _is_nan(value):
-        return None
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        with open_atomically(path) as file:
-            file.write(content)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}."
-        raise InputError(msg) from error
-    return path
+    return as_json(content)

@@ -241,15 +241,7 @@ class LazyFeatures:
     ) -> Generator[Notice | Progress, None, NDArray[np.float32]]:
         """Look up vectors as `at` does, point by point."""
         where = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        outside = ~self.grid.contains(where)
-        if outside.any():
-            y, x = where[outside][0]
-            height, width = self.grid.shape
-            msg = (
-                f"The point (y={y:g}, x={x:g}) lies outside the image of "
-                f"{height} x {width} pixels."
-            )
-            raise InputError(msg)
+        self.grid.check(where)
         vectors = np.empty((len(where), self.backbone.dimension), dtype=np.float32)
         reach = math.ceil(self.grid.cell) + 1
         for number, (y, x) in enumerate(where):

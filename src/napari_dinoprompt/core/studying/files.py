@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.comparing.figure import render
-from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.table_files import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
@@ -70,7 +65,7 @@ def save_study(study: Study, folder: Path) -> list[Path]:
         save_figure(folder / f"{name}.png", figure)
         for name, figure in study.figures().items()
     ]
-    return [*written, _write(folder / SUMMARY, _summary(study))]
+    return [*written, write_bytes(folder / SUMMARY, _summary(study))]
 
 
 def save_table(
@@ -97,12 +92,7 @@ def save_table(
     InputError
         If the file cannot be written.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(keys or (rows[0] if rows else ()))
-    for row in rows:
-        writer.writerow(["" if _is_nan(one) else one for one in row.values()])
-    return _write(path, text.getvalue().encode())
+    return write_bytes(path, as_csv(rows, keys))
 
 
 def save_figure(path: Path, figure: Figure) -> Path:
@@ -123,7 +113,7 @@ def save_figure(path: Path, figure: Figure) -> Path:
     InputError
         If the file cannot be written.
     """
-    return _write(path, render(figure, path.suffix.lstrip(".").lower()))
+    return write_bytes(path, render(figure, path.suffix.lstrip(".").lower()))
 
 
 def _keys(rows: Sequence[Mapping[str, object]]) -> list[str]:
@@ -138,28 +128,4 @@ def _summary(study: Study) -> bytes:
         "parts": {name: part.rows() for name, part in study.parts.items()},
         **study.figures_in_words,
     }
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if _is_nan(value) else value
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        with open_atomically(path) as file:
-            file.write(content)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}."
-        raise InputError(msg) from error
-    return path
+    return as_json(content)
