@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import (
         Segmentation,
         SegmentOptions,
         segment,
     )
     from napari_dinoprompt.core.similarity import similarity_map
-    from napari_dinoprompt.core.stack_results import StackSegmentation
-    from napari_dinoprompt.core.stack_segmentation import segment_stack
+    from napari_dinoprompt.core.stacking.results import StackSegmentation
+    from napari_dinoprompt.core.stacking.segmentation import segment_stack
+    from napari_dinoprompt.core.stacking.volumes import finish_volume
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
     from napari_dinoprompt.core.streaming.sampling import lazy_features
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
     from napari_dinoprompt.core.studying.report import Study
     from napari_dinoprompt.core.studying.study import study
-    from napari_dinoprompt.core.volumes import finish_volume
 
 __all__ = [
     "Cleaning",
@@ -68,20 +68,20 @@ _HOMES = {
     "IntensityWindow": "intensity",
     "LargeSegmentation": "streaming.segmentation",
     "LazyFeatures": "streaming.lazy_features",
-    "Reference": "reference",
+    "Reference": "references.reference",
     "SegmentOptions": "segmentation",
     "Segmentation": "segmentation",
-    "StackSegmentation": "stack_results",
+    "StackSegmentation": "stacking.results",
     "Study": "studying.report",
     "compare": "comparing.comparison",
     "extract_features": "extraction",
-    "finish_volume": "volumes",
+    "finish_volume": "stacking.volumes",
     "iter_features": "extraction",
     "lazy_features": "streaming.sampling",
     "load_backbone": "backbones",
     "measure_window": "intensity",
     "segment": "segmentation",
-    "segment_stack": "stack_segmentation",
+    "segment_stack": "stacking.segmentation",
     "similarity_map": "similarity",
     "study": "studying.study",
 }

@@ -321,7 +321,7 @@ def segment(
         show_report,
     )
     from napari_dinoprompt.core.backbones import BackboneChoice
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
     options = segment_options(
         threshold,
@@ -406,7 +406,7 @@ def compare(
     from napari_dinoprompt._cli.messages import results_console
     from napari_dinoprompt._cli.options import segment_options
     from napari_dinoprompt._cli.segment import load_backbone_of
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
     options = segment_options(
         None, window, min_size=min_size, fill_holes=fill_holes, split=split

@@ -61,7 +61,7 @@ def _open_field(field: str) -> list[_LayerData]:
 
 def get_reference_reader(path: Any) -> Callable[[Any], list[Any]] | None:
     """Return what reads reference files; None where one of several is none."""
-    from napari_dinoprompt.core.reference_file import SUFFIX
+    from napari_dinoprompt.core.references.file import SUFFIX
 
     paths = path if isinstance(path, list) else [path]
     return _read if all(str(one).endswith(SUFFIX) for one in paths) else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "CLASS_COLUMN",

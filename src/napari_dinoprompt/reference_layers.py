@@ -9,8 +9,8 @@ import numpy as np
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.content_hash import hash_plane, hash_planes
 from napari_dinoprompt.core.errors import ReferenceFileError
-from napari_dinoprompt.core.library import Library
 from napari_dinoprompt.core.planes import as_plane
+from napari_dinoprompt.core.references.library import Library
 from napari_dinoprompt.session import Session
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["open_reference", "prompts_for", "reference_of_layer"]
 

@@ -19,8 +19,8 @@ from quality_parts.settings import read_settings
 from rich.console import Console
 
 from napari_dinoprompt._cli.progress import progress_bar
-from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.errors import DinopromptError
+from napari_dinoprompt.core.files.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

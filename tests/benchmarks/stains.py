@@ -27,7 +27,7 @@ from napari_dinoprompt.core.segmentation import SegmentOptions, segment
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.comparing.report import Comparison
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 CLEANING = Cleaning(min_size=30, fill_holes=True, split=True)
 WINDOWS = ("reference", "image", "histogram")

@@ -20,7 +20,7 @@ from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from napari_dinoprompt.core.auto_threshold import (
     crowded_planes,
     typical_similarity,
 )
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.source_maps import SourceMap
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from napari_dinoprompt import cli
 from napari_dinoprompt._cli.display import has_display
 from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.image_files import read_image
-from napari_dinoprompt.core.point_files import write_prompts
+from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.core.files.points import write_prompts
+from napari_dinoprompt.core.files.result_names import name_results
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.result_names import name_results
 from napari_dinoprompt.core.timm_import import import_timm
-from napari_dinoprompt.core.weights import dinov2_weights
+from napari_dinoprompt.core.weights.search import dinov2_weights
 from napari_dinoprompt.sample_data import FIELDS
 
 
@@ -428,7 +428,7 @@ def test_a_bug_keeps_its_traceback(bench: Bench, monkeypatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("napari_dinoprompt.core.batch_image.segment", fail)
+    monkeypatch.setattr("napari_dinoprompt.core.batching.image.segment", fail)
     words = ["segment", bench.image, "--reference", bench.reference, "--output", "out"]
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main([str(word) for word in words])
@@ -438,7 +438,7 @@ def test_being_stopped_is_no_error_message(run: Run, bench: Bench, monkeypatch) 
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dinoprompt.core.batch_image.segment", stop)
+    monkeypatch.setattr("napari_dinoprompt.core.batching.image.segment", stop)
     words = ("segment", bench.image, "--reference", bench.reference)
     ran = run(*words, "--output", bench.folder / "out")
     assert (ran.code, ran.err) == (130, "")

@@ -9,7 +9,7 @@ import pytest
 from cache_at_work import key_of, tile_of
 
 from napari_dinoprompt import cli
-from napari_dinoprompt.core.tile_cache import TileCache, open_cache
+from napari_dinoprompt.core.tiling.cache import TileCache, open_cache
 
 Run = Callable[..., tuple[int, str, str]]
 

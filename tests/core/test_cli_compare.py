@@ -15,7 +15,7 @@ from scipy import ndimage as ndi
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.comparing import figure
-from napari_dinoprompt.core.image_files import read_image
+from napari_dinoprompt.core.files.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from hub_stand_in import Hub, refuse, run_hub, stall
 from huggingface_hub import constants
 
 from napari_dinoprompt import cli
-from napari_dinoprompt.core import hub_file
-from napari_dinoprompt.core.weights import find_dinov2
+from napari_dinoprompt.core.weights import hub_file
+from napari_dinoprompt.core.weights.search import find_dinov2
 
 if TYPE_CHECKING:
     from pathlib import Path

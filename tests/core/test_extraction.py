@@ -12,7 +12,7 @@ from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features, iter_features
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_abutting
 
 
 def picture(shape: tuple[int, ...] = (30, 41), seed: int = 0) -> np.ndarray:

@@ -23,10 +23,10 @@ from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import measure_source
-from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -14,7 +14,7 @@ import napari_dinoprompt as dp
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.masks import Cleaning, class_mask
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions, segment
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.similarity import score_plane, similarity_map

@@ -12,7 +12,7 @@ from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import (
     BACKGROUND_SHARE,
     score_plane,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:

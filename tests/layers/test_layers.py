@@ -14,7 +14,7 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from npe2 import PluginManager, PluginManifest
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.point_files import read_prompts
+from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.result_arrays import put_plane
 
 MakePrompts = Callable[..., Points]

@@ -24,7 +24,7 @@ from skimage.draw import disk
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import filterbank
-from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_abutting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

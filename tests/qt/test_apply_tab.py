@@ -235,7 +235,7 @@ def run_batch(bench, images, target) -> None:
 
 
 def test_batch_is_that_of_the_command(prompted, files, tmp_path) -> None:
-    from napari_dinoprompt.core.batch import segment_batch
+    from napari_dinoprompt.core.batching.batch import segment_batch
 
     target, other = tmp_path / "dock", tmp_path / "command"
     run_batch(prompted, [files], target)

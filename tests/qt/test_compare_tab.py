@@ -8,9 +8,9 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_dinoprompt._qt.compare_table import _tell_apart
+from napari_dinoprompt._qt.comparing.table import _tell_apart
 from napari_dinoprompt.core.comparing.comparison import compare
-from napari_dinoprompt.core.point_files import read_prompts
+from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 
 

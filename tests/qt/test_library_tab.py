@@ -9,7 +9,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.library import Library
+from napari_dinoprompt.core.references.library import Library
 
 
 def save(bench, answer, name: str) -> None:

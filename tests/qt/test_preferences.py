@@ -9,7 +9,7 @@ from npe2 import PluginManifest
 from pydantic import ValidationError
 
 from napari_dinoprompt._qt.preferences import PLUGIN, read_preferences
-from napari_dinoprompt.core.weights import dinov2_weights
+from napari_dinoprompt.core.weights.search import dinov2_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ import torch
 from batch_images import finished_images
 
 from napari_dinoprompt.core.backbones import load_backbone
-from napari_dinoprompt.core.batch import segment_batch
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.batching.batch import segment_batch
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions
 
 

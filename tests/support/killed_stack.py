@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
-from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.stack_segmentation import segment_stack
+from napari_dinoprompt.core.references.reference import Reference
+from napari_dinoprompt.core.stacking.segmentation import segment_stack
 
 
 def run(stack: Path, reference: Path, store: Path) -> None:

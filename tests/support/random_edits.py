@@ -26,7 +26,7 @@ from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
 from napari_dinoprompt.core.live import sample_planes
 from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import measure_source, pool_measures

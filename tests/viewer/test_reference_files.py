@@ -12,7 +12,7 @@ from npe2 import PluginManager, PluginManifest
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.errors import DinopromptError
-from napari_dinoprompt.core.library import Library
+from napari_dinoprompt.core.references.library import Library
 
 pytestmark = pytest.mark.viewer
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.cache_settings import (
+from napari_dinoprompt.core.tiling.cache import TileCache
+from napari_dinoprompt.core.tiling.cache_settings import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
     cache_limit,
     default_cache_folder,
 )
-from napari_dinoprompt.core.tile_cache import TileCache
-from napari_dinoprompt.core.weights import describe_size
+from napari_dinoprompt.core.weights.search import describe_size
 
 if TYPE_CHECKING:
     from rich.console import Console

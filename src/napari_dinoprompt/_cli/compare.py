@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.comparing.columns import Column
     from napari_dinoprompt.core.comparing.report import Comparison, Report
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
 __all__ = ["CompareJob", "compare_files", "show_comparison"]
@@ -74,8 +74,8 @@ def compare_files(
         If anything cannot be read, used or written.
     """
     from napari_dinoprompt.core.comparing.comparison import iter_compare
-    from napari_dinoprompt.core.image_files import read_image
-    from napari_dinoprompt.core.result_names import name_results
+    from napari_dinoprompt.core.files.images import read_image
+    from napari_dinoprompt.core.files.result_names import name_results
 
     names = name_results(job.fakes, job.output)
     _keep_inputs(job, list(names.values()))

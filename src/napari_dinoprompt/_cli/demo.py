@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.metrics import Agreement, Extent
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
@@ -102,11 +102,11 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
     FieldStory
     """
     from napari_dinoprompt.core.extraction import extract_features
-    from napari_dinoprompt.core.image_files import read_image
+    from napari_dinoprompt.core.files.images import read_image
+    from napari_dinoprompt.core.files.points import read_prompts
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.metrics import measure_agreement, measure_extent
-    from napari_dinoprompt.core.point_files import read_prompts
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions, segment
 
     files = sample_files(name)
@@ -149,7 +149,7 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
 def _compare(story: FieldStory, backbone: Backbone, folder: Path) -> None:
     """Compare the fakes of a field with the real stain and with the truth."""
     from napari_dinoprompt.core.comparing.comparison import compare
-    from napari_dinoprompt.core.image_files import read_image
+    from napari_dinoprompt.core.files.images import read_image
 
     real, *fakes = story.stains
     found = compare(
@@ -185,7 +185,7 @@ def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
     """
     from napari_dinoprompt._cli.demo_figure import draw_demo
     from napari_dinoprompt._cli.demo_table import demo_rows
-    from napari_dinoprompt.core.result_files import write_segmentation, write_table
+    from napari_dinoprompt.core.files.results import write_segmentation, write_table
 
     stories = []
     with progress_bar(side_console()) as bar:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from napari_dinoprompt.core.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.weights import (
+from napari_dinoprompt.core.weights.search import (
     DINOV2_SIZES,
     FOLDERS_VARIABLE,
     describe_size,
@@ -172,8 +172,8 @@ def get_model(name: str) -> None:
     """
     from napari_dinoprompt._cli.messages import results_console, say, side_console
     from napari_dinoprompt._cli.progress import follow, transfer_bar
-    from napari_dinoprompt.core.hub_file import ask_hub
-    from napari_dinoprompt.core.weight_fetch import fetch_weights, partial_file
+    from napari_dinoprompt.core.weights.fetch import fetch_weights, partial_file
+    from napari_dinoprompt.core.weights.hub_file import ask_hub
 
     weights = dinov2_weights(name)
     there = _find(name)

@@ -57,14 +57,14 @@ def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
         If the image, the points or an option cannot be used, or the file cannot be
         written.
     """
-    from napari_dinoprompt.core.image_files import open_image
-    from napari_dinoprompt.core.point_files import read_prompts
+    from napari_dinoprompt.core.files.images import open_image
+    from napari_dinoprompt.core.files.points import read_prompts
 
     prompts = read_prompts(job.points)
     image = open_image(job.image)
     # These import torch.
     from napari_dinoprompt.core.feature_sources import iter_any_features
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
     steps = iter_any_features(image, load(), upscale=job.upscale, window=job.window)
     features = follow(steps, f"features of {job.image.name}", side_console())
@@ -76,7 +76,7 @@ def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
 
 def describe_reference(path: Path) -> str:
     """Say in one line what a reference file holds."""
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.thresholds import resolve_thresholds
 
     reference = Reference.load(path)

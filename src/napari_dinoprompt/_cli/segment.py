@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
-    from napari_dinoprompt.core.batch import BatchReport, BatchStep
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
 __all__ = ["SegmentJob", "load_backbone_of", "segment_files", "show_report"]
@@ -133,12 +133,12 @@ def _start(
     choice: BackboneChoice,
     options: SegmentOptions,
 ) -> Generator[BatchStep, None, BatchReport]:
-    from napari_dinoprompt.core.batch_files import find_images
-    from napari_dinoprompt.core.image_files import read_image
+    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.files.images import read_image
 
     run: Callable[..., Generator[BatchStep, None, BatchReport]]
     if job.scheduler is None:
-        from napari_dinoprompt.core.batch import segment_batch
+        from napari_dinoprompt.core.batching.batch import segment_batch
 
         checkpoint = None if choice.checkpoint is None else Path(choice.checkpoint)
         backbone = load_backbone_of(
@@ -149,8 +149,8 @@ def _start(
         )
         run = partial(segment_batch, backbone=backbone)
     else:
-        from napari_dinoprompt.core.batch_cluster import segment_batch_on_cluster
-        from napari_dinoprompt.core.cluster_connection import parse_scheduler
+        from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
+        from napari_dinoprompt.core.batching.connection import parse_scheduler
 
         # Before any image is read.
         parse_scheduler(job.scheduler)

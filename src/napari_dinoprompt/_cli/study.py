@@ -76,8 +76,8 @@ def study_files(job: StudyJob, load: Callable[[], list[Backbone]]) -> Study:
     DinopromptError
         If anything cannot be read, used or written.
     """
-    from napari_dinoprompt.core.image_files import read_image
-    from napari_dinoprompt.core.point_files import read_prompts
+    from napari_dinoprompt.core.files.images import read_image
+    from napari_dinoprompt.core.files.points import read_prompts
 
     _keep_inputs(job)
     prompts = read_prompts(job.points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.point_files import read_prompts
+from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 
 if TYPE_CHECKING:

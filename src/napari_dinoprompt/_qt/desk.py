@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_dinoprompt._qt.apply_work import ApplyWork
-from napari_dinoprompt._qt.batch_work import BatchWork
-from napari_dinoprompt._qt.compare_work import CompareWork
-from napari_dinoprompt._qt.library_work import LibraryWork
-from napari_dinoprompt._qt.study_work import StudyWork
+from napari_dinoprompt._qt.comparing.work import CompareWork
+from napari_dinoprompt._qt.references.apply_work import ApplyWork
+from napari_dinoprompt._qt.references.batch_work import BatchWork
+from napari_dinoprompt._qt.references.library_work import LibraryWork
+from napari_dinoprompt._qt.studying.work import StudyWork
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.compare_tab import CompareTab
+from napari_dinoprompt._qt.comparing.tab import CompareTab
 from napari_dinoprompt._qt.coordinator import coordinator_of
 from napari_dinoprompt._qt.image_panel import ImagePanel
 from napari_dinoprompt._qt.prompt_panel import PromptPanel
-from napari_dinoprompt._qt.references_tab import ReferencesTab
+from napari_dinoprompt._qt.references.tab import ReferencesTab
 from napari_dinoprompt._qt.result_panel import ResultPanel
 from napari_dinoprompt._qt.stack_panel import StackPanel
 from napari_dinoprompt._qt.status_panel import StatusPanel
-from napari_dinoprompt._qt.study_tab import StudyTab
+from napari_dinoprompt._qt.studying.tab import StudyTab
 from napari_dinoprompt._qt.tab_page import TabPage, ruler
 from napari_dinoprompt._qt.weights_panel import WeightsPanel
-from napari_dinoprompt.core.weights import is_dinov2
+from napari_dinoprompt.core.weights.search import is_dinov2
 from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from napari_dinoprompt.core.backbones import (
     default_backbone,
 )
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.weights import find_dinov2
+from napari_dinoprompt.core.weights.search import find_dinov2
 
 __all__ = ["PLUGIN", "Preferences", "read_preferences"]
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.plain_masks import PlainMasks
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
 
 __all__ = ["FoundPlane", "FoundVolume", "StackTask", "find_planes", "find_volumes"]
 
@@ -166,7 +166,11 @@ def _find(
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
-    from napari_dinoprompt.core.stacks import Stack, StackPlane, iter_segment_stack
+    from napari_dinoprompt.core.stacking.stacks import (
+        Stack,
+        StackPlane,
+        iter_segment_stack,
+    )
 
     steps = iter_segment_stack(
         Stack(task.lengths, task.size, task.read),
@@ -228,7 +232,7 @@ def find_volumes(
     """
     import numpy as np
 
-    from napari_dinoprompt.core.volumes import iter_finish_volume
+    from napari_dinoprompt.core.stacking.volumes import iter_finish_volume
 
     used = 0
     for at in np.ndindex(lengths[:-1]):

@@ -13,8 +13,8 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt import stack_steps
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt._qt.stack_steps import FoundPlane, FoundVolume, StackTask
-from napari_dinoprompt.core.plain_masks import PlainMasks
 from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
 from napari_dinoprompt.session import is_live
 
 if TYPE_CHECKING:

@@ -17,8 +17,12 @@ from qtpy.QtWidgets import (
 
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.weight_fetch import fetch_weights
-from napari_dinoprompt.core.weights import describe_size, dinov2_weights, find_dinov2
+from napari_dinoprompt.core.weights.fetch import fetch_weights
+from napari_dinoprompt.core.weights.search import (
+    describe_size,
+    dinov2_weights,
+    find_dinov2,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt._qt import library_steps
+from napari_dinoprompt._qt.references import library_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
-    from napari_dinoprompt.core.batch import BatchReport, BatchStep
+    from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.lazy_planes import LazyPlane
-    from napari_dinoprompt.core.library import Entry
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import Segmentation
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
     from napari_dinoprompt.core.target_images import WindowPolicy
@@ -148,8 +148,8 @@ def batch(
     means: Means, images: Sequence[Path], folder: Path
 ) -> Generator[Progress | BatchStep, None, BatchReport]:
     """Apply a reference to files; as `core.batch.segment_batch`."""
-    from napari_dinoprompt.core.batch import segment_batch
-    from napari_dinoprompt.core.batch_files import find_images
+    from napari_dinoprompt.core.batching.batch import segment_batch
+    from napari_dinoprompt.core.batching.files import find_images
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.segmentation import SegmentOptions
 

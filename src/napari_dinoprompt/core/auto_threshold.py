@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
     from napari_dinoprompt.core.source_maps import SourceMap
 

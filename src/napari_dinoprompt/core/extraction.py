@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.content_hash import hash_plane
-from napari_dinoprompt.core.crops import CropReader
 from napari_dinoprompt.core.estimate import check_memory, whole_bytes
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
@@ -21,8 +20,9 @@ from napari_dinoprompt.core.planes import (
     shows_nothing,
 )
 from napari_dinoprompt.core.progress import Notice, Progress, run_through
-from napari_dinoprompt.core.tile_runs import run_tiles
-from napari_dinoprompt.core.tile_sums import TileSums
+from napari_dinoprompt.core.tiling.crops import CropReader
+from napari_dinoprompt.core.tiling.runs import run_tiles
+from napari_dinoprompt.core.tiling.sums import TileSums
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "LiveResult",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.array_tiles import iter_tiles
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.files.array_tiles import iter_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.reference_making import NewReference
+    from napari_dinoprompt.core.references.making import NewReference
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
 __all__ = ["PreparedPlane", "PreparedPlanes"]
@@ -147,7 +147,7 @@ class PreparedPlanes:
     def reference(self, prompts: Prompts, *, source: str) -> NewReference:
         """Make a reference from prompts on these planes."""
         from napari_dinoprompt.core.auto_threshold import crowded_planes
-        from napari_dinoprompt.core.reference_making import make_reference
+        from napari_dinoprompt.core.references.making import make_reference
 
         measures = self.measures(prompts.planes)
         # Only those are scored for the thresholds.

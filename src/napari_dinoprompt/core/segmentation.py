@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "SegmentOptions",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
 
 __all__ = ["Similarities", "score", "spread"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.guidance import GuidedCells
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "BACKGROUND_SHARE",

@@ -11,7 +11,7 @@ from napari_dinoprompt.core.intensity import IntensityWindow
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["WindowPolicy", "check_like", "target_plane", "target_window"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["check_threshold", "resolve_thresholds"]
 

@@ -18,7 +18,7 @@ import torch
 from napari_dinoprompt.core import auto_threshold
 from napari_dinoprompt.core.auto_threshold import choose_threshold
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import spread
 from napari_dinoprompt.core.similarity import score_plane
 from napari_dinoprompt.core.source_maps import look_at

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.image_files import read_image
+from napari_dinoprompt.core.files.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

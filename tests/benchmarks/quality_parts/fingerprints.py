@@ -19,10 +19,10 @@ _CORE = Path(core.__file__).parent
 _PARTS = Path(__file__).parent
 _FEATURE_MAKERS = (
     "extraction",
-    "crops",
-    "tiles",
-    "tile_runs",
-    "tile_sums",
+    "tiling/crops",
+    "tiling/tiles",
+    "tiling/runs",
+    "tiling/sums",
     "resampling",
     "intensity",
     "geometry",
@@ -50,8 +50,7 @@ def feature_code() -> str:
 def core_code() -> str:
     """Hash the product's code, and this program's that measures it."""
     parts = [_PARTS / f"{name}.py" for name in _MEASURING]
-    product = [*_CORE.glob("*.py"), *(_CORE / "backbones").glob("*.py")]
-    return join(_hash_files(product), _hash_files(parts))
+    return join(_hash_files(_CORE.rglob("*.py")), _hash_files(parts))
 
 
 def code_of(function: Callable[..., object]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.statistics import measure_source
 from quality_parts.choices import GRID, CutCase, cut_case, shipped
 from quality_parts.data import STAIN_SETS

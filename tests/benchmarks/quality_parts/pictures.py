@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from napari_dinoprompt.core.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.intensity import measure_window
 from quality_parts.data import IMAGE
 from quality_parts.protocols import USUAL, score_case

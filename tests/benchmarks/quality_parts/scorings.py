@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import SourceMeasures, measure_source
 from napari_dinoprompt.core.thresholds import resolve_thresholds

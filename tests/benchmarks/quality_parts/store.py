@@ -13,10 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from napari_dinoprompt.core.atomic import open_atomically
 from napari_dinoprompt.core.backbones import FILTERBANK, BackboneInfo
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.features import FeatureMap
+from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
 from quality_parts.data import NUCLEI_SETS

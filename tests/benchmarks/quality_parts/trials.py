@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
 from napari_dinoprompt.core.statistics import measure_source, unit_vectors
 from quality_parts.methods import Scored, method

@@ -11,7 +11,7 @@ from skimage.filters import threshold_otsu
 
 from napari_dinoprompt.core.auto_threshold import choose_threshold
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
 from napari_dinoprompt.core.source_maps import look_at
 from quality_parts.methods import Scored, method

@@ -11,7 +11,7 @@ import torch
 
 from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import ScoredPlane, cosines
 from napari_dinoprompt.core.statistics import measure_source
 from quality_parts.methods import Scored, find_methods, method

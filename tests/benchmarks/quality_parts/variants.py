@@ -14,7 +14,7 @@ import torch
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.geometry import CellGrid
-from napari_dinoprompt.core.tiles import plan_overlapping
+from napari_dinoprompt.core.tiling.tiles import plan_overlapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.tile_cache import TileCache
-    from napari_dinoprompt.core.tiles import TilePlan
+    from napari_dinoprompt.core.tiling.cache import TileCache
+    from napari_dinoprompt.core.tiling.tiles import TilePlan
 
 __all__ = ["VARIANTS", "Extract"]
 

@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.tile_cache import TileCache
+from napari_dinoprompt.core.tiling.cache import TileCache
 from speed_parts.extraction import count_tiles, precisions
 from speed_parts.pictures import picture
 from speed_parts.rows import Row

@@ -16,7 +16,7 @@ from quality_parts.data import SETS, find_data, find_planes
 from quality_parts.store import protocol_upscale
 
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from speed_parts.networks import KeptWhole, rewrap
 from speed_parts.rows import Row

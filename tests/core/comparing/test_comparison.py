@@ -16,15 +16,15 @@ from napari_dinoprompt.core.comparing.columns import COLUMNS
 from napari_dinoprompt.core.comparing.comparison import iter_compare
 from napari_dinoprompt.core.comparing.draws import lies_on
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.image_files import read_image
-from napari_dinoprompt.core.point_files import read_prompts
+from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_dinoprompt.core.backbones.filterbank import FilterBank
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
     Compare = Callable[..., dp.Comparison]
     Blobs = Any  # of the conftest, which cannot be imported

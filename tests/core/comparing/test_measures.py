@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_dinoprompt.core.backbones.filterbank import FilterBank
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
     View = Callable[[np.ndarray], Side]
     Blobs = Any  # of the conftest, which cannot be imported

@@ -18,12 +18,12 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.feature_sources import iter_any_features
 from napari_dinoprompt.core.features import FeatureMap
-from napari_dinoprompt.core.image_files import read_image
+from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.core.files.results import summarise, write_segmentation
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import Progress, run_through
-from napari_dinoprompt.core.reference import Reference
-from napari_dinoprompt.core.result_files import summarise, write_segmentation
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import (
     Segmentation,
     SegmentOptions,

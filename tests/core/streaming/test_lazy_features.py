@@ -20,7 +20,7 @@ from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.streaming.regions import Region, plan_regions
 from napari_dinoprompt.core.streaming.sampling import (
     NoDataError,
@@ -335,7 +335,7 @@ def test_tiles_wait_on_the_disk(
     toy_vit: VisionTransformer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DINOPROMPT_CACHE", str(tmp_path))
-    monkeypatch.setattr("napari_dinoprompt.core.tile_runs._WORTH_KEEPING_SECONDS", 0)
+    monkeypatch.setattr("napari_dinoprompt.core.tiling.runs._WORTH_KEEPING_SECONDS", 0)
     monkeypatch.setattr("napari_dinoprompt.core.streaming.lazy_features._KEPT_BYTES", 1)
     computed: list[int] = []
 

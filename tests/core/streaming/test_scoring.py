@@ -14,7 +14,7 @@ from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.progress import Notice
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.similarity import similarity_map
 from napari_dinoprompt.core.streaming.sampling import lazy_features

@@ -9,7 +9,7 @@ import pytest
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.convergence import (
     iter_convergence,
     study_convergence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.influence import study_influence
 from napari_dinoprompt.core.studying.outliers import (
     alike_groups,

@@ -10,7 +10,7 @@ import pytest
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.metrics import measure_agreement
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import score
 from napari_dinoprompt.core.studying.advice import advise
 from napari_dinoprompt.core.studying.resolution import (

@@ -8,7 +8,7 @@ import torch
 
 from napari_dinoprompt.core.auto_threshold import rarity_of
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
 from napari_dinoprompt.core.studying.layers import block_means
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.doubt import make_crowd
 from napari_dinoprompt.core.studying.subject import make_subject
 from napari_dinoprompt.core.studying.suggestion import suggest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
-from napari_dinoprompt.core.weights import DINOV2_SIZES, find_dinov2
+from napari_dinoprompt.core.weights.search import DINOV2_SIZES, find_dinov2
 
 __all__ = [
     "CHOICE",
@@ -127,7 +127,7 @@ def load_backbone(
         device=where,
         dtype=dtype,
     )
-    from napari_dinoprompt.core.tile_cache import open_cache
+    from napari_dinoprompt.core.tiling.cache import open_cache
 
     return replace(network, cache=open_cache(cache_gigabytes))
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from napari_dinoprompt.core.tile_cache import TileCache
-    from napari_dinoprompt.core.tiles import TilePlan
+    from napari_dinoprompt.core.tiling.cache import TileCache
+    from napari_dinoprompt.core.tiling.tiles import TilePlan
 
 __all__ = ["Backbone", "BackboneInfo", "Scoring"]
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.tiles import TilePlan, plan_abutting
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_abutting
 
 __all__ = ["FilterBank"]
 

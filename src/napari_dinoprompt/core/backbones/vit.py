@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.checkpoints import check_header, hash_weights, load_weights
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.tiles import TilePlan, plan_overlapping
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 from napari_dinoprompt.core.timm_import import import_timm
-from napari_dinoprompt.core.weights import (
+from napari_dinoprompt.core.weights.checkpoints import (
+    check_header,
+    hash_weights,
+    load_weights,
+)
+from napari_dinoprompt.core.weights.search import (
     dinov2_weights,
     find_checkpoint,
     find_dinov2,
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from napari_dinoprompt.core.tile_cache import TileCache
+    from napari_dinoprompt.core.tiling.cache import TileCache
 
 __all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
 

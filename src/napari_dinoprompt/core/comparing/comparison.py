@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.comparing.requests import Request
     from napari_dinoprompt.core.comparing.views import Applied, View
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
 __all__ = ["compare", "iter_compare"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.columns import Column
     from napari_dinoprompt.core.comparing.views import View
     from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "LEAST_PROMPTS",

@@ -12,8 +12,8 @@ from napari_dinoprompt.core.comparing.pixels import (
     ONLY_IN_FAKE,
     ONLY_IN_REAL,
 )
-from napari_dinoprompt.core.image_files import write_tiff
-from napari_dinoprompt.core.table_files import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.images import write_tiff
+from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
 
 __all__ = ["Applied", "FakePlane", "View", "apply_reference", "iter_view", "place_fake"]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.crops import CropReader
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import light_of
 from napari_dinoprompt.core.features import FeatureMap
@@ -26,9 +25,10 @@ from napari_dinoprompt.core.streaming.regions import (
     plan_regions,
 )
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_folder
-from napari_dinoprompt.core.tile_cache import TileCache
-from napari_dinoprompt.core.tile_runs import run_tiles
-from napari_dinoprompt.core.tile_sums import TileSums
+from napari_dinoprompt.core.tiling.cache import TileCache
+from napari_dinoprompt.core.tiling.crops import CropReader
+from napari_dinoprompt.core.tiling.runs import run_tiles
+from napari_dinoprompt.core.tiling.sums import TileSums
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.statistics import SourceMeasures
-    from napari_dinoprompt.core.tile_runs import TileVectors
-    from napari_dinoprompt.core.tiles import Tile, TilePlan
+    from napari_dinoprompt.core.tiling.runs import TileVectors
+    from napari_dinoprompt.core.tiling.tiles import Tile, TilePlan
 
 __all__ = ["LazyFeatures", "PlanePart"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.reference_making import iter_reference
+from napari_dinoprompt.core.references.making import iter_reference
 from napari_dinoprompt.core.streaming.labels import finish_streamed
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.result_store import ResultStore
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["LargeResult", "iter_clean", "iter_large_result"]
 

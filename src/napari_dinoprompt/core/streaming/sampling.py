@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.tiles import TilePlan
+    from napari_dinoprompt.core.tiling.tiles import TilePlan
 
 __all__ = [
     "NoDataError",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.progress import Notice
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
     from napari_dinoprompt.core.streaming.regions import Region
 

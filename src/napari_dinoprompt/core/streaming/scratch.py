@@ -14,7 +14,7 @@ import psutil
 from zarr.storage import LocalStore
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.tile_cache import default_cache_folder
+from napari_dinoprompt.core.tiling.cache import default_cache_folder
 
 __all__ = ["free_bytes", "scratch_folder", "scratch_store"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["LargeSegmentation", "iter_segment_large"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.comparing.figure import render
-from napari_dinoprompt.core.table_files import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

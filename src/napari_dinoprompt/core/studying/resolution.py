@@ -17,11 +17,11 @@ from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.planes import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.studying.advice import advise
 from napari_dinoprompt.core.studying.subsets import iou
-from napari_dinoprompt.core.weights import DINOV2_SIZES, find_dinov2
+from napari_dinoprompt.core.weights.search import DINOV2_SIZES, find_dinov2
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

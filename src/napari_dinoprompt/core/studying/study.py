@@ -14,7 +14,7 @@ from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.planes import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
-from napari_dinoprompt.core.reference import Reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.convergence import iter_convergence
 from napari_dinoprompt.core.studying.influence import iter_influence
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["Subject", "make_subject"]
 

@@ -1,0 +1,208 @@
+"""Applying a reference to other image layers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt import work_steps
+from napari_dinoprompt._qt.image_events import ImageEvents
+from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.references.applied_layers import AppliedLayers
+from napari_dinoprompt._qt.work_steps import Applied, Means, Target
+from napari_dinoprompt.core.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.window_box import WindowChoice
+    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.session import Session
+
+__all__ = ["ApplyWork", "means_of"]
+
+
+def means_of(
+    session: Session,
+    shelf: BackboneShelf,
+    choice: Entry | Reference,
+    window: WindowChoice,
+    viewer: ViewerModel,
+) -> Means:
+    """Put together with what a reference is applied, as the user has chosen it."""
+    like = window.like
+    return Means(
+        choice=choice,
+        shelf=shelf,
+        backbone=session.request.backbone,
+        window=window.policy,
+        read_like=None
+        if like is None
+        else partial(layers.read_plane, like, plane_of(viewer, like)),
+        cleaning=session.cleaning,
+    )
+
+
+def plane_of(viewer: ViewerModel, image: Image) -> tuple[int, ...]:
+    """Return the plane of an image that a viewer shows."""
+    return layers.plane_in_view(image, viewer.dims.point, viewer.layers.units)
+
+
+class ApplyWork(QObject):
+    """Applies one reference at a time to image layers; the latest request wins."""
+
+    changed = Signal()
+    """Work has begun or ended."""
+    progressed = Signal(int, int)
+    """Planes done and in all; a total of 0 is unknown."""
+    said = Signal(str)
+    """What was found, or what went wrong."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        shelf: BackboneShelf,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._session = session
+        self._shelf = shelf
+        self._layers = AppliedLayers(viewer)
+        self._images: list[Image] = []
+        self._found: dict[int, int] = {}
+        self._begun: set[int] = set()
+        self._warnings: dict[str, None] = {}
+        self._events = ImageEvents(self)
+        self._events.moved.connect(self._layers.follow)
+        self._events.replaced.connect(self._on_replaced)
+        self._job = LatestJob(self)
+        self._job.yielded.connect(self._on_yielded)
+        self._job.returned.connect(self._on_returned)
+        self._job.failed.connect(self._on_failed)
+        self._job.crashed.connect(self._on_crashed)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def running(self) -> bool:
+        """Whether a reference is being applied."""
+        return self._job.running
+
+    def apply(
+        self,
+        choice: Entry | Reference,
+        images: Sequence[Image],
+        window: WindowChoice,
+        *,
+        all_planes: bool,
+    ) -> None:
+        """Apply a reference to images; what an earlier one found there is replaced.
+
+        Parameters
+        ----------
+        choice : Entry or Reference
+        images : sequence of napari.layers.Image
+            At least one.
+        window : WindowChoice
+        all_planes : bool
+            All planes of stacks, not only the one in view.
+        """
+        self._images = list(images)
+        self._found = dict.fromkeys(range(len(images)), 0)
+        self._begun = set()
+        self._warnings = {}
+        means = means_of(self._session, self._shelf, choice, window, self._viewer)
+        self._job.start(
+            work_steps.apply(
+                means, [self._target(image, all_planes) for image in images]
+            )
+        )
+        self.said.emit("")
+        self.progressed.emit(0, 0)
+        self.changed.emit()
+
+    def _target(self, image: Image, all_planes: bool) -> Target:
+        view = plane_of(self._viewer, image)
+        planes = [view]
+        if all_planes and view:
+            # The one in view first: it is what the user looks at.
+            every = np.ndindex(layers.stack_shape(image))
+            planes += [plane for plane in every if plane != view]
+        opener = partial(layers.open_plane, image)
+        return Target(opener, planes, layers.pixel_size(image))
+
+    def cancel(self) -> None:
+        """Stop; what was found so far stays."""
+        if self._job.running:
+            self._job.cancel()
+            self._images = []
+            self.said.emit("Stopped. What was found so far is on show.")
+            self.changed.emit()
+
+    def _on_yielded(self, said: Progress | Applied) -> None:
+        if isinstance(said, Progress):
+            self.progressed.emit(said.done, said.total)
+            return
+        image = self._images[said.target]
+        if said.target not in self._begun:
+            self._begun.add(said.target)
+            self._layers.begin(image)
+        for name in said.reference.class_names:
+            self._session.add_class(name)
+        colours = self._session.colours()
+        self._layers.show(
+            image,
+            said,
+            [colours[name] for name in said.reference.object_classes],
+            self._session.cleaning.split,
+        )
+        self._events.watch(image)
+        self._found[said.target] += said.objects
+        self._warnings.update(dict.fromkeys(said.warnings))
+        self._layers.link(self._images)
+
+    def _on_returned(self, _done: int) -> None:
+        current = self._session.current
+        sources = [] if current is None else [current.image]
+        self._layers.link([*sources, *self._images])
+        counts = [
+            f"{image.name}: {_objects(self._found[number])}"
+            for number, image in enumerate(self._images)
+        ]
+        self._images = []
+        self.said.emit(" ".join((f"{', '.join(counts)}.", *self._warnings)))
+        self.changed.emit()
+
+    def _on_failed(self, message: str) -> None:
+        self._images = []
+        self.said.emit(message)
+        self.changed.emit()
+
+    def _on_crashed(self) -> None:
+        self._on_failed("Applying the reference failed; see the notification.")
+
+    def _on_removed(self, event: object) -> None:
+        gone = event.value  # type: ignore[attr-defined]
+        if any(gone is image for image in self._images):
+            self._job.cancel()
+            self._on_failed(f"{gone.name} was deleted, so applying was stopped.")
+
+    def _on_replaced(self, image: Image) -> None:
+        self._layers.forget(image)
+        if any(image is one for one in self._images):
+            self._job.cancel()
+            self._on_failed(f"{image.name} has other pixels now: apply again.")
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"

@@ -1,0 +1,238 @@
+"""The references on this machine: kept, joined, renamed, removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QInputDialog,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMessageBox,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dinoprompt._qt.references.text import describe_reference, describe_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.core.references.reference import Reference
+
+__all__ = ["LibraryPanel"]
+
+_FILTER = "References (*.reference.safetensors)"
+_SUFFIX = ".reference.safetensors"
+_LIST_HEIGHT = 150
+
+
+class LibraryPanel(QWidget):
+    """A list of references, and what can be done with them.
+
+    The first line stands for the prompts in the viewer, where there are some.
+    """
+
+    chosen = Signal()
+    """Another line is selected."""
+    save_requested = Signal(str)
+    """The current prompts are to be kept under this name."""
+    join_requested = Signal(object)
+    """The current prompts are to be added to this entry."""
+    rename_requested = Signal(object, str)
+    """An entry is to get another name."""
+    remove_requested = Signal(object)
+    """The file of an entry is to be deleted; the user was asked."""
+    import_requested = Signal(object)
+    """A list of files is to be copied into the library."""
+    export_requested = Signal(object, object)
+    """An entry is to be copied to a path."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._entries: list[Entry] = []
+        self._current: Reference | None = None
+        self._folder: Path | None = None
+        self._list = QListWidget()
+        self._list.setMinimumHeight(_LIST_HEIGHT)
+        self._list.setSpacing(2)
+        self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.currentRowChanged.connect(self._on_row)
+        self._empty = QLabel("No references yet: save the prompts of an image.")
+        self._empty.setWordWrap(True)
+        self._save = _button(
+            "Save prompts as reference…",
+            "Keep the prompts of the current image in the library, with all that is "
+            "needed to use them on other images.",
+        )
+        self._join = _button(
+            "Add to reference", "Add the current prompts to the selected reference."
+        )
+        self._rename = _button("Rename…", "Give the selected reference another name.")
+        self._remove = _button("Remove…", "Delete the selected reference.")
+        self._show = _button("Show file", "Open the folder of the library.")
+        self._import = _button("Import…", "Copy a reference file into the library.")
+        self._export = _button("Export…", "Copy the selected reference elsewhere.")
+        self._lay_out()
+        self._save.clicked.connect(self._on_save)
+        self._join.clicked.connect(self._on_join)
+        self._rename.clicked.connect(self._on_rename)
+        self._remove.clicked.connect(self._on_remove)
+        self._show.clicked.connect(self._on_show)
+        self._import.clicked.connect(self._on_import)
+        self._export.clicked.connect(self._on_export)
+        self._enable()
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        buttons.addWidget(self._save, 0, 0, 1, 2)
+        buttons.addWidget(self._join, 0, 2)
+        for column, button in enumerate((self._rename, self._remove, self._show)):
+            buttons.addWidget(button, 1, column)
+        buttons.addWidget(self._import, 2, 0)
+        buttons.addWidget(self._export, 2, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._empty)
+        layout.addWidget(self._list)
+        layout.addLayout(buttons)
+
+    @property
+    def choice(self) -> Entry | Reference | None:
+        """The selected reference: an entry of the library, or the current prompts."""
+        first = self._current is not None and self._list.currentRow() == 0
+        return self._current if first else self.entry
+
+    @property
+    def entry(self) -> Entry | None:
+        """The selected entry of the library, if it is one."""
+        row = self._list.currentRow() - (self._current is not None)
+        return self._entries[row] if 0 <= row < len(self._entries) else None
+
+    def choose(self, name: str) -> None:
+        """Select an entry by its name; an empty one selects the current prompts."""
+        names = [""] if self._current is not None else []
+        names += [entry.name for entry in self._entries]
+        self._list.setCurrentRow(names.index(name) if name in names else -1)
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Note where the library is."""
+        self._folder = folder
+        self._enable()
+
+    def show_references(
+        self, current: Reference | None, entries: Sequence[Entry]
+    ) -> None:
+        """Show the current prompts and the library; what is selected stays so.
+
+        Parameters
+        ----------
+        current : Reference or None
+            Of the prompts as they are now.
+        entries : sequence of Entry
+        """
+        name = "" if self.entry is None else self.entry.name
+        self._current = current
+        self._entries = list(entries)
+        blocked = self._list.blockSignals(True)
+        self._list.clear()
+        if current is not None:
+            self._add_line("current prompts", *describe_reference(current))
+        for entry in self._entries:
+            self._add_entry(entry)
+        self.choose(name)
+        self._list.blockSignals(blocked)
+        self._empty.setVisible(self._list.count() == 0)
+        self._enable()
+
+    def _add_entry(self, entry: Entry) -> None:
+        if entry.summary is None:
+            item = self._add_line(entry.name, "cannot be used", entry.error)
+            item.setForeground(self.palette().placeholderText())
+        else:
+            self._add_line(entry.name, *describe_summary(entry.summary))
+
+    def _add_line(self, name: str, text: str, details: str) -> QListWidgetItem:
+        item = QListWidgetItem(f"{name}\n{text}", self._list)
+        item.setToolTip(details)
+        return item
+
+    def _enable(self) -> None:
+        entry = self.entry
+        readable = entry is not None and entry.summary is not None
+        self._save.setEnabled(self._current is not None)
+        self._join.setEnabled(readable and self._current is not None)
+        self._rename.setEnabled(entry is not None)
+        self._remove.setEnabled(entry is not None)
+        self._export.setEnabled(readable)
+        self._show.setEnabled(self._folder is not None and self._folder.is_dir())
+
+    def _on_row(self, _row: int) -> None:
+        self._enable()
+        self.chosen.emit()
+
+    def _on_save(self) -> None:
+        if self._current is None:
+            return
+        offered = self._current.sources[0].name
+        name = self._ask_name("Save prompts as reference", offered)
+        if name:
+            self.save_requested.emit(name)
+
+    def _on_join(self) -> None:
+        if self.entry is not None:
+            self.join_requested.emit(self.entry)
+
+    def _on_rename(self) -> None:
+        entry = self.entry
+        if entry is not None:
+            name = self._ask_name("Rename reference", entry.name)
+            if name and name != entry.name:
+                self.rename_requested.emit(entry, name)
+
+    def _ask_name(self, title: str, offered: str) -> str:
+        name, accepted = QInputDialog.getText(self, title, "Name:", text=offered)
+        return str(name).strip() if accepted else ""
+
+    def _on_remove(self) -> None:
+        entry = self.entry
+        if entry is None:
+            return
+        answer = QMessageBox.question(
+            self, "Remove reference", f"Delete the reference {entry.name} for good?"
+        )
+        if answer == QMessageBox.StandardButton.Yes:
+            self.remove_requested.emit(entry)
+
+    def _on_show(self) -> None:
+        if self._folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+    def _on_import(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Import references", "", _FILTER)
+        if names:
+            self.import_requested.emit([Path(name) for name in names])
+
+    def _on_export(self) -> None:
+        entry = self.entry
+        if entry is not None:
+            name, _ = QFileDialog.getSaveFileName(
+                self, "Export reference", f"{entry.name}{_SUFFIX}", _FILTER
+            )
+            if name:
+                self.export_requested.emit(entry, Path(name))
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button

@@ -1,0 +1,120 @@
+"""The tab "References": the library, applying one of it, and batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from superqt import QCollapsible
+
+from napari_dinoprompt._qt.references.apply_panel import ApplyPanel
+from napari_dinoprompt._qt.references.batch_panel import BatchPanel
+from napari_dinoprompt._qt.references.library_panel import LibraryPanel
+from napari_dinoprompt._qt.tab_page import TabPage, ruler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+    from qtpy.QtWidgets import QWidget
+
+    from napari_dinoprompt._qt.desk import Desk
+    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.session import Session
+
+__all__ = ["ReferencesTab"]
+
+_HINT = (
+    "Save the prompts of an image as a reference, or select one and apply it to other "
+    "images."
+)
+
+
+class ReferencesTab(TabPage):
+    """Shows the library and passes on what the user wants done with it."""
+
+    def __init__(
+        self, desk: Desk, session: Session, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._session = session
+        self.library = LibraryPanel()
+        self.apply = ApplyPanel()
+        self.batch = BatchPanel()
+        files = QCollapsible("Batch: apply it to files")
+        files.addWidget(self.batch)
+        for widget in (self.library, ruler(), self.apply, ruler(), files):
+            self.column.addWidget(widget)
+        self.column.addStretch()
+        self._connect()
+
+    def _connect(self) -> None:
+        work, panel = self._desk.library, self.library
+        panel.save_requested.connect(self._on_save)
+        panel.join_requested.connect(self._on_join)
+        panel.rename_requested.connect(work.rename)
+        panel.remove_requested.connect(work.remove)
+        panel.import_requested.connect(work.import_files)
+        panel.export_requested.connect(work.export)
+        panel.chosen.connect(self._on_chosen)
+        self.apply.apply_requested.connect(self._on_apply)
+        self.batch.run_requested.connect(self._on_run)
+        self.batch.cancel_requested.connect(self._desk.batch.cancel)
+        self._desk.batch.progressed.connect(self.batch.show_progress)
+        self._desk.batch.reported.connect(self.batch.add_line)
+
+    @property
+    def hint(self) -> str:
+        """What to do next, or what was said last."""
+        return self._desk.message or _HINT
+
+    def refresh(self, images: Sequence[Image]) -> None:
+        """Show library, prompts and images as they are.
+
+        Parameters
+        ----------
+        images : sequence of napari.layers.Image
+            That can be segmented.
+        """
+        self.library.show_references(
+            self._session.reference(), self._desk.library.entries
+        )
+        self.library.show_folder(self._desk.library.folder)
+        self.apply.show_images(images)
+        self.batch.show_running(self._desk.batch.running)
+        self._on_chosen()
+
+    def _on_chosen(self) -> None:
+        choice = self.library.choice
+        entry = self.library.entry
+        usable = choice is not None and (entry is None or entry.summary is not None)
+        name = "the current prompts" if entry is None else entry.name
+        self.apply.show_reference(name if usable else "")
+        self.batch.show_ready(usable)
+
+    def _on_save(self, name: str) -> None:
+        reference = self._session.reference()
+        if reference is not None:
+            self._desk.library.add(reference, name)
+
+    def _on_join(self, entry: Entry) -> None:
+        reference = self._session.reference()
+        if reference is not None:
+            self._desk.library.join(entry, reference)
+
+    def _on_apply(self) -> None:
+        choice, images = self.library.choice, self.apply.images
+        if choice is not None and images:
+            self._desk.applying.apply(
+                choice,
+                images,
+                self.apply.window_choice,
+                all_planes=self.apply.all_planes,
+            )
+
+    def _on_run(self) -> None:
+        choice, folder = self.library.choice, self.batch.folder
+        if choice is not None and folder is not None:
+            self._desk.batch.run(
+                choice, self.batch.images, folder, self.apply.window_choice
+            )

@@ -1,0 +1,1 @@
+"""Many images with one reference: resumable, on one machine or many."""

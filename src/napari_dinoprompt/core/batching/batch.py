@@ -1,0 +1,313 @@
+"""A reference applied to many image files, one after the other.
+
+It can be stopped at any time, even by a power cut: what is finished stays finished,
+and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_dinoprompt.core.batching.image import ImageTask, ImageWork, check_settings
+from napari_dinoprompt.core.batching.records import (
+    Job,
+    check_ours,
+    other_rows,
+    read_record,
+)
+from napari_dinoprompt.core.batching.summary import BatchSummary
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.result_names import name_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.batching.image import ReadImage
+    from napari_dinoprompt.core.batching.records import Rows
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+    Outcome = tuple[ImageTask, Rows | str]
+    Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
+
+__all__ = [
+    "SUMMARY",
+    "BatchPlan",
+    "BatchReport",
+    "BatchState",
+    "BatchStep",
+    "follow_batch",
+    "plan_batch",
+    "segment_batch",
+]
+
+SUMMARY = "segmentation.csv"
+"""Name of the table of all images."""
+
+BatchState = Literal["done", "kept", "skipped"]
+"""Computed now; finished by an earlier run; could not be used."""
+
+
+@dataclass(frozen=True)
+class BatchStep:
+    """One image of a batch that has had its turn.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Of its results.
+    state : {"done", "kept", "skipped"}
+    message : str
+        Why it was skipped; else empty.
+    rows : tuple of dict
+        Its part of the summary, one per class; empty if it was skipped.
+    done, total : int
+        Images that have had their turn, and all.
+    """
+
+    path: Path
+    name: str
+    state: BatchState
+    message: str
+    rows: tuple[dict[str, Any], ...]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of a batch.
+
+    Attributes
+    ----------
+    rows : tuple of dict
+        The summary, one per image and class.
+    done, kept, skipped : int
+        Images.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    done: int
+    kept: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """The images of a batch and where their results go.
+
+    Attributes
+    ----------
+    folder : Path
+    names : dict of Path to str
+        Of the results, by the path of each image as it was given.
+    others : list of dict
+        Rows of the summary that earlier batches have found on other images.
+    """
+
+    folder: Path
+    names: dict[Path, str]
+    others: Rows
+
+
+def segment_batch(
+    images: Sequence[Path],
+    folder: Path,
+    reference: Reference,
+    backbone: Backbone,
+    options: SegmentOptions,
+    *,
+    like: ArrayLike | None = None,
+    again: bool = False,
+) -> Generator[BatchStep, None, BatchReport]:
+    """Segment image files and write the results of each.
+
+    An image that is finished with the same settings is kept. Files are whole or not
+    there at all, whenever the work is stopped. While one image is segmented the next
+    one is read; there are never more in memory.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        One that is given twice is taken once.
+    folder : Path
+        Made if it is not there. Its summary has all finished images after every one
+        of them, those of earlier batches included, and is in order at the end. Files
+        that no batch has written are not replaced.
+    reference : Reference
+    backbone : Backbone
+        The one of the reference.
+    options : SegmentOptions
+    like : (h, w) or (h, w, 3 or 4) array_like, optional
+        As `segment`.
+    again : bool
+        Whether finished images are computed again.
+
+    Yields
+    ------
+    BatchStep
+        After each image. One that cannot be read is skipped.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    DinopromptError, OSError
+        If no image can be done with these options, or results cannot be written.
+    """
+    check_settings(reference, options, like)
+    work = ImageWork.of(reference, backbone, options, like, folder)
+    plan = plan_batch(images, folder)
+    return (
+        yield from follow_batch(
+            plan, work.settings, partial(_compute, work), again=again
+        )
+    )
+
+
+def plan_batch(images: Sequence[Path], folder: Path) -> BatchPlan:
+    """Name the results of all images, and look at what is in their folder.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        One that is given twice is taken once.
+    folder : Path
+
+    Returns
+    -------
+    BatchPlan
+
+    Raises
+    ------
+    InputError
+        If the folder cannot take these results.
+    """
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; the results need a folder."
+        raise InputError(msg)
+    names = name_results(images, folder)
+    check_ours(folder, names.values(), folder / SUMMARY)
+    return BatchPlan(folder, names, other_rows(folder, names.values()))
+
+
+def follow_batch(
+    plan: BatchPlan, settings: str, compute: Compute, *, again: bool
+) -> Generator[BatchStep, None, BatchReport]:
+    """Have the images of a batch computed that are not finished; keep the summary.
+
+    Parameters
+    ----------
+    plan : BatchPlan
+    settings : str
+        As `describe_settings`.
+    compute : callable
+        Takes the tasks that are left and yields each with its part of the summary, or
+        why it cannot be used, in any order. Results and record have been written.
+    again : bool
+        Whether finished images are computed again.
+
+    Yields
+    ------
+    BatchStep
+        After each image.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    DinopromptError, OSError
+        As `compute`, or if the summary cannot be written.
+    """
+    names = plan.names
+    remove_leftovers(plan.folder)
+    # Known beforehand, so that the summary never has less than the folder.
+    kept = {} if again else _kept_rows(plan, settings)
+    summary = BatchSummary(plan.folder / SUMMARY, plan.others)
+    summary.begin({names[path]: rows for path, rows in kept.items()})
+    order, done, skipped = iter(names), 0, 0
+
+    def step(path: Path, state: BatchState, message: str = "") -> BatchStep:
+        name = names[path]
+        rows = tuple(summary.of(name))
+        return BatchStep(path, name, state, message, rows, done, len(names))
+
+    paths = {name: path for path, name in names.items()}
+    todo = (
+        ImageTask(path, name, str(path))
+        for path, name in names.items()
+        if path not in kept
+    )
+    with closing(compute(todo)) as outcomes:
+        while True:
+            # Those that are kept have their turn as they were given.
+            for path in order:
+                if path not in kept:
+                    break
+                done += 1
+                yield step(path, "kept")
+            task, result = next(outcomes, (None, ""))
+            if task is None:
+                break
+            done += 1
+            if isinstance(result, str):
+                skipped += 1
+                yield step(paths[task.name], "skipped", result)
+            else:
+                summary.add(task.name, result)
+                yield step(paths[task.name], "done")
+    rows = summary.end(names.values())
+    computed = len(names) - len(kept) - skipped
+    return BatchReport(tuple(rows), computed, len(kept), skipped)
+
+
+def _compute(
+    work: ImageWork, tasks: Iterable[ImageTask]
+) -> Generator[Outcome, None, None]:
+    for task, found in _read_ahead(work, tasks):
+        rows = work.finish(task, found)
+        # Before the next one is asked for: two images in memory are enough.
+        del found
+        yield task, rows
+
+
+def _read_ahead(
+    work: ImageWork, tasks: Iterable[ImageTask]
+) -> Iterator[tuple[ImageTask, ReadImage | str]]:
+    """Read each image while the one before is in use."""
+    waiting: tuple[ImageTask, Future[ReadImage | str]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="dinoprompt-read") as pool:
+        for task in tasks:
+            following = (task, pool.submit(work.read, task.path))
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
+
+
+def _kept_rows(plan: BatchPlan, settings: str) -> dict[Path, Rows]:
+    kept = {}
+    for path, name in plan.names.items():
+        if not path.exists():
+            continue
+        rows = read_record(plan.folder, name, Job.of(path, settings))
+        if rows is not None:
+            # As it is called now: elsewhere the same path is written otherwise.
+            kept[path] = [{**row, "image": str(path)} for row in rows]
+    return kept

@@ -1,0 +1,279 @@
+"""A batch on several processes or machines, see `connection`.
+
+The results are those of `segment_batch`, to the byte where the machines are alike.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from napari_dinoprompt.core.batching.batch import follow_batch, plan_batch
+from napari_dinoprompt.core.batching.connection import (
+    GONE,
+    connect,
+    parse_scheduler,
+    wait_for_workers,
+)
+from napari_dinoprompt.core.batching.image import check_settings
+from napari_dinoprompt.core.errors import DinopromptError, InputError
+from napari_dinoprompt.core.files.atomic import temporary_path
+from napari_dinoprompt.core.references.file import encode_reference
+from napari_dinoprompt.core.version import software_version
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from distributed import Client, Future
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep, Outcome
+    from napari_dinoprompt.core.batching.image import ImageTask
+    from napari_dinoprompt.core.batching.worker import BatchOrder, WorkerState
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+__all__ = ["segment_batch_on_cluster"]
+
+# Images given out per thread of a worker: one in work, and what keeps it busy.
+_AHEAD = 3
+# Seconds without an answer, after which it is asked whether there are workers.
+_SILENCE = 5.0
+
+
+def segment_batch_on_cluster(
+    images: Sequence[Path],
+    folder: Path,
+    reference: Reference,
+    choice: BackboneChoice,
+    options: SegmentOptions,
+    *,
+    scheduler: str,
+    like: ArrayLike | None = None,
+    again: bool = False,
+) -> Generator[BatchStep, None, BatchReport]:
+    """Segment image files on the workers of a scheduler, as `segment_batch` does.
+
+    Each worker loads the backbone once and writes the results of its images. An image
+    whose worker dies is done again by another one; what it had finished is not.
+
+    Parameters
+    ----------
+    images, folder
+        As `segment_batch`, where the workers see them under the same paths.
+    reference : Reference
+    choice : BackboneChoice
+        How the workers load the reference's backbone; its name is the reference's.
+    options : SegmentOptions
+    scheduler : str
+        ``local:N`` for N processes on this machine, for the time of the batch; or the
+        address of a dask scheduler, such as ``tcp://host:8786``. It must be one that
+        you trust: it runs code. A script that gives ``local:N`` has to hold
+        ``if __name__ == "__main__":``.
+    like, again
+        As `segment_batch`.
+
+    Yields
+    ------
+    BatchStep
+        After each image, as they are finished. One that cannot be read is skipped,
+        and one that several workers have died of.
+
+    Returns
+    -------
+    BatchReport
+        In the order of the images.
+
+    Raises
+    ------
+    DinopromptError, OSError
+        As `segment_batch`; if there is no scheduler, or no worker; or if the workers
+        compute differently.
+    """
+    check_settings(reference, options, like)
+    where = parse_scheduler(scheduler)
+    plan = plan_batch(images, folder)
+    from napari_dinoprompt.core.batching.worker import BatchOrder
+
+    with ExitStack() as stack:
+        client = stack.enter_context(connect(where))
+        target = folder.absolute()
+        order = BatchOrder(
+            reference=encode_reference(reference),
+            choice=_everywhere(choice),
+            options=options,
+            like=like,
+            folder=target,
+            sign=stack.enter_context(_sign(target)),
+            threads=where.threads,
+            again=again,
+        )
+        plugin = stack.enter_context(_hand_out(client, order))
+        settings = _agree(client, plugin)
+        compute = partial(_compute, client, plugin, settings)
+        return (yield from follow_batch(plan, settings, compute, again=again))
+
+
+def _everywhere(choice: BackboneChoice) -> BackboneChoice:
+    """Workers have working directories of their own."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).absolute())
+
+    return replace(
+        choice,
+        checkpoint=absolute(choice.checkpoint),
+        weights_folder=absolute(choice.weights_folder),
+    )
+
+
+@contextmanager
+def _sign(folder: Path) -> Iterator[str]:
+    """Leave a file in a folder by which workers know it."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = temporary_path(folder)
+    path.touch(exist_ok=False)
+    try:
+        yield path.name
+    finally:
+        path.unlink(missing_ok=True)
+        if made and not any(folder.iterdir()):
+            # The options were refused, and nothing is to be left of it.
+            folder.rmdir()
+
+
+@contextmanager
+def _hand_out(client: Client, order: BatchOrder) -> Iterator[str]:
+    """Give all workers, those to come too, what they need for the batch."""
+    from napari_dinoprompt.core.batching.worker import BatchWorker
+
+    name = f"dinoprompt-{uuid4().hex}"
+    try:
+        client.register_plugin(BatchWorker(order), name=name)
+    except ModuleNotFoundError as error:
+        msg = (
+            f"The workers have no package {error.name}; install napari-dinoprompt "
+            f"{software_version()} for scheduler and workers too."
+        )
+        raise InputError(msg) from error
+    try:
+        yield name
+    finally:
+        # A scheduler that is gone has nothing left to be told.
+        if client.status == "running":
+            client.unregister_worker_plugin(name)
+
+
+def _agree(client: Client, plugin: str) -> str:
+    """Return the settings of all workers."""
+    from napari_dinoprompt.core.batching.worker import ask_worker
+
+    answers: dict[str, WorkerState | BaseException] = client.run(
+        ask_worker, plugin, on_error="return"
+    )
+    states: dict[WorkerState, str] = {}
+    for address, answer in answers.items():
+        # Whatever a worker has to say, but for nothing because it is gone.
+        if isinstance(answer, OSError) and not isinstance(answer, DinopromptError):
+            msg = (
+                f"The worker {address} died while it loaded the backbone; there may "
+                "not be enough memory for so many workers."
+            )
+            raise InputError(msg) from answer
+        if isinstance(answer, BaseException):
+            raise answer
+        states.setdefault(answer, address)
+    here = software_version()
+    for state, address in states.items():
+        if state.software != here:
+            msg = (
+                f"The worker {address} has napari-dinoprompt {state.software}, and "
+                f"here it is {here}; install the same everywhere."
+            )
+            raise InputError(msg)
+    if len(states) > 1:
+        ways = " and ".join(
+            f"{address} on {state.device} {state.dtype}".rstrip()
+            for state, address in list(states.items())[:2]
+        )
+        msg = (
+            f"Not all workers compute alike: {ways}. Give --device and --precision, "
+            "or start them alike."
+        )
+        raise InputError(msg)
+    return next(iter(states)).settings
+
+
+def _compute(
+    client: Client, plugin: str, settings: str, tasks: Iterable[ImageTask]
+) -> Generator[Outcome, None, None]:
+    """Have tasks done by workers, a bounded number at a time."""
+    from napari_dinoprompt.core.batching.worker import work_on
+
+    left = iter(tasks)
+    given: dict[Future[Any], ImageTask] = {}
+    limit = _AHEAD * max(1, sum(client.nthreads().values()))
+    try:
+        while True:
+            while len(given) < limit and (task := next(left, None)) is not None:
+                travelling = replace(task, path=task.path.absolute())
+                future = client.submit(
+                    work_on,
+                    travelling,
+                    plugin,
+                    settings,
+                    key=f"dinoprompt-{uuid4()}",
+                    pure=False,
+                )
+                given[future] = task
+            if not given:
+                return
+            for future in _wait(client, list(given)):
+                task = given.pop(future)
+                yield task, _result(future, task)
+    finally:
+        # Also after an error or when the user stops: what waits is not begun.
+        if given and client.status == "running":
+            client.cancel(list(given))
+
+
+def _wait(client: Client, futures: list[Future[Any]]) -> list[Future[Any]]:
+    """Wait for the first of several futures, as long as there are workers."""
+    from concurrent.futures import CancelledError
+
+    from distributed import wait
+
+    while True:
+        try:
+            with client.as_current():
+                return list(wait(futures, _SILENCE, "FIRST_COMPLETED").done)
+        except TimeoutError:
+            wait_for_workers(client)
+        except CancelledError:
+            return [future for future in futures if future.cancelled()]
+
+
+def _result(future: Future[Any], task: ImageTask) -> Any:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        result = future.result()
+    except KilledWorker:
+        return (
+            f"{task.shown}: several workers died while they had this image; there may "
+            "not be enough memory for so many workers."
+        )
+    except CancelledError as error:
+        raise InputError(GONE) from error
+    if isinstance(result, str):
+        # As the user wrote it.
+        return result.replace(str(task.path.absolute()), task.shown)
+    return result

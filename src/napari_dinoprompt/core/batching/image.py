@@ -1,0 +1,223 @@
+"""One image of a batch: read it, segment it, write its results and its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.batching.records import (
+    Job,
+    describe_settings,
+    open_record,
+    write_record,
+)
+from napari_dinoprompt.core.explaining import explain
+from napari_dinoprompt.core.files.images import open_image
+from napari_dinoprompt.core.files.results import summarise, write_segmentation
+from napari_dinoprompt.core.progress import run_through
+from napari_dinoprompt.core.segmentation import segment
+from napari_dinoprompt.core.stacking.files import iter_segment_stack_file
+from napari_dinoprompt.core.stacking.reading import is_stack_file
+from napari_dinoprompt.core.target_images import target_plane, target_window
+from napari_dinoprompt.core.thresholds import resolve_thresholds
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.batching.records import Rows
+    from napari_dinoprompt.core.lazy_planes import LazyPlane
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+__all__ = ["ImageTask", "ImageWork", "ReadImage", "check_settings"]
+
+# Whatever of these a user can do something about concerns the one image.
+_TROUBLES = (MemoryError, OSError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """One image of a batch.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    name : str
+        Of its results.
+    shown : str
+        What it is called in the summary: its path as it was given.
+    """
+
+    path: Path
+    name: str
+    shown: str
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """An image, in memory unless it is large, and its file as it was before.
+
+    Of a stack there are no pixels: it is read plane by plane.
+    """
+
+    job: Job
+    pixels: LazyPlane | None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageWork:
+    """All that is the same for every image.
+
+    Attributes
+    ----------
+    reference : Reference
+    backbone : Backbone
+        The one of the reference.
+    options : SegmentOptions
+    like : (h, w) or (h, w, 3 or 4) array_like or None
+        As `segment`.
+    folder : Path
+        For the results.
+    settings : str
+        As `describe_settings`.
+    """
+
+    reference: Reference
+    backbone: Backbone
+    options: SegmentOptions
+    like: ArrayLike | None
+    folder: Path
+    settings: str
+
+    @classmethod
+    def of(
+        cls,
+        reference: Reference,
+        backbone: Backbone,
+        options: SegmentOptions,
+        like: ArrayLike | None,
+        folder: Path,
+    ) -> ImageWork:
+        """Prepare the work.
+
+        Raises
+        ------
+        IncompatibleReferenceError
+            If the backbone is not the reference's.
+        """
+        reference.check_backbone(backbone.info)
+        settings = describe_settings(reference, backbone, options, like)
+        return cls(reference, backbone, options, like, folder, settings)
+
+    def read(self, path: Path) -> ReadImage | str:
+        """Read an image, or say why it cannot be read.
+
+        Parameters
+        ----------
+        path : Path
+
+        Returns
+        -------
+        ReadImage or str
+        """
+        try:
+            # Looked at before it is read: a change meanwhile will be noticed.
+            job = Job.of(path, self.settings) if path.exists() else None
+            # The planes of a stack are read one after the other, when they are done.
+            pixels = None if is_stack_file(path) else open_image(path)
+        except _TROUBLES as error:
+            return _reason(error, path)
+        # It came to be between the two looks.
+        return ReadImage(job or Job.of(path, self.settings), pixels)
+
+    def finish(self, task: ImageTask, found: ReadImage | str) -> Rows | str:
+        """Segment an image and write its results, then its record.
+
+        Parameters
+        ----------
+        task : ImageTask
+        found : ReadImage or str
+            As `read`.
+
+        Returns
+        -------
+        list of dict or str
+            Its part of the summary, or why it cannot be used.
+
+        Raises
+        ------
+        DinopromptError, OSError
+            If results cannot be written.
+        """
+        if isinstance(found, str):
+            return found
+        if found.pixels is None:
+            return self._finish_stack(task, found)
+        try:
+            result = segment(
+                found.pixels,
+                self.reference,
+                self.backbone,
+                self.options,
+                like=self.like,
+            )
+        except _TROUBLES as error:
+            return _reason(error, task.path)
+        rows = summarise(Path(task.shown), task.name, result)
+        open_record(self.folder, task.name)
+        write_segmentation(self.folder, task.name, result)
+        write_record(self.folder, task.name, found.job, rows)
+        return rows
+
+    def _finish_stack(self, task: ImageTask, found: ReadImage) -> Rows | str:
+        steps = iter_segment_stack_file(
+            task.path,
+            task.shown,
+            self.folder,
+            task.name,
+            self.reference,
+            self.backbone,
+            self.options,
+            like=self.like,
+        )
+        try:
+            rows = run_through(steps)
+        except _TROUBLES as error:
+            return _reason(error, task.path)
+        write_record(self.folder, task.name, found.job, rows)
+        return rows
+
+
+def check_settings(
+    reference: Reference, options: SegmentOptions, like: ArrayLike | None
+) -> None:
+    """Complain about settings once, and not for every image.
+
+    Parameters
+    ----------
+    reference : Reference
+    options : SegmentOptions
+    like : (h, w) or (h, w, 3 or 4) array_like or None
+
+    Raises
+    ------
+    InputError
+        If no image can be done with these.
+    """
+    reference.check_objects()
+    resolve_thresholds(reference, options.threshold)
+    target_window(reference, options.window)
+    if like is None or options.window != "histogram":
+        target_plane(np.zeros((1, 1)), options.window, like)
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    reason = explain(error)
+    if reason is None:
+        raise error
+    return reason if str(path) in reason else f"{path}: {reason}"

@@ -1,0 +1,233 @@
+"""What a worker of a cluster does for a batch.
+
+It loads the backbone once, and writes the results of its images by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin, get_worker
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.version import software_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distributed import Worker
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.batching.image import ImageTask, ImageWork
+    from napari_dinoprompt.core.batching.records import Rows
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+__all__ = ["BatchOrder", "BatchWorker", "WorkerState", "ask_worker", "work_on"]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchOrder:
+    """What travels to every worker, once.
+
+    Attributes
+    ----------
+    reference : bytes
+        The content of its file.
+    choice : BackboneChoice
+        How the reference's backbone is loaded.
+    options : SegmentOptions
+    like : (h, w) or (h, w, 3 or 4) array_like or None
+        As `segment`.
+    folder : Path
+        For the results, as an absolute path.
+    sign : str
+        Name of a file that lies there while the batch runs: a worker that does not
+        see it writes somewhere else.
+    threads : int or None
+        That torch computes with; None leaves it as it is.
+    again : bool
+        Whether what was finished before the batch is computed again.
+    """
+
+    reference: bytes
+    choice: BackboneChoice
+    options: SegmentOptions
+    like: ArrayLike | None
+    folder: Path
+    sign: str
+    threads: int | None
+    again: bool
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """How a worker computes.
+
+    Attributes
+    ----------
+    software : str
+        Version of this package.
+    device, dtype : str
+        Of the backbone.
+    settings : str
+        As `describe_settings`.
+    """
+
+    software: str
+    device: str
+    dtype: str
+    settings: str
+
+
+class BatchWorker(WorkerPlugin):
+    """Held by a worker while a batch runs.
+
+    Parameters
+    ----------
+    order : BatchOrder
+    """
+
+    def __init__(self, order: BatchOrder) -> None:
+        self._order = order
+        self._work: ImageWork | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """Begin; called by the worker."""
+        # Here and not above: a lock cannot travel.
+        self._lock = threading.Lock()
+
+    def teardown(self, worker: Worker) -> None:
+        """Let go of the backbone; called by the worker."""
+        self._work = None
+
+    @property
+    def since(self) -> int | None:
+        """Records that are older do not count; None if all do."""
+        if not self._order.again:
+            return None
+        return (self._order.folder / self._order.sign).stat().st_mtime_ns
+
+    def work(self) -> ImageWork:
+        """Return the work with its backbone, which is loaded the first time.
+
+        Raises
+        ------
+        DinopromptError
+            If it cannot be loaded here, or the results' folder is not seen from here.
+        """
+        with self._lock:
+            if self._work is None:
+                self._work = self._load()
+            return self._work
+
+    def state(self) -> WorkerState:
+        """Tell how this worker computes; errors as `work`."""
+        work = self.work()
+        return WorkerState(
+            software_version(),
+            work.backbone.device.type,
+            str(getattr(work.backbone, "dtype", "")).removeprefix("torch."),
+            work.settings,
+        )
+
+    def _load(self) -> ImageWork:
+        # torch is not needed to start a worker.
+        import torch
+
+        from napari_dinoprompt.core.backbones import load_backbone
+        from napari_dinoprompt.core.batching.image import ImageWork
+        from napari_dinoprompt.core.references.file import decode_reference
+
+        order = self._order
+        if not (order.folder / order.sign).exists():
+            msg = (
+                f"A worker does not see the folder {order.folder}; images and results "
+                "have to lie where this machine and all workers reach them."
+            )
+            raise InputError(msg)
+        if order.threads is not None:
+            torch.set_num_threads(order.threads)
+        reference = decode_reference(order.reference)
+        info, choice = reference.backbone, order.choice
+        backbone = load_backbone(
+            info.name,
+            checkpoint=choice.checkpoint,
+            weights_folder=choice.weights_folder,
+            device=choice.device,
+            precision=choice.precision,
+            block=info.block if info.block >= 0 else None,
+            cache_gigabytes=choice.cache_gigabytes,
+        )
+        return ImageWork.of(
+            reference, backbone, order.options, order.like, order.folder
+        )
+
+
+async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:
+    """Have a worker load its backbone, and ask how it computes.
+
+    Parameters
+    ----------
+    plugin : str
+        Name of the `BatchWorker`.
+    dask_worker : Worker
+        Filled in by the worker.
+
+    Returns
+    -------
+    WorkerState
+
+    Raises
+    ------
+    DinopromptError
+        As `BatchWorker.work`.
+    """
+    # In a thread: the worker has to give signs of life meanwhile.
+    holder: Any = dask_worker.plugins[plugin]
+    state: WorkerState = await asyncio.to_thread(holder.state)
+    return state
+
+
+def work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
+    """Do one image on a worker.
+
+    Parameters
+    ----------
+    task : ImageTask
+        With an absolute path.
+    plugin : str
+        Name of the `BatchWorker`.
+    settings : str
+        As `describe_settings`; what the other workers have.
+
+    Returns
+    -------
+    list of dict or str
+        As `ImageWork.finish`.
+
+    Raises
+    ------
+    DinopromptError, OSError
+        If this worker cannot do what the others do, or results cannot be written.
+    """
+    from napari_dinoprompt.core.batching.records import Job, read_record
+
+    holder: Any = get_worker().plugins[plugin]
+    work: ImageWork = holder.work()
+    if work.settings != settings:
+        msg = (
+            "A worker that came later computes otherwise than the first ones; start "
+            "all workers alike."
+        )
+        raise InputError(msg)
+    if task.path.exists():
+        # A worker may have died between its record and its answer.
+        job = Job.of(task.path, settings)
+        rows = read_record(work.folder, task.name, job, since=holder.since)
+        if rows is not None:
+            return rows
+    return work.finish(task, work.read(task.path))

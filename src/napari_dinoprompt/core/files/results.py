@@ -1,0 +1,155 @@
+"""Results as files: the TIFFs of one image, and tables as CSV."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.images import write_tiff
+from napari_dinoprompt.core.files.tables import as_csv, csv_lines
+from napari_dinoprompt.core.metrics import measure_extent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+
+__all__ = [
+    "COLUMNS",
+    "append_table",
+    "result_paths",
+    "summarise",
+    "write_segmentation",
+    "write_table",
+]
+
+COLUMNS: dict[str, type] = {
+    "image": str,
+    "results": str,
+    "class": str,
+    "class_number": int,
+    "threshold": float,
+    "objects": int,
+    "pixels": int,
+    "area_fraction": float,
+}
+"""What the summary says of each image and class."""
+_KINDS = ("similarity", "mask", "instances")
+
+
+def result_paths(folder: Path, name: str) -> dict[str, Path]:
+    """Name the files of one image's results.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the image, without suffix.
+
+    Returns
+    -------
+    dict of str to Path
+        By ``similarity``, ``mask`` and ``instances``.
+    """
+    return {kind: folder / f"{name}_{kind}.tif" for kind in _KINDS}
+
+
+def write_segmentation(
+    folder: Path, name: str, result: Segmentation | LargeSegmentation
+) -> None:
+    """Write similarity, mask and instances of one image.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the image, without suffix.
+    result : Segmentation or LargeSegmentation
+        With several classes, the similarity has one page per class, in the order of
+        the class numbers in the mask.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    paths = result_paths(folder, name)
+    several = len(result.names) > 1
+    write_tiff(paths["similarity"], result.maps if several else result.similarity)
+    write_tiff(paths["mask"], result.mask)
+    write_tiff(paths["instances"], result.instances)
+
+
+def summarise(
+    path: Path, name: str, result: Segmentation | LargeSegmentation
+) -> list[dict[str, Any]]:
+    """Describe the mask of an image.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of its results.
+    result : Segmentation or LargeSegmentation
+
+    Returns
+    -------
+    list of dict
+        One per object class, with all `COLUMNS`.
+    """
+    rows = []
+    for number, one in enumerate(result.names, start=1):
+        extent = measure_extent(result.mask, result.instances, number)
+        rows.append(
+            {
+                "image": str(path),
+                "results": name,
+                "class": one,
+                "class_number": number,
+                "threshold": result.thresholds[one],
+                "objects": extent.objects,
+                "pixels": extent.pixels,
+                "area_fraction": extent.fraction,
+            }
+        )
+    return rows
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows that have the same keys as CSV.
+
+    Parameters
+    ----------
+    path : Path
+    rows : sequence of mappings
+        At least one; a number that is NaN becomes an empty cell.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an older file of that name is kept.
+    """
+    with open_atomically(path) as file:
+        file.write(as_csv(rows))
+
+
+def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows to a table of `write_table`.
+
+    Parameters
+    ----------
+    path : Path
+    rows : sequence of mappings
+        With the keys of the table.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    # Unbuffered: the lines arrive in one piece.
+    with path.open("ab", buffering=0) as file:
+        file.write(csv_lines([row.values() for row in rows]))

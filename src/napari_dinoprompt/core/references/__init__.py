@@ -1,0 +1,1 @@
+"""References: made from prompts, joined, saved, kept in a library."""

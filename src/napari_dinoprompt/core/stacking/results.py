@@ -1,0 +1,243 @@
+"""Where the results of a stack are kept: in memory, or in zarr arrays on disk.
+
+A plane that is finished is noted after its arrays were written. Whatever stops the
+work, the next run goes on after the last plane that is noted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.stacking.stacks import StackPlane
+
+__all__ = ["StackArrays", "StackSegmentation", "open_arrays"]
+
+# Up to this size results are plain numpy arrays.
+_NUMPY_BYTES = 1_000_000_000
+_CHUNK = 4096
+_MARK = "dinoprompt"
+_UNFINISHED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class StackSegmentation:
+    """The result of `segment_stack`.
+
+    Its arrays are numpy arrays, or zarr arrays whose chunks lie in one plane where they
+    are large or a store was given.
+
+    Attributes
+    ----------
+    similarities : mapping of str to (..., H, W) array of float32
+        By object class, in the order of the class numbers; NaN where there is no data.
+    mask : (..., H, W) array of uint8
+        Class numbers after cleaning.
+    instances : (..., H, W) array of int32
+        Object numbers; none is used twice in the stack.
+    thresholds : mapping of str to float
+        What was used, by class.
+    """
+
+    similarities: Mapping[str, Any]
+    mask: Any
+    instances: Any
+    thresholds: Mapping[str, float]
+
+    @property
+    def similarity(self) -> Any:
+        """The similarity with the first object class."""
+        return next(iter(self.similarities.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class StackArrays:
+    """The arrays that results are written into.
+
+    Attributes
+    ----------
+    similarities : tuple of (..., H, W) arrays of float32
+        One for each object class.
+    mask, instances : (..., H, W) array of uint8 and of int32
+    plain : (..., H, W) array of uint8 or None
+        The masks before cleaning, if objects are numbered through the planes.
+    notes : (...) array of int32
+        How many objects each finished plane has; below 0 it is not finished.
+    """
+
+    similarities: tuple[Any, ...]
+    mask: Any
+    instances: Any
+    plain: Any | None
+    notes: Any
+
+    def finished(self) -> dict[PlaneIndex, int]:
+        """Return the planes that are finished, with the number of their objects."""
+        notes = np.asarray(self.notes[...])
+        return {
+            index: int(count) for index, count in np.ndenumerate(notes) if count >= 0
+        }
+
+    def put(self, plane: StackPlane, first: int) -> int:
+        """Write a plane and note it; return the number of its objects.
+
+        Parameters
+        ----------
+        plane : StackPlane
+        first : int
+            How many objects came before; they are numbered on from there.
+        """
+        found, at = plane.segmentation, plane.index
+        maps = found.maps
+        for number, array in enumerate(self.similarities):
+            _copy(array, at, maps[number])
+        count = 0
+        if self.plain is None:
+            _copy(self.mask, at, found.mask)
+            count = _copy(self.instances, at, found.instances, first)
+        else:
+            # Nothing was cleaned.
+            _copy(self.plain, at, found.mask)
+        self.notes[at] = count
+        return count
+
+
+def _copy(array: Any, at: PlaneIndex, plane: Any, first: int = 0) -> int:
+    """Write a plane block by block; return its largest number before `first`."""
+    largest = 0
+    for start in range(0, plane.shape[0], _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        block = np.asarray(plane[rows])
+        if block.dtype == np.int32:
+            largest = max(largest, int(block.max(initial=0)))
+            block = np.where(block > 0, block + np.int32(first), block)
+        array[(*at, rows)] = block
+    return largest
+
+
+def open_arrays(
+    store: Any,
+    lengths: tuple[int, ...],
+    size: tuple[int, int],
+    classes: int,
+    *,
+    plain: bool,
+    settings: str,
+) -> StackArrays:
+    """Make the arrays for the results of a stack, or find those that were begun.
+
+    Parameters
+    ----------
+    store : path, zarr.Group or None
+        None is memory.
+    lengths, size
+        As `Stack`.
+    classes : int
+        How many object classes there are.
+    plain : bool
+        Whether plain masks are kept.
+    settings : str
+        A hash of all that the planes depend on.
+
+    Returns
+    -------
+    StackArrays
+
+    Raises
+    ------
+    InputError
+        If the store holds something else or cannot be used.
+    """
+    make = _maker(store, lengths, size, classes, settings)
+    return StackArrays(
+        similarities=tuple(
+            make(f"similarity_{number}", np.float32, math.nan)
+            for number in range(1, classes + 1)
+        ),
+        mask=make("mask", np.uint8, 0),
+        instances=make("instances", np.int32, 0),
+        plain=make("plain_mask", np.uint8, 0) if plain else None,
+        notes=make("objects", np.int32, _UNFINISHED),
+    )
+
+
+def _maker(
+    store: Any,
+    lengths: tuple[int, ...],
+    size: tuple[int, int],
+    classes: int,
+    settings: str,
+) -> Any:
+    """Return what makes an array by name, dtype and fill value."""
+    shapes = {"objects": lengths}
+    needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
+    if store is None and needed <= _NUMPY_BYTES:
+
+        def in_memory(name: str, dtype: DTypeLike, fill: float) -> Any:
+            return np.full(shapes.get(name, lengths + size), fill, dtype=dtype)
+
+        return in_memory
+    group = _open_group(store, settings)
+
+    def in_group(name: str, dtype: DTypeLike, fill: float) -> Any:
+        shape = shapes.get(name, lengths + size)
+        if name in group:
+            return group[name]
+        return group.create_array(
+            name,
+            shape=shape,
+            chunks=(1,) * len(lengths)
+            + tuple(min(side, _CHUNK) for side in shape[len(lengths) :]),
+            dtype=np.dtype(dtype),
+            fill_value=fill,
+        )
+
+    return in_group
+
+
+def _open_group(store: Any, settings: str) -> Any:
+    import zarr
+
+    if store is None:
+        group: Any = zarr.create_group(store=zarr.storage.MemoryStore())
+    elif isinstance(store, zarr.Group):
+        group = store
+    else:
+        path = Path(store)
+        if path.is_file() or (path.is_dir() and not _is_group(path)):
+            msg = (
+                f"{path} holds something else than results of a stack; choose another "
+                "folder."
+            )
+            raise InputError(msg)
+        try:
+            group = zarr.open_group(str(path), mode="a")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            msg = f"{path} cannot be used for the results: {error}"
+            raise InputError(msg) from error
+    mark = group.attrs.get(_MARK)
+    if mark is None and not any(True for _ in group):
+        # Before any array: from here on the group is known to be ours.
+        group.attrs[_MARK] = {"settings": settings}
+    elif not isinstance(mark, Mapping) or mark.get("settings") != settings:
+        msg = (
+            f"{store} holds results of another stack, reference or other options; "
+            "choose another place, or delete it."
+        )
+        raise InputError(msg)
+    return group
+
+
+def _is_group(path: Path) -> bool:
+    return (path / "zarr.json").is_file() or not any(path.iterdir())

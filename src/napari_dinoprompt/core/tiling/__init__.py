@@ -1,0 +1,1 @@
+"""Tiles of a plane: planned, computed, put together, kept on disk."""
