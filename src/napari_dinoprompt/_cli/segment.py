@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from napari_dinoprompt._cli.loading import load_backbone_of
 from napari_dinoprompt._cli.messages import say, side_console
 from napari_dinoprompt._cli.progress import progress_bar
 from napari_dinoprompt.core.intensity import IntensityWindow
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
+    from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["SegmentJob", "load_backbone_of", "segment_files", "show_report"]
+__all__ = ["SegmentJob", "segment_files", "show_report"]
 
 
 @dataclass(frozen=True)
@@ -50,30 +51,6 @@ class SegmentJob:
     like: Path | None
     again: bool
     scheduler: str | None
-
-
-def load_backbone_of(
-    reference: Reference, *, checkpoint: Path | None, device: str, precision: str
-) -> Backbone:
-    """Load the backbone that a reference was made with.
-
-    Raises
-    ------
-    DinopromptError
-        If its weights are not here or not the same.
-    """
-    from napari_dinoprompt.core.backbones import load_backbone
-
-    info = reference.backbone
-    backbone = load_backbone(
-        info.name,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-        block=info.block if info.block >= 0 else None,
-    )
-    reference.check_backbone(backbone.info)
-    return backbone
 
 
 def segment_files(
