@@ -97,7 +97,7 @@ def test_progress_rises_and_the_study_can_be_stopped(blobs, filterbank) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"parts": ["convergance"]}, "no part 'convergance'"),
+        ({"parts": ["converge"]}, "no part 'converge'"),
         ({"parts": []}, "nothing to study"),
         ({"points": np.zeros((0, 2))}, "no prompt"),
         ({"classes": ["background"] * 5}, "All prompts are background"),
