@@ -164,7 +164,8 @@ def _passes(
         there = np.s_[dy:, max(0, dx) : width - max(0, -dx)]
         a, b = basins[here], basins[there]
         meet = (a != b) & (a > 0) & (b > 0)
-        a, b = a[meet].astype(np.int64), b[meet].astype(np.int64)
+        # 32 bits: the trees of older releases of scipy take nothing else.
+        a, b = a[meet].astype(np.int32), b[meet].astype(np.int32)
         level = np.minimum(distance[here][meet], distance[there][meet])
         found.append((np.minimum(a, b), np.maximum(a, b), level))
     one, other, heights = (np.concatenate(parts) for parts in zip(*found, strict=True))
