@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -31,12 +31,20 @@ def import_timm() -> ModuleType:
         ``timm``, with ``timm.data`` loaded.
     """
     if "timm" not in sys.modules and sys.platform == "linux":
-        with _deep_binding():
-            # Sub-packages with compiled code load with the package.
-            if find_spec("triton") is not None:
-                import_module("triton")
+        _load_triton()
     import_module("timm.data")
     return import_module("timm")
+
+
+def _load_triton() -> None:
+    """Load triton by itself, before torch does; where it is of no use, do without.
+
+    Sub-packages with compiled code load with the package. Older ones cannot be
+    imported where setuptools is missing, and timm then works without them.
+    """
+    if find_spec("triton") is not None:
+        with _deep_binding(), suppress(ImportError):
+            import_module("triton")
 
 
 @contextmanager
