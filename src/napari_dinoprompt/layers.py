@@ -403,16 +403,25 @@ def recall_reference(
         If it is no prompt layer of ours. (No ValueError: napari takes those of writers
         for its own.)
     """
-    mark = metadata.get(_OWNER, {})
+    mark = _mark(metadata)
     if mark.get("role") != "prompts":
         msg = (
             "Only the prompts layer of the dock Prompt segmentation can be saved as a "
             "reference. Save other points as .csv."
         )
         raise ReferenceFileError(msg)
-    where, names, reference = mark.get("reference", ((), (), None))
+    kept = mark.get("reference")
+    if not isinstance(kept, tuple) or len(kept) != 3:
+        return None
+    where, names, reference = kept
     same = np.array_equal(where, np.asarray(data)) and tuple(classes) == names
     return reference if same else None
+
+
+def _mark(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what we noted in a layer's metadata, which others may write as well."""
+    mark = metadata.get(_OWNER)
+    return mark if isinstance(mark, dict) else {}
 
 
 def owned(image: Image, role: str) -> dict[str, Any]:
@@ -424,7 +433,7 @@ def find_owned(stack: Iterable[Layer], image: Image, role: str) -> Layer | None:
     """Find the layer that was made for an image and marked with a role."""
     wanted = owned(image, role)[_OWNER]
     for layer in stack:
-        mark = layer.metadata.get(_OWNER, {})
+        mark = _mark(layer.metadata)
         if all(mark.get(key) == value for key, value in wanted.items()):
             return layer
     return None

@@ -116,7 +116,9 @@ def test_qt_does_not_compute() -> None:
     assert not trespassers(sorted(PACKAGE.glob("_qt/**/*.py")), COMPUTING)
 
 
-@pytest.mark.parametrize("module", ["layers.py", "session.py"])
+@pytest.mark.parametrize(
+    "module", ["image_state.py", "layers.py", "session.py", "session_records.py"]
+)
 def test_state_and_layers_know_no_qt(module: str) -> None:
     assert not trespassers([PACKAGE / module], QT)
 

@@ -174,7 +174,7 @@ class Bench:
             button
             for place in (self.dock.status, self.dock.tabs.currentWidget())
             for button in place.findChildren(QPushButton)
-            if button.text() == text
+            if button.text().replace("&", "") == text
         ]
         return found
 
@@ -219,8 +219,9 @@ class Bench:
 
     def turn_to(self, tab: str) -> None:
         """Turn to a tab of the dock."""
-        titles = [self.dock.tabs.tabText(i) for i in range(self.dock.tabs.count())]
-        self.dock.tabs.setCurrentIndex(titles.index(tab))
+        bar = self.dock.tabs
+        titles = [bar.tabText(i).replace("&", "") for i in range(bar.count())]
+        bar.setCurrentIndex(titles.index(tab))
         self.settle()
 
     def library_lines(self) -> list[str]:

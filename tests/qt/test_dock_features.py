@@ -104,10 +104,10 @@ def test_device_that_is_not_there_goes_back(prompted) -> None:
 
     if torch.backends.mps.is_available():
         pytest.skip("it is there")
-    prompted.dock.image._device.value = "mps"
+    prompted.dock.image._advanced._device.value = "mps"
     prompted.settle()
     assert "mps" in prompted.hint.lower()
-    assert prompted.dock.image._device.value == "auto"
+    assert prompted.dock.image._advanced._device.value == "auto"
     prompted.choose_upscale("2")
     prompted.settle()
     assert prompted.state.result.reference.upscale == 2

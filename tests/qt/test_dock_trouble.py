@@ -15,7 +15,7 @@ from small_stack import DISCS, SHAPE, draw_plane, draw_stack
 
 import napari_dinoprompt as dp
 from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt.core.live import sample_planes
+from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.session import Phase
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -180,3 +182,35 @@ def test_deleted_job_stops_its_work(qtbot, idle) -> None:
     gate.set()
     idle()
     assert len(reached) < 3
+
+
+SCRIPT = """
+import time
+from qtpy.QtWidgets import QApplication
+from napari_dinoprompt._qt.jobs import LatestJob
+
+def steps():
+    yield
+    time.sleep(0.6)
+    yield
+
+app = QApplication([])
+job = LatestJob()
+job.start(steps())
+time.sleep(0.1)
+print("the end of the script", flush=True)
+"""
+
+
+def test_a_script_that_ends_while_a_job_is_at_work_ends_well() -> None:
+    """Without any event loop, which would wait for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == "the end of the script"
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

@@ -19,11 +19,8 @@ def save(bench, answer, name: str) -> None:
 
 
 def test_tabs_are_there_and_the_status_line_stays(prompted) -> None:
-    assert [prompted.dock.tabs.tabText(i) for i in range(3)] == [
-        "Segment",
-        "References",
-        "Compare",
-    ]
+    titles = [prompted.dock.tabs.tabText(i).replace("&", "") for i in range(4)]
+    assert titles == ["Segment", "References", "Compare", "Study"]
     assert prompted.hint.startswith("Refine")
     prompted.turn_to("References")
     assert "Save the prompts" in prompted.hint

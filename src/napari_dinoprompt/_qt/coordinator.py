@@ -1,63 +1,43 @@
 """The one that talks to the viewer: turns requests of the panels into work.
 
 It reads layers, starts jobs and shows their results; what is computed, `core`
-computes, in threads.
+computes, in threads. What the viewer does is `Following`'s matter, and what has to be
+computed `Preparing`'s.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.desk import Desk
 from napari_dinoprompt._qt.feature_work import FeatureWork
-from napari_dinoprompt._qt.image_events import ImageEvents
+from napari_dinoprompt._qt.following import Following
+from napari_dinoprompt._qt.placed_prompts import owns_prompts
 from napari_dinoprompt._qt.preferences import read_preferences
+from napari_dinoprompt._qt.preparing import Preparing
 from napari_dinoprompt._qt.prompt_layer import PromptLayer
+from napari_dinoprompt._qt.recovery.restoring import restore
+from napari_dinoprompt._qt.recovery.work import RecoveryWork
 from napari_dinoprompt._qt.result_layers import ResultLayers
 from napari_dinoprompt._qt.scoring import Scoring
 from napari_dinoprompt._qt.stack_work import StackWork
-from napari_dinoprompt.core.prepared import PreparedPlanes
-from napari_dinoprompt.session import FeatureRequest, Phase, Session
+from napari_dinoprompt.session import FeatureRequest, Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer, Points
+    from napari.layers import Image, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.estimate import Estimate
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session import ImageState
 
-__all__ = ["Coordinator", "coordinator_of"]
-
-# Features of images other than the current one are kept up to this size.
-_KEPT_BYTES = 4_000_000_000
-_SCROLL_DELAY_MS = 30
-
-_coordinators: WeakValueDictionary[int, Coordinator] = WeakValueDictionary()
-
-
-def coordinator_of(viewer: ViewerModel) -> Coordinator:
-    """Return the coordinator of a viewer: one, however many docks are open.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer or napari.components.ViewerModel
-        Or napari's proxy of it, which hashes alike.
-    """
-    found = _coordinators.get(hash(viewer))
-    if found is None:
-        found = Coordinator(viewer)
-        _coordinators[hash(viewer)] = found
-    return found
+__all__ = ["Coordinator"]
 
 
 class Coordinator(QObject):
@@ -74,45 +54,48 @@ class Coordinator(QObject):
         super().__init__()
         self.viewer = viewer
         preferences = read_preferences()
-        self.session = Session(FeatureRequest(preferences.backbone, 1.0))
+        self.session = session = Session(FeatureRequest(preferences.backbone, 1.0))
         self.wanted_dinov2 = preferences.wanted
-        self._features = FeatureWork(self)
-        self._features.changed.connect(self.changed)
+        self.recovery = RecoveryWork(session, self)
+        self._features = features = FeatureWork(self)
+        self._prompts = prompts = PromptLayer(viewer, self)
+        self._results = results = ResultLayers(viewer)
+        self._scoring = scoring = Scoring(session, prompts, results, self)
+        self._preparing = preparing = Preparing(
+            session, features, prompts, scoring, self
+        )
+        self.stacks = StackWork(session, results, features.shelf, self)
+        self.desk = Desk(viewer, session, features.shelf, self)
+        self._following = Following(
+            viewer,
+            session,
+            prompts,
+            results,
+            preparing,
+            self.recovery,
+            self.desk.studying,
+            self,
+        )
+        self._connect()
+
+    def _connect(self) -> None:
+        for part in (
+            *(self.recovery, self._features, self._preparing, self._scoring),
+            *(self.stacks, self._following),
+        ):
+            part.changed.connect(self.changed)
         self._features.progressed.connect(self.progressed)
-        self._features.ready.connect(self._on_features)
-        self._features.failed.connect(self._on_features_failed)
-        self._prompts = PromptLayer(viewer, self)
-        self._prompts.changed.connect(self._on_prompts)
-        self._results = ResultLayers(viewer)
-        self._scoring = Scoring(self.session, self._prompts, self._results, self)
-        self._scoring.changed.connect(self.changed)
         self._scoring.progressed.connect(self.progressed)
-        self.stacks = StackWork(self.session, self._results, self._features.shelf, self)
-        self.stacks.changed.connect(self.changed)
         self._scoring.changed.connect(self.stacks.note_result)
+        self._following.images_changed.connect(self.images_changed)
+        self._following.image_lost.connect(self.choose_image)
+        self._following.image_replaced.connect(self.stop)
+        self._following.prompts_opened.connect(self.add_prompts)
+        self.desk.studying.prompt_wanted.connect(self._prompts.append)
+        self.desk.studying.removal_wanted.connect(self._prompts.remove)
         self.changed.connect(self.stacks.drop_stale)
-        self.desk = Desk(viewer, self.session, self._features.shelf, self)
-        self.desk.studying.prompt_wanted.connect(self.add_prompt)
-        self.desk.studying.removal_wanted.connect(self.remove_prompt)
         self.changed.connect(self.desk.studying.review)
-        self._images = ImageEvents(self)
-        self._images.moved.connect(self._on_moved)
-        self._images.replaced.connect(self._on_replaced)
-        self._view_timer = QTimer(self)
-        self._view_timer.setSingleShot(True)
-        self._view_timer.setInterval(_SCROLL_DELAY_MS)
-        self._view_timer.timeout.connect(self._on_view)
-        # A sample or a folder opens several layers in one go; choose when all are in.
-        self._came: list[Layer] = []
-        self._images_timer = QTimer(self)
-        self._images_timer.setSingleShot(True)
-        self._images_timer.setInterval(0)
-        self._images_timer.timeout.connect(self._on_all_inserted)
-        viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.inserted.connect(self._on_layers)
-        viewer.layers.events.renamed.connect(self._on_layers)
-        viewer.layers.events.removed.connect(self._on_removed)
-        viewer.dims.events.point.connect(self._on_slider)
+        self.changed.connect(self.recovery.autosave.note)
 
     @property
     def working(self) -> bool:
@@ -121,9 +104,9 @@ class Coordinator(QObject):
             self._features.running
             or self._scoring.running
             or self.stacks.running
-            or self._view_timer.isActive()
-            or self._images_timer.isActive()
+            or self._following.pending
             or self._prompts.pending
+            or self.recovery.running
             or self.desk.working
         )
 
@@ -137,18 +120,24 @@ class Coordinator(QObject):
         """How long the features under way will take, once that is known."""
         return self._features.seconds_left
 
+    @property
+    def filling(self) -> bool:
+        """Whether the result of a large image is filling in."""
+        return self._scoring.filling
+
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
         return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
 
     # --- requests of the panels
 
-    def choose_image(self, image: Image | None) -> None:
-        """Turn to an image; what it had before comes back."""
+    def choose_image(self, image: Image | None = None) -> None:
+        """Turn to an image, or to none; what it had before comes back."""
         current = self.session.current
         if current is not None and current.image is image:
             return
         self._prompts.flush()
+        self.recovery.autosave.look()
         self.stop()
         self.session.message = ""
         if image is None:
@@ -158,10 +147,10 @@ class Coordinator(QObject):
             return
         state = self.session.open(image)
         self.session.current = state
-        self._images.watch(image)
         self._results.adopt(state)
-        state.view = self._plane_in_view(image)
+        self._following.watch(image)
         self._prompts.ensure(state, self.session)
+        self.recovery.turn_to(state)
         self.compute()
 
     def prompt_layers(self) -> list[Points]:
@@ -184,95 +173,19 @@ class Coordinator(QObject):
     def owns_prompts(self) -> bool:
         """Whether the prompts of the image are in a layer made here."""
         state = self.session.current
-        return state is not None and self._owns_prompts(state)
-
-    @staticmethod
-    def _owns_prompts(state: ImageState) -> bool:
-        return state.prompts is not None and layers.is_ours(state.prompts)
+        return state is not None and owns_prompts(state)
 
     def choose_features(self, request: FeatureRequest) -> None:
         """Use another backbone, device or upscale."""
-        if request == self.session.request:
-            return
-        self.session.request = request
-        self.session.message = ""
-        if self.session.current is not None:
-            self.compute()
-        self.changed.emit()
+        self._preparing.choose(request)
 
     def compute(self) -> None:
         """Get the features that are needed, unless they are here, and score."""
-        state = self.session.current
-        if state is None:
-            return
-        request = self.session.request
-        target = self._features.target(state, request)
-        missing = [
-            plane
-            for plane in self._needed(state)
-            if plane not in target and plane not in target.empty
-        ]
-        if missing:
-            self.session.phase = Phase.PREPARING
-            self._scoring.stop()
-            self._features.start(state, request, missing)
-        else:
-            self._features.cancel()
-            self._take(state, target)
-        self.changed.emit()
-
-    def _take(self, state: ImageState, planes: PreparedPlanes) -> None:
-        """Go on with planes that hold all that is needed now."""
-        request = self.session.request
-        if state.planes is not planes:
-            state.planes = planes
-            state.revision += 1
-        name = request.backbone.name
-        if state.backbone != name:
-            # A threshold of one backbone means nothing to another.
-            known = (
-                {} if state.backbone else layers.recall_thresholds(state.prompts, name)
-            )
-            state.thresholds = known
-            state.backbone = name
-            layers.remember_thresholds(state.prompts, name, state.thresholds)
-        state.request = request
-        state.planes.trim(self._needed(state))
-        self._make_room(state)
-        self.session.phase = Phase.READY
-        self._scoring.score()
-
-    def _make_room(self, current: ImageState) -> None:
-        """Let go of the features of other images, the first opened first."""
-        others = [state for state in self.session if state is not current]
-        size = sum(state.planes.bytes for state in others)
-        for state in others:
-            if size <= _KEPT_BYTES:
-                break
-            size -= state.planes.bytes
-            state.planes = PreparedPlanes()
-            state.request = None
-
-    def _needed(self, state: ImageState) -> list[PlaneIndex]:
-        """Return the plane in view and those that hold prompts."""
-        prompted = self._prompts.placed(state).planes
-        return list(dict.fromkeys((state.view, *sorted(set(prompted)))))
-
-    @property
-    def filling(self) -> bool:
-        """Whether the result of a large image is filling in."""
-        return self._scoring.filling
+        self._preparing.compute()
 
     def cancel(self) -> None:
         """Stop computing; the image can go on from here later."""
-        if self._scoring.filling:
-            self._scoring.stop()
-            self.session.message = "Stopped. The result is there as far as it came."
-            self.changed.emit()
-        if self._features.running:
-            self._features.cancel()
-            self.session.phase = Phase.STOPPED
-            self.changed.emit()
+        self._preparing.cancel()
 
     def stop(self) -> None:
         """Drop all work under way."""
@@ -280,7 +193,7 @@ class Coordinator(QObject):
         self._scoring.stop()
         self.stacks.cancel()
         self.desk.studying.stop()
-        self._view_timer.stop()
+        self._following.stop()
 
     def choose_class(self, name: str) -> None:
         """Make the next prompts of a class, and the selected ones too."""
@@ -304,7 +217,7 @@ class Coordinator(QObject):
             self._prompts.ensure(state, self.session)
             self._prompts.activate(state)
             if gone:
-                self._on_prompts()
+                self._preparing.take_prompts()
             self.changed.emit()
 
     def place_prompts(
@@ -323,22 +236,6 @@ class Coordinator(QObject):
         self._prompts.show_colours(self.session)
         self._prompts.place(points, classes)
 
-    def add_prompt(self, point: tuple[float, float], name: str) -> None:
-        """Add one prompt on the plane in view to our layer; can be undone.
-
-        Parameters
-        ----------
-        point : (float, float)
-            y and x in pixels of the image.
-        name : str
-            Its class.
-        """
-        self._prompts.append(point, name)
-
-    def remove_prompt(self, row: int) -> None:
-        """Remove one prompt of our layer; can be undone."""
-        self._prompts.remove(row)
-
     def undo(self) -> None:
         """Take back the last change of the prompts."""
         self._prompts.undo()
@@ -349,16 +246,7 @@ class Coordinator(QObject):
 
     def choose_threshold(self, value: float | None) -> None:
         """Set the threshold of the class on the slider; None is auto."""
-        state = self.session.current
-        if state is None:
-            return
-        name = self.session.threshold_class()
-        if value is None:
-            state.thresholds.pop(name, None)
-        else:
-            state.thresholds[name] = value
-        layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
-        self._scoring.cut_anew()
+        self._scoring.choose_threshold(value)
 
     def choose_cleaning(self, cleaning: Cleaning) -> None:
         """Clean the masks in another way."""
@@ -370,144 +258,12 @@ class Coordinator(QObject):
         self.stacks.clean_anew()
         self.changed.emit()
 
-    # --- what the viewer does
-
-    def _on_layers(self, _event: object) -> None:
-        self._images_timer.start()
-        self.changed.emit()
-
-    def _on_inserted(self, event: object) -> None:
-        self._came.append(event.value)  # type: ignore[attr-defined]
-
-    def _on_all_inserted(self) -> None:
-        came, self._came = self._came, []
-        self.images_changed.emit()
-        state = self.session.current
-        if state is not None and state.prompts is None:
-            # A file with prompts of this image may have been opened.
-            ours = layers.find_prompt_layer(self.viewer.layers, state.image)
-            if any(ours is layer for layer in came):
-                self.add_prompts()
-
-    def _on_removed(self, event: object) -> None:
-        gone = event.value  # type: ignore[attr-defined]
-        for state in list(self.session):
-            if gone is state.image:
-                if state is self.session.current:
-                    self.choose_image(None)
-                self.session.forget(state)
-                self._images.unwatch(state.image)
-            elif gone is state.prompts:
-                state.prompts = None
-                state.snapshot = None
-                state.history.clear()
-                if state is self.session.current:
-                    self._prompts.watch(None)
-                    self._on_prompts()
-            else:
-                self._results.drop(state, gone)
-        self._images_timer.start()
-        self.changed.emit()
-
-    def _on_prompts(self) -> None:
-        state = self.session.current
-        if state is not None:
-            state.revision += 1
-            unknown = set(state.counts()).difference(self.session.classes)
-            for name in sorted(unknown):
-                self.session.add_class(name)
-            if unknown:
-                self._prompts.show_colours(self.session)
-        if self.session.phase is not Phase.FAILED:
-            self.session.message = ""
-        # Under way, it is looked at when the planes of before are ready.
-        if self.session.phase is Phase.READY:
-            self.compute()
-        self.changed.emit()
-
-    def _on_moved(self, image: Image) -> None:
-        """Keep prompts and results on their image when it is scaled or moved."""
-        state = self.session.open(image)
-        self._results.follow(state)
-        self.desk.studying.follow(image)
-        if not self._owns_prompts(state):
-            # Points of the user's own stay, and lie on other pixels now.
-            state.revision += 1
-        if state is self.session.current:
-            # The slider stays as well, and another plane lies under it.
-            self._view_timer.start()
-            if not self._owns_prompts(state):
-                self._on_prompts()
-
-    def _on_replaced(self, image: Image) -> None:
-        """Begin anew with the pixels that an image has now."""
-        state = self.session.open(image)
-        state.planes = PreparedPlanes()
-        state.request = None
-        state.result = None
-        state.revision += 1
-        self._prompts.fit(state, self.session)
-        self._results.reshape(state)
-        self._results.keep_only(state, state.revision)
-        if state is self.session.current:
-            self.stop()
-            self.session.message = ""
-            state.view = self._plane_in_view(state.image)
-            self.compute()
-
-    def _plane_in_view(self, image: Image) -> PlaneIndex:
-        return layers.plane_in_view(
-            image, self.viewer.dims.point, self.viewer.layers.units
-        )
-
-    def _on_slider(self, _event: object) -> None:
-        state = self.session.current
-        if state is not None and layers.stack_shape(state.image):
-            # Before it is looked at, and not when the new one is ready.
-            self._results.keep_only(state, state.revision)
-            self._view_timer.start()
-
-    def _on_view(self) -> None:
-        """Turn to the plane that the viewer shows now."""
-        state = self.session.current
-        if state is None:
+    def restore(self) -> None:
+        """Bring back the prompts that are offered, and the settings they had."""
+        state, offer = self.session.current, self.recovery.offer
+        if state is None or offer is None:
             return
-        view = self._plane_in_view(state.image)
-        if view != state.view:
-            state.view = view
-            self.session.message = ""
-            if self.session.phase is not Phase.STOPPED:
-                self.compute()
-
-    # --- what the jobs say
-
-    def _on_features(self, planes: PreparedPlanes) -> None:
-        state = self.session.current
-        assert state is not None
-        missing = set(self._needed(state)) - set(planes) - planes.empty
-        if not missing:
-            self._take(state, planes)
-            self.changed.emit()
-        else:
-            # Prompts were placed on further planes meanwhile.
-            self.compute()
-
-    def _on_features_failed(self, message: str) -> None:
-        state = self.session.current
-        assert state is not None
-        if state.request is None or state.request == self.session.request:
-            self.session.phase = Phase.FAILED
-        else:
-            # What was there before goes on working.
-            self.session.request = state.request
-            self.compute()
-        self.session.message = message
-        self.changed.emit()
-
-    def thresholds_in_force(self, state: ImageState) -> tuple[float | None, bool]:
-        """Return the threshold on the slider, and whether it is auto."""
-        name = self.session.threshold_class()
-        value = state.thresholds.get(name)
-        if value is None and state.result is not None:
-            value = state.result.thresholds.get(name)
-        return value, name not in state.thresholds
+        record = offer.record
+        restore(record, state, self.session, self._prompts, self._preparing)
+        self.recovery.note_restored(offer, state)
+        self.choose_cleaning(record.settings.cleaning)

@@ -46,11 +46,10 @@ class FeatureWork(QObject):
         self._started = 0.0
         self._owner: tuple[ImageState, FeatureRequest] | None = None
         self._target = PreparedPlanes()
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Computing features")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
         self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
 
     @property
     def running(self) -> bool:
@@ -120,6 +119,3 @@ class FeatureWork(QObject):
     def _on_failed(self, message: str) -> None:
         self.seconds_left = None
         self.failed.emit(message)
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Computing features failed; see the notification.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magicgui.types import FileDialogMode
-from magicgui.widgets import ComboBox, Container, FileEdit
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from napari_dinoprompt._qt.advanced_rows import AdvancedRows
+from napari_dinoprompt._qt.widgets.explaining import explain, new_form, no_margins
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
+from napari_dinoprompt._qt.widgets.section import Section
 from napari_dinoprompt.core.backbones import BackboneChoice, backbone_names
 from napari_dinoprompt.session import FeatureRequest
 
@@ -39,46 +41,25 @@ class ImagePanel(QWidget):
         self._shown: FeatureRequest | None = None
         self._weights_folder = request.backbone.weights_folder
         self._cache_gigabytes = request.backbone.cache_gigabytes
-        self._image = QComboBox()
-        self._image.setToolTip(
-            "The image to segment: grey or RGB, with any number of axes."
+        self._image = NarrowBox()
+        explain(
+            self._image, "The image to segment: grey or RGB, with any number of axes."
         )
-        self._backbone = QComboBox()
-        self._backbone.setEditable(True)
-        self._backbone.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self._backbone.addItems(backbone_names())
-        self._backbone.setToolTip(
+        self._backbone = _editable(backbone_names())
+        explain(
+            self._backbone,
             "What turns the image into features. filterbank always works; DINOv2 "
-            "needs its weights. Type timm:<name> for any other timm transformer."
+            "needs its weights. Type timm:<name> for any other timm transformer.",
         )
-        self._upscale = QComboBox()
-        self._upscale.setEditable(True)
-        self._upscale.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self._upscale.addItems(_UPSCALES)
-        self._upscale.setToolTip(
-            "How much the image is enlarged before the backbone. More gives smaller "
-            "cells and finer masks, and costs its square in time. Type any number."
+        self._upscale = _editable(_UPSCALES)
+        explain(
+            self._upscale,
+            "How many times the image is enlarged before the backbone. More gives "
+            "smaller cells and finer masks, and costs its square in time. Type any "
+            "number above 0.",
         )
-        self._device = ComboBox(
-            label="device",
-            choices=["auto", "cuda", "mps", "cpu"],
-            tooltip="Where to compute; auto takes a GPU if there is one.",
-        )
-        self._precision = ComboBox(
-            label="precision",
-            choices=["auto", "fp32", "bf16", "fp16"],
-            tooltip="Number format of networks; auto is half where that is faster.",
-        )
-        self._checkpoint = FileEdit(
-            label="checkpoint",
-            mode=FileDialogMode.EXISTING_FILE,
-            nullable=True,
-            filter="Weights (*.safetensors *.pth *.pt *.bin)",
-            tooltip="A file with the backbone's weights, if they are in none of the "
-            "usual places.",
-        )
-        self._facts = QLabel()
-        self._facts.setWordWrap(True)
+        self._advanced = AdvancedRows()
+        self._facts = MessageLabel("size of the features")
         self._lay_out()
         self.show_request(request)
         self._image.activated.connect(self._on_image)
@@ -87,28 +68,23 @@ class ImagePanel(QWidget):
         for line in (self._backbone.lineEdit(), self._upscale.lineEdit()):
             assert line is not None
             line.editingFinished.connect(self._on_features)
-        for widget in (self._device, self._precision, self._checkpoint):
-            widget.changed.connect(self._on_features)
+        self._advanced.changed.connect(self._on_features)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("image", self._image)
-        form.addRow("backbone", self._backbone)
-        form.addRow("upscale", self._upscale)
-        advanced = QCollapsible("Advanced")
-        rows = Container(
-            widgets=[self._device, self._precision, self._checkpoint], labels=True
+        form = new_form()
+        form.addRow("&image", self._image)
+        form.addRow("&backbone", self._backbone)
+        form.addRow("&upscale", self._upscale)
+        section = Section(
+            "A&dvanced",
+            "Show or hide where and with which weights features are computed.",
+            self._advanced,
         )
-        rows.margins = (0, 0, 0, 0)
-        advanced.addWidget(rows.native)
-        self._rows = rows
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        no_margins(layout)
         layout.addLayout(form)
         layout.addWidget(self._facts)
-        layout.addWidget(advanced)
+        layout.addWidget(section)
 
     def show_images(self, images: Sequence[Image], chosen: Image | None) -> None:
         """Offer images by name.
@@ -143,17 +119,13 @@ class ImagePanel(QWidget):
             return None
         if not 0 < upscale < float("inf"):
             return None
-        checkpoint = self._checkpoint.value
         choice = BackboneChoice(
             name=self._backbone.currentText().strip(),
-            checkpoint=None if checkpoint is None else str(checkpoint),
-            device=self._device.value,
-            precision=self._precision.value,
             # From the preferences; the panel has no rows for these.
             weights_folder=self._weights_folder,
             cache_gigabytes=self._cache_gigabytes,
         )
-        return FeatureRequest(choice, upscale)
+        return FeatureRequest(self._advanced.applied_to(choice), upscale)
 
     def show_request(self, request: FeatureRequest) -> None:
         """Show what is in force, without disturbing somebody who is typing."""
@@ -162,14 +134,7 @@ class ImagePanel(QWidget):
         self._shown = request
         self._backbone.setCurrentText(request.backbone.name)
         self._upscale.setCurrentText(_times(request.upscale))
-        choice = request.backbone
-        for widget, value in (
-            (self._device, choice.device),
-            (self._precision, choice.precision),
-            (self._checkpoint, choice.checkpoint),
-        ):
-            with widget.changed.blocked():
-                widget.value = value
+        self._advanced.show_choice(request.backbone)
 
     def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
         """Show how large the features are and how long they take.
@@ -207,6 +172,15 @@ class ImagePanel(QWidget):
             self.features_requested.emit(request)
         elif self._shown is not None:
             self._upscale.setCurrentText(_times(self._shown.upscale))
+
+
+def _editable(offered: Sequence[str]) -> NarrowBox:
+    """Make a box of texts, into which others can be typed."""
+    box = NarrowBox()
+    box.setEditable(True)
+    box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+    box.addItems(list(offered))
+    return box
 
 
 def _times(upscale: float) -> str:

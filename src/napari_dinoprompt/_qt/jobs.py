@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -18,11 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = ["LatestJob"]
 
+# Under napari's event loop this is done when it ends. In a script without one, a worker
+# that is left would speak through signals that are gone, and abort the process.
+atexit.register(GeneratorWorker.await_workers)
+
 
 class LatestJob(QObject):
     """Runs one generator at a time; a newer request replaces the one under way.
 
     What an outdated or cancelled request still says is dropped.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+    what : str, optional
+        What is done, as in "Comparing": a bug is then told by `failed`, too.
     """
 
     yielded = Signal(object)
@@ -34,8 +45,9 @@ class LatestJob(QObject):
     crashed = Signal()
     """The generator ended with a bug, which napari shows with its traceback."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, what: str = "") -> None:
         super().__init__(parent)
+        self._what = what
         self._run: _Run | None = None
 
     @property
@@ -85,6 +97,8 @@ class LatestJob(QObject):
         if run is self._run:
             self._run = None
             self.crashed.emit()
+            if self._what:
+                self.failed.emit(f"{self._what} failed; see the notification.")
 
 
 class _Run(QObject):

@@ -48,16 +48,14 @@ class LargeScoring(QObject):
         self._session = session
         self._results = results
         self._complete = False
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Finding the objects")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
-        self._cleaned = LatestJob(self)
+        self._job.failed.connect(self.failed)
+        self._cleaned = LatestJob(self, "Cleaning")
         self._cleaned.yielded.connect(self._on_cleaning)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
-        self._cleaned.crashed.connect(self._on_cleaning_crashed)
         self._refresh = QTimer(self)
         self._refresh.setSingleShot(True)
         self._refresh.setInterval(_REFRESH_MS)
@@ -191,12 +189,3 @@ class LargeScoring(QObject):
     def _on_cleaning_failed(self, message: str) -> None:
         self._session.message = message
         self.changed.emit()
-
-    def _on_cleaning_crashed(self) -> None:
-        self._on_cleaning_failed("Cleaning failed; see the notification.")
-
-    def _on_failed(self, message: str) -> None:
-        self.failed.emit(message)
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Finding the objects failed; see the notification.")

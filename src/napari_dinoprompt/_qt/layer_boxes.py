@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
+
+from napari_dinoprompt._qt.widgets.explaining import wrap
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +20,7 @@ __all__ = ["LayerBox", "LayerChecklist"]
 _LEAST_ROWS, _MOST_ROWS = 2, 5
 
 
-class LayerBox(QComboBox):
+class LayerBox(NarrowBox):
     """A box of layers.
 
     Parameters
@@ -33,9 +36,6 @@ class LayerBox(QComboBox):
         super().__init__(parent)
         self._nothing = nothing
         self._offered: list[tuple[str, Layer | None]] = []
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
         self.currentIndexChanged.connect(self._on_index)
         self.show_layers(())
 
@@ -81,6 +81,8 @@ class LayerChecklist(QListWidget):
         super().__init__(parent)
         self._offered: list[tuple[str, Layer]] = []
         self.setSelectionMode(QListWidget.SelectionMode.NoSelection)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self._on_item)
         self._fit()
 
@@ -112,7 +114,7 @@ class LayerChecklist(QListWidget):
         self.clear()
         for name, _ in offered:
             item = QListWidgetItem(name, self)
-            item.setToolTip(name)
+            item.setToolTip(wrap(name))
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Unchecked)
         self.tick(before)

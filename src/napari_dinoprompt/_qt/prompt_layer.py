@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.image_events import transform_events
-from napari_dinoprompt.core.geometry import lies_on_plane
-from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt._qt.points_events import PointsEvents
+from napari_dinoprompt._qt.prompt_edits import (
+    append_prompt,
+    change_selected,
+    place_prompts,
+    put_back,
+    remove_prompt,
+)
 from napari_dinoprompt.session import PromptSnapshot
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Points
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.recovery.record import ImageRecord
     from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["PromptLayer"]
@@ -49,11 +55,21 @@ class PromptLayer(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._take)
+        self._events = PointsEvents(self)
+        self._events.edited.connect(self._on_edited)
+        self._events.moved.connect(self._on_moved)
+        self._events.defaulted.connect(self._assert_class)
 
     @property
     def pending(self) -> bool:
         """Whether a change has not been taken yet."""
         return self._timer.isActive()
+
+    @property
+    def _ours(self) -> Points | None:
+        """The layer, if it was made here and may be changed."""
+        points = self._points
+        return points if points is not None and layers.is_ours(points) else None
 
     def ensure(self, state: ImageState, session: Session) -> None:
         """Make the layer if there is none; let the user click into one of ours."""
@@ -83,17 +99,14 @@ class PromptLayer(QObject):
         ours = layers.find_prompt_layer(self._viewer.layers, state.image)
         if ours is not None:
             layers.give_up(ours)
-        state.prompts = None
-        state.snapshot = None
-        state.history.clear()
+        state.leave_prompts()
         if state is self._state:
             self.ensure(state, session)
 
     def choose(self, state: ImageState, session: Session, points: Points) -> None:
         """Take the prompts from another Points layer, the user's own or ours."""
+        state.leave_prompts()
         state.prompts = points
-        state.snapshot = None
-        state.history.clear()
         self.follow(state, session)
         self.changed.emit()
 
@@ -112,45 +125,25 @@ class PromptLayer(QObject):
 
     def watch(self, state: ImageState | None) -> None:
         """Follow the layer of an image, or none."""
-        if self._points is not None:
-            for emitter in self._emitters(self._points):
-                emitter.disconnect(self._on_event)
-            for emitter in transform_events(self._points):
-                emitter.disconnect(self._on_moved)
-            self._points.events.feature_defaults.disconnect(self._on_defaults)
         self._timer.stop()
         self._moved = False
         self._state = state
         self._points = None if state is None else state.prompts
         if state is not None and self._points is not None:
             self._pixels = layers.pixel_points(self._points, state.image)
-            for emitter in self._emitters(self._points):
-                emitter.connect(self._on_event)
-            for emitter in transform_events(self._points):
-                emitter.connect(self._on_moved)
-            self._points.events.feature_defaults.connect(self._on_defaults)
-
-    @staticmethod
-    def _emitters(points: Points) -> tuple[Any, ...]:
-        return (points.events.data, points.events.features)
+        self._events.watch(self._points)
 
     def show_colours(self, session: Session) -> None:
         """Colour the prompts by class; a layer of the user's own stays as it is."""
-        if self._points is not None and layers.is_ours(self._points):
-            self._points.face_color_cycle = session.colours()
+        if self._ours is not None:
+            self._ours.face_color_cycle = session.colours()
 
     def use_class(self, session: Session) -> None:
         """Make the next prompts, and the selected ones, of the selected class."""
         self._selected_class = session.selected_class
-        points = self._points
-        if points is None or not layers.is_ours(points):
+        if self._ours is None:
             return
-        if points.selected_data and str(points.mode) == "select":
-            features = points.features.copy()
-            features.loc[sorted(points.selected_data), layers.CLASS_COLUMN] = (
-                self._selected_class
-            )
-            points.features = features
+        change_selected(self._ours, self._selected_class)
         self._assert_class()
 
     def undo(self) -> None:
@@ -170,18 +163,9 @@ class PromptLayer(QObject):
             y and x in pixels of the image.
         classes : sequence of N str
         """
-        if (
-            self._state is not None
-            and self._points is not None
-            and layers.is_ours(self._points)
-        ):
-            plane = np.broadcast_to(
-                np.array(self._state.view, dtype=np.float64),
-                (len(points), len(self._state.view)),
-            )
-            pixels = np.concatenate((plane, points), axis=1)
-            where = layers.points_from_pixels(pixels, self._points, self._state.image)
-            layers.set_prompts(self._points, where, classes)
+        state, ours = self._state, self._ours
+        if state is not None and ours is not None:
+            place_prompts(ours, state.image, state.view, points, classes)
 
     def append(self, point: tuple[float, float], name: str) -> None:
         """Add a point on the plane in view as a prompt of a class; can be undone.
@@ -192,58 +176,45 @@ class PromptLayer(QObject):
             y and x in pixels of the image.
         name : str
         """
-        points, state = self._points, self._state
-        if state is not None and points is not None and layers.is_ours(points):
-            pixels = np.array([(*state.view, *point)], dtype=np.float64)
-            where = layers.points_from_pixels(pixels, points, state.image)
-            classes = (*layers.prompt_classes(points), name)
-            layers.set_prompts(points, np.concatenate((points.data, where)), classes)
+        state, ours = self._state, self._ours
+        if state is not None and ours is not None:
+            append_prompt(ours, state.image, state.view, point, name)
             self.flush()
 
     def remove(self, row: int) -> None:
         """Remove one prompt, unless they are the user's own layer; can be undone."""
-        points = self._points
-        if points is not None and layers.is_ours(points):
-            classes = list(layers.prompt_classes(points))
-            del classes[row]
-            layers.set_prompts(points, np.delete(points.data, row, axis=0), classes)
+        if self._ours is not None:
+            remove_prompt(self._ours, row)
             self.flush()
+
+    def restore(self, state: ImageState, session: Session, record: ImageRecord) -> None:
+        """Bring prompts back that were kept, into a layer of ours; can be undone.
+
+        Parameters
+        ----------
+        state : ImageState
+            Of the image in view.
+        session : Session
+        record : ImageRecord
+        """
+        self.flush()
+        if state.prompts is None or not layers.is_ours(state.prompts):
+            state.leave_prompts()
+        self.ensure(state, session)
+        assert state.prompts is not None
+        put_back(state.prompts, state.image, record)
+        self.flush()
 
     def clear(self) -> None:
         """Remove all prompts, unless they are the user's own layer; can be undone."""
-        if self._points is not None and layers.is_ours(self._points):
-            layers.set_prompts(self._points, np.empty((0, self._points.ndim)), ())
+        if self._ours is not None:
+            layers.set_prompts(self._ours, np.empty((0, self._ours.ndim)), ())
 
     def flush(self) -> None:
         """Take a change that is waiting for its turn now."""
         if self._timer.isActive():
             self._timer.stop()
             self._take()
-
-    def placed(self, state: ImageState) -> Prompts:
-        """Return the prompts that lie on a plane of the image, in pixels."""
-        if state.prompts is None or state.snapshot is None:
-            return Prompts(np.empty((0, 2)), ())
-        prompts = layers.placed_prompts(state.prompts, state.image)
-        inside = lies_on_plane(prompts.points, layers.plane_shape(state.image))
-        stack = layers.stack_shape(state.image)
-        on_stack = [
-            all(0 <= at < length for at, length in zip(plane, stack, strict=True))
-            for plane in prompts.planes
-        ]
-        return prompts.keep(inside & np.array(on_stack, dtype=bool))
-
-    def usable(self, state: ImageState) -> tuple[Prompts, int]:
-        """Return the prompts that lie on data, and how many do not."""
-        prompts = self.placed(state)
-        held = [
-            plane in state.planes
-            and state.planes[plane].features.holds_data(point[None])[0]
-            for plane, point in zip(prompts.planes, prompts.points, strict=True)
-        ]
-        usable = prompts.keep(np.array(held, dtype=bool))
-        count = 0 if state.snapshot is None else len(state.snapshot.points)
-        return usable, count - len(usable.points)
 
     def _restore(self, snapshot: PromptSnapshot) -> None:
         assert self._state is not None and self._points is not None
@@ -253,31 +224,22 @@ class PromptLayer(QObject):
         self._timer.stop()
         self.changed.emit()
 
-    def _on_event(self, event: object) -> None:
-        action = str(getattr(event, "action", "changed"))
-        # The -ing events come before the change and carry the old points.
-        if not action.endswith("ing"):
-            self._timer.start()
+    def _on_edited(self) -> None:
+        self._timer.start()
 
-    def _on_moved(self, _event: object) -> None:
+    def _on_moved(self) -> None:
         self._moved = True
         self._timer.start()
 
-    def _on_defaults(self, _event: object) -> None:
-        self._assert_class()
-
     def _assert_class(self) -> None:
         """Selecting a point makes its class the default of the next; ours counts."""
-        if (
-            self._points is None
-            or not self._selected_class
-            or not layers.is_ours(self._points)
-        ):
+        ours = self._ours
+        if ours is None or not self._selected_class:
             return
         wanted = {layers.CLASS_COLUMN: self._selected_class}
-        defaults = self._points.feature_defaults[layers.CLASS_COLUMN]
+        defaults = ours.feature_defaults[layers.CLASS_COLUMN]
         if str(defaults.iloc[0]) != self._selected_class:
-            self._points.feature_defaults = wanted
+            ours.feature_defaults = wanted
 
     def _take(self) -> None:
         state = self._state

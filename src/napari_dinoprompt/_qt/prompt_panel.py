@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QFlowLayout
+
+from napari_dinoprompt._qt.class_chip import ClassChip
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    no_margins,
+    put_in_tab_order,
+)
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QAbstractButton
 
 __all__ = ["PromptPanel"]
-
-_SWATCH = 12
 
 
 class PromptPanel(QWidget):
@@ -47,7 +50,7 @@ class PromptPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._chips: dict[str, QToolButton] = {}
+        self._chips: dict[str, ClassChip] = {}
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
         self._group.buttonClicked.connect(self._on_chip)
@@ -55,28 +58,33 @@ class PromptPanel(QWidget):
         self._chip_layout = QFlowLayout(self._flow)
         self._chip_layout.setContentsMargins(0, 0, 0, 0)
         self._offered: list[tuple[str, Points]] = []
-        self._layer = QComboBox()
-        self._layer.setToolTip(
+        self._layer = NarrowBox()
+        explain(
+            self._layer,
             "The Points layer that holds the prompts: the one made here, or your own. "
-            "A column class in its features gives the classes."
+            "A column class in its features gives the classes.",
+            "layer of the prompts",
         )
         self._layer.activated.connect(self._on_layer)
         self._layer.hide()
         self._new = QLineEdit()
         self._new.setPlaceholderText("new class…")
-        self._new.setToolTip("Type a name and press Enter to add a class.")
+        explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
-        self._add = _button("Add prompts", "Click on the image to place prompts.")
-        self._undo = _button("Undo", "Take back the last change of the prompts.")
-        self._clear = _button("Clear", "Remove all prompts of this image.")
+        self._add = button(
+            "Add pro&mpts",
+            "Clicks on the image place prompts from now on.",
+        )
+        self._undo = button("Und&o", "Take back the last change of the prompts.")
+        self._clear = button("Clear", "Remove all prompts of this image.")
         self._add.clicked.connect(self.add_requested)
         self._undo.clicked.connect(self.undo_requested)
         self._clear.clicked.connect(self.clear_requested)
         buttons = QHBoxLayout()
-        for button in (self._add, self._undo, self._clear):
-            buttons.addWidget(button)
+        for one in (self._add, self._undo, self._clear):
+            buttons.addWidget(one)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        no_margins(layout)
         layout.addWidget(self._layer)
         layout.addWidget(self._flow)
         layout.addWidget(self._new)
@@ -100,8 +108,7 @@ class PromptPanel(QWidget):
             if name not in self._chips:
                 self._chips[name] = self._make_chip(name, colour)
         for name, chip in self._chips.items():
-            chip.setText(f"{name}  {counts.get(name, 0)}")
-            chip.setChecked(name == selected)
+            chip.show_state(counts.get(name, 0), name == selected)
 
     def show_layers(self, points: Sequence[Points], chosen: Points | None) -> None:
         """Offer the Points layers that can hold the prompts, if there is a choice.
@@ -127,19 +134,11 @@ class PromptPanel(QWidget):
         self._undo.setEnabled(undo)
         self._clear.setEnabled(clear)
 
-    def _make_chip(self, name: str, colour: str) -> QToolButton:
-        swatch = QPixmap(_SWATCH, _SWATCH)
-        swatch.fill(QColor(colour))
-        chip = QToolButton()
-        chip.setObjectName(name)
-        chip.setCheckable(True)
-        chip.setIcon(QIcon(swatch))
-        chip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        chip.setToolTip(
-            f"The next prompts are {name}. With prompts selected: make them {name}."
-        )
+    def _make_chip(self, name: str, colour: str) -> ClassChip:
+        chip = ClassChip(name, colour)
         self._group.addButton(chip)
         self._chip_layout.addWidget(chip)
+        put_in_tab_order(self._layer, *self._chips.values(), chip)
         return chip
 
     def _on_chip(self, chip: QAbstractButton) -> None:
@@ -153,9 +152,3 @@ class PromptPanel(QWidget):
         self._new.clear()
         if name:
             self.new_class_requested.emit(name)
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import CheckBox, Container, SpinBox, Widget
+from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
+from napari_dinoprompt._qt.widgets.elided_label import shorten
+from napari_dinoprompt._qt.widgets.explaining import explain, literal, new_form
 from napari_dinoprompt.core.masks import Cleaning
 
 __all__ = ["ResultPanel"]
+
+_MOST_LETTERS = 30
 
 
 class ResultPanel(QWidget):
@@ -27,31 +39,31 @@ class ResultPanel(QWidget):
         self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self._slider.setRange(-1.0, 1.0)
         self._slider.setDecimals(2)
-        self._slider.setToolTip(
-            "Cells more similar to the prompts than this become the mask."
+        explain(
+            self._slider,
+            "Cells more similar to the prompts than this, a cosine between -1 and 1, "
+            "become the mask.",
+            "threshold",
         )
-        self._auto = QCheckBox("Auto")
+        _explain_parts(self._slider)
+        self._title.setBuddy(self._slider)
+        self._auto = QCheckBox("&Auto")
         self._auto.setChecked(True)
-        self._auto.setToolTip("Let the prompts' agreement with each other decide.")
-        self._min_size = SpinBox(
-            label="smallest object",
-            value=cleaning.min_size,
-            max=1_000_000_000,
-            tooltip="Objects of fewer pixels are removed.",
+        explain(self._auto, "Let the prompts' agreement with each other decide.")
+        self._min_size = SpinBox(value=cleaning.min_size, max=1_000_000_000)
+        explain(
+            self._min_size.native,
+            "Objects of fewer pixels than this are removed (voxels, of 3-D objects).",
         )
-        self._fill = CheckBox(
-            text="Fill holes",
-            value=cleaning.fill_holes,
-            tooltip="Fill holes inside objects.",
+        self._fill = CheckBox(text="Fill holes", value=cleaning.fill_holes)
+        explain(self._fill.native, "Fill holes inside objects.")
+        self._split = CheckBox(text="Split touchin&g", value=cleaning.split)
+        explain(
+            self._split.native,
+            "Separate touching objects; each gets a number and a colour.",
         )
-        self._split = CheckBox(
-            text="Split touching",
-            value=cleaning.split,
-            tooltip="Separate touching objects; each gets a number and a colour.",
-        )
-        widgets: list[Widget] = [self._min_size, self._fill, self._split]
-        self._form = Container(widgets=widgets)
-        self._form.margins = (0, 0, 0, 0)
+        form = new_form()
+        form.addRow("smallest ob&ject", self._min_size.native)
         row = QHBoxLayout()
         row.addWidget(self._slider)
         row.addWidget(self._auto)
@@ -59,10 +71,13 @@ class ResultPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._title)
         layout.addLayout(row)
-        layout.addWidget(self._form.native)
+        layout.addLayout(form)
+        for box in (self._fill, self._split):
+            layout.addWidget(box.native)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
-        self._form.changed.connect(self._on_cleaning)
+        for widget in (self._min_size, self._fill, self._split):
+            widget.changed.connect(self._on_cleaning)
 
     def show_threshold(self, name: str, value: float | None, auto: bool) -> None:
         """Show the threshold in force.
@@ -76,7 +91,7 @@ class ResultPanel(QWidget):
         auto : bool
             Whether the prompts decide.
         """
-        self._title.setText(f"threshold of {name}")
+        self._title.setText(f"threshold of {literal(shorten(name, _MOST_LETTERS))}")
         with signals_blocked(self._slider), signals_blocked(self._auto):
             self._auto.setChecked(auto)
             if value is not None:
@@ -84,10 +99,13 @@ class ResultPanel(QWidget):
 
     def show_cleaning(self, cleaning: Cleaning) -> None:
         """Show the cleaning in force."""
-        with self._form.changed.blocked():
-            self._min_size.value = cleaning.min_size
-            self._fill.value = cleaning.fill_holes
-            self._split.value = cleaning.split
+        for widget, value in (
+            (self._min_size, cleaning.min_size),
+            (self._fill, cleaning.fill_holes),
+            (self._split, cleaning.split),
+        ):
+            with widget.changed.blocked():
+                widget.value = value
 
     def _on_slider(self, value: float) -> None:
         with signals_blocked(self._auto):
@@ -97,7 +115,7 @@ class ResultPanel(QWidget):
     def _on_auto(self, auto: bool) -> None:
         self.threshold_requested.emit(None if auto else float(self._slider.value()))
 
-    def _on_cleaning(self, _form: object) -> None:
+    def _on_cleaning(self, _value: object) -> None:
         self.cleaning_requested.emit(
             Cleaning(
                 min_size=int(self._min_size.value),
@@ -105,3 +123,15 @@ class ResultPanel(QWidget):
                 split=bool(self._split.value),
             )
         )
+
+
+def _explain_parts(slider: QLabeledDoubleSlider) -> None:
+    """Explain the bar and the number, which take the keyboard for the whole."""
+    bar = slider.findChild(QSlider)
+    number = slider.findChild(QLineEdit)
+    if bar is not None:
+        explain(bar, "Move the threshold with the arrow keys.", "threshold")
+        slider.setFocusProxy(bar)
+    if number is not None:
+        explain(number, "Type a threshold between -1 and 1.", "threshold, as a number")
+        number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

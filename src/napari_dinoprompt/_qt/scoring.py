@@ -10,6 +10,7 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt._qt.large_scoring import LargeScoring
+from napari_dinoprompt._qt.placed_prompts import usable_prompts
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session import Phase, is_large, is_live
@@ -50,10 +51,9 @@ class Scoring(QObject):
         self._session = session
         self._prompts = prompts
         self._results = results
-        self._scores = LatestJob(self)
+        self._scores = LatestJob(self, "Finding the objects")
         self._scores.returned.connect(self._on_result)
         self._scores.failed.connect(self._on_failed)
-        self._scores.crashed.connect(self._on_crashed)
         self._cleaned = LatestJob(self)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
@@ -97,7 +97,7 @@ class Scoring(QObject):
         self._cleaned.cancel()
         self._timer.stop()
         self._large.stop()
-        prompts, left_out = self._prompts.usable(state)
+        prompts, left_out = usable_prompts(state)
         empty = state.view in state.planes.empty
         if empty:
             self._session.message = "This plane holds nothing but NaN or infinity."
@@ -130,6 +130,19 @@ class Scoring(QObject):
                 layers.pixel_size(state.image),
             )
         )
+
+    def choose_threshold(self, value: float | None) -> None:
+        """Set the threshold of the class on the slider; None is auto."""
+        state = self._session.current
+        if state is None:
+            return
+        name = self._session.threshold_class()
+        if value is None:
+            state.thresholds.pop(name, None)
+        else:
+            state.thresholds[name] = value
+        layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
+        self.cut_anew()
 
     def cut_anew(self) -> None:
         """Make the mask from the similarities again, for the plane in view."""
@@ -192,9 +205,6 @@ class Scoring(QObject):
         self._blank(state)
         self._session.message = message
         self.changed.emit()
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Finding the objects failed; see the notification.")
 
     def _show_mask(self, state: ImageState, result: LiveResult) -> None:
         """Show the plain mask at once; cleaning follows when the user pauses."""

@@ -6,13 +6,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
+
+from napari_dinoprompt._qt.widgets.explaining import button, explain
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 
 __all__ = ["StackPanel"]
 
@@ -29,23 +30,25 @@ class StackPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._start = QPushButton("All planes")
-        self._start.setToolTip(
+        self._start = button(
+            "All planes",
             "Find the objects in all planes of the stack, with the prompts and "
             "thresholds as they are now. You can go on looking around; planes that "
-            "are finished are not done again."
+            "are finished are not done again.",
         )
         self._bar = QProgressBar()
-        self._stop = QPushButton("Stop")
-        self._stop.setToolTip("Finished planes stay; All planes goes on from there.")
-        self._objects_3d = QCheckBox("3-D objects")
-        self._objects_3d.setToolTip(
+        explain(self._bar, "How many planes are finished, in percent.", "progress")
+        self._stop = button(
+            "Stop", "Finished planes stay; All planes goes on from there."
+        )
+        self._objects_3d = QCheckBox("&3-D objects")
+        explain(
+            self._objects_3d,
             "Once all planes are finished, clean the mask in 3-D and number objects "
             "through the planes. The smallest object is then in voxels; the scale of "
-            "the layer says how far the planes are apart."
+            "the layer says how far the planes are apart.",
         )
-        self._said = QLabel()
-        self._said.setWordWrap(True)
+        self._said = MessageLabel("objects in all planes")
         row = QHBoxLayout()
         row.addWidget(self._start)
         row.addWidget(self._bar)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from napari_dinoprompt import layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -20,8 +23,16 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
+    from napari_dinoprompt.session import ImageState
 
-__all__ = ["FoundPlane", "FoundVolume", "StackTask", "find_planes", "find_volumes"]
+__all__ = [
+    "FoundPlane",
+    "FoundVolume",
+    "StackTask",
+    "find_planes",
+    "find_volumes",
+    "task_of",
+]
 
 # Of the progress of one plane.
 _STEPS = 100
@@ -54,6 +65,30 @@ class StackTask:
     choice: BackboneChoice
     features: Mapping[PlaneIndex, FeatureMap]
     cleaning: Cleaning
+
+
+def task_of(
+    state: ImageState,
+    reference: Reference,
+    choice: BackboneChoice,
+    cleaning: Cleaning,
+    shelf: BackboneShelf,
+) -> StackTask:
+    """Put together what is to be done for the stack of a state."""
+    return StackTask(
+        lengths=layers.stack_shape(state.image),
+        size=layers.plane_shape(state.image),
+        read=partial(layers.read_plane, state.image),
+        reference=reference,
+        shelf=shelf,
+        choice=choice,
+        features={
+            index: state.planes[index].whole
+            for index in state.planes
+            if not state.planes[index].large
+        },
+        cleaning=cleaning,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
@@ -12,62 +10,19 @@ from qtpy.QtCore import QObject, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt import stack_steps
 from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.stack_steps import FoundPlane, FoundVolume, StackTask
+from napari_dinoprompt._qt.stack_kept import KeptPlanes
+from napari_dinoprompt._qt.stack_steps import FoundPlane, FoundVolume, task_of
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
 from napari_dinoprompt.session import is_live
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
-
     from napari_dinoprompt._qt.result_layers import ResultLayers
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt.core.live import LiveResult
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["StackWork"]
-
-
-@dataclass(eq=False)
-class _Kept:
-    """What is known of the planes of one image under one revision.
-
-    Attributes
-    ----------
-    state : ImageState
-    revision : int
-    masks : PlainMasks
-        Of planes that are on show, scrolled to or computed here.
-    objects : dict of plane index to int
-        The planes that are finished, and how many objects they hold.
-    names : tuple of str
-        The object classes.
-    volumes : int
-        In so many of the volumes objects go through the planes.
-    shown_on : tuple of layers or None
-        Where all of this is on show; None while that is being changed here.
-    """
-
-    state: ImageState
-    revision: int
-    masks: PlainMasks
-    names: tuple[str, ...]
-    objects: dict[PlaneIndex, int] = field(default_factory=dict)
-    volumes: int = 0
-    shown_on: tuple[Layer | None, Layer | None] | None = None
-
-    @property
-    def through(self) -> bool:
-        """Whether objects go through all planes."""
-        lengths = layers.stack_shape(self.state.image)
-        return self.volumes == math.prod(lengths[:-1])
-
-    @property
-    def current(self) -> bool:
-        """Whether nothing that it depends on has changed."""
-        there = (self.state.similarity, self.state.mask)
-        return self.revision == self.state.revision and self.shown_on in (None, there)
 
 
 class StackWork(QObject):
@@ -95,14 +50,13 @@ class StackWork(QObject):
         self._session = session
         self._results = results
         self._shelf = shelf
-        self._kept: _Kept | None = None
+        self._kept: KeptPlanes | None = None
         self._all = False
         self._trouble = ""
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Finding objects in all planes")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
         self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
 
     @property
     def running(self) -> bool:
@@ -131,15 +85,7 @@ class StackWork(QObject):
         if self._trouble:
             return self._trouble
         kept = self._current_kept()
-        if kept is None or not kept.objects:
-            return ""
-        done, total = len(kept.objects), self.total
-        count = sum(kept.objects.values())
-        objects = "1 object" if count == 1 else f"{count} objects"
-        if kept.through:
-            return f"{objects} through {total} planes."
-        each = "" if count == 0 else ", counted in each plane"
-        return f"{done} of {total} planes: {objects}{each}."
+        return "" if kept is None else kept.summary
 
     def start(self) -> None:
         """Finish the planes that are not finished yet."""
@@ -157,7 +103,7 @@ class StackWork(QObject):
         self.objects_3d = wanted
         self._trouble = ""
         kept = self._current_kept()
-        if kept is not None and len(kept.objects) == self.total:
+        if kept is not None and kept.complete:
             self._job.cancel()
             if wanted:
                 self._start_volumes(kept)
@@ -207,15 +153,15 @@ class StackWork(QObject):
             return None
         return state
 
-    def _current_kept(self) -> _Kept | None:
+    def _current_kept(self) -> KeptPlanes | None:
         kept = self._kept
         fits = kept is not None and kept.current and kept.state is self._stack()
         return kept if fits else None
 
-    def _keep(self, state: ImageState, result: LiveResult) -> _Kept:
+    def _keep(self, state: ImageState, result: LiveResult) -> KeptPlanes:
         self._forget()
         self._trouble = ""
-        self._kept = _Kept(
+        self._kept = KeptPlanes(
             state,
             state.revision,
             PlainMasks(layers.plane_shape(state.image)),
@@ -229,10 +175,8 @@ class StackWork(QObject):
             self._kept.state.finished.clear()
             self._kept = None
 
-    def _redo(self, kept: _Kept, *, only_known: bool) -> None:
-        kept.objects.clear()
-        kept.volumes = 0
-        kept.state.finished.clear()
+    def _redo(self, kept: KeptPlanes, *, only_known: bool) -> None:
+        kept.begin_anew()
         self._start(only_known=only_known)
 
     def _start(self, *, only_known: bool) -> None:
@@ -248,23 +192,12 @@ class StackWork(QObject):
         kept = self._current_kept() or self._keep(state, state.result)
         if kept.through:
             return
-        if len(kept.objects) == self.total:
+        if kept.complete:
             self._on_returned(0)
             return
         self._all = not only_known
-        task = StackTask(
-            lengths=layers.stack_shape(state.image),
-            size=layers.plane_shape(state.image),
-            read=partial(layers.read_plane, state.image),
-            reference=reference,
-            shelf=self._shelf,
-            choice=request.backbone,
-            features={
-                index: state.planes[index].whole
-                for index in state.planes
-                if not state.planes[index].large
-            },
-            cleaning=self._session.cleaning,
+        task = task_of(
+            state, reference, request.backbone, self._session.cleaning, self._shelf
         )
         self._job.start(
             stack_steps.find_planes(
@@ -278,7 +211,7 @@ class StackWork(QObject):
         self.progressed.emit(0, 0)
         self.changed.emit()
 
-    def _start_volumes(self, kept: _Kept) -> None:
+    def _start_volumes(self, kept: KeptPlanes) -> None:
         kept.volumes = 0
         z, y, x = (abs(float(step)) for step in kept.state.image.scale[-3:])
         self._job.start(
@@ -309,7 +242,7 @@ class StackWork(QObject):
         kept.shown_on = (kept.state.similarity, kept.state.mask)
         self.changed.emit()
 
-    def _show_plane(self, kept: _Kept, found: FoundPlane) -> None:
+    def _show_plane(self, kept: KeptPlanes, found: FoundPlane) -> None:
         state, result = kept.state, found.result
         colours = None
         if not self._session.cleaning.split:
@@ -323,7 +256,7 @@ class StackWork(QObject):
         self._results.show_finished(state, found.index, found.numbers, colours)
         kept.objects[found.index] = found.objects
 
-    def _show_volume(self, kept: _Kept, found: FoundVolume) -> None:
+    def _show_volume(self, kept: KeptPlanes, found: FoundVolume) -> None:
         kept.volumes += 1
         for z, plane in enumerate(found.instances):
             index = (*found.at, z)
@@ -333,7 +266,7 @@ class StackWork(QObject):
 
     def _on_returned(self, _count: int) -> None:
         kept = self._current_kept()
-        complete = kept is not None and len(kept.objects) == self.total
+        complete = kept is not None and kept.complete
         if kept is not None and complete and self.objects_3d and not kept.through:
             self._start_volumes(kept)
         else:
@@ -342,6 +275,3 @@ class StackWork(QObject):
     def _on_failed(self, message: str) -> None:
         self._trouble = message
         self.changed.emit()
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Finding objects in all planes failed; see the notification.")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from napari_dinoprompt._qt.widgets.explaining import button, explain
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 
 __all__ = ["StatusPanel"]
 
@@ -27,27 +23,37 @@ class StatusPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._hint = QLabel()
-        self._hint.setWordWrap(True)
-        self._hint.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        # Advice of one line must not push the dock around when it grows to three.
-        self._hint.setMinimumHeight(_LINES * self._hint.fontMetrics().lineSpacing())
+        self._hint = MessageLabel("what to do next", _LINES)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # When all else that changed at the same time has its place.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._give_room)
         self._bar = QProgressBar()
-        self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop what is being computed.")
-        self._compute = QPushButton("Compute features")
+        explain(self._bar, "How far the work is, in percent.", "progress")
+        self._cancel = button("Cancel", "Stop what is being computed (Escape).")
+        self._compute = button(
+            "Compute features", "Compute the features of the image, as chosen below."
+        )
         self._cancel.clicked.connect(self.cancel_requested)
         self._compute.clicked.connect(self.compute_requested)
-        row = QHBoxLayout()
+        # A widget, not a layout: Qt would keep room for an empty one.
+        self._row = QWidget()
+        row = QHBoxLayout(self._row)
+        row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._bar)
         row.addWidget(self._cancel)
         row.addWidget(self._compute)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._hint)
-        layout.addLayout(row)
+        layout.addWidget(self._row)
         self.show_work(running=False, stopped=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work that can be cancelled."""
+        return not self._cancel.isHidden()
 
     @property
     def hint(self) -> str:
@@ -73,6 +79,18 @@ class StatusPanel(QWidget):
         self._bar.setVisible(running)
         self._cancel.setVisible(running)
         self._compute.setVisible(stopped and not running)
+        if self._row.isHidden() == (running or stopped):
+            self._row.setVisible(running or stopped)
+            self._later.start()
+
+    def _give_room(self) -> None:
+        """Let the tabs have the room that the row left, which Qt forgets to do."""
+        self.updateGeometry()
+        parent = self.parentWidget()
+        layout = None if parent is None else parent.layout()
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how far the work is; a total of 0 is unknown."""

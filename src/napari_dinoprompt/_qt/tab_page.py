@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-__all__ = ["TabPage", "heading", "ruler"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image, Labels
+
+__all__ = ["TabPage", "WorkTab", "heading", "ruler"]
 
 # The dock has its own; width is scarce.
 _MARGINS = (4, 6, 4, 6)
+# Beside the bar, in napari's style.
+_EDGE = 2
 
 
 class TabPage(QScrollArea):
@@ -20,9 +29,26 @@ class TabPage(QScrollArea):
         self.column = QVBoxLayout(self._content)
         self.column.setContentsMargins(*_MARGINS)
         self.setWidgetResizable(True)
+        # It is scrolled by what the keyboard turns to.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(self._content)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask for room when the content needs more of it."""
+        seen = super().eventFilter(watched, event)
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return seen
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """Bring the widget that the keyboard turns to into view."""
+        moved = super().focusNextPrevChild(next)
+        turned_to = self.focusWidget()
+        if moved and turned_to is not None and self.isAncestorOf(turned_to):
+            self.ensureWidgetVisible(turned_to)
+        return moved
 
     def minimumSizeHint(self) -> QSize:
         """Return the width that the widgets need, and little height."""
@@ -36,7 +62,45 @@ class TabPage(QScrollArea):
 
     def _width(self, hint: QSize) -> int:
         bar = self.verticalScrollBar()
-        return hint.width() + (0 if bar is None else bar.sizeHint().width())
+        return hint.width() + (0 if bar is None else bar.sizeHint().width() + _EDGE)
+
+
+class WorkTab(TabPage):
+    """A page with work of its own, which the dock shows above its tabs."""
+
+    progressed = Signal(int, int)
+    """Steps done and in all; a total of 0 is unknown."""
+
+    @property
+    def hint(self) -> str:
+        """What to do next, or what was said last."""
+        raise NotImplementedError
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work that can be cancelled."""
+        raise NotImplementedError
+
+    @property
+    def stopped(self) -> bool:
+        """Whether features could be computed, and are not."""
+        return False
+
+    def cancel(self) -> None:
+        """Stop the work."""
+        raise NotImplementedError
+
+    def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
+        """Show all as it is.
+
+        Parameters
+        ----------
+        images : sequence of napari.layers.Image
+            That can be segmented.
+        labels : sequence of napari.layers.Labels
+            The user's own.
+        """
+        raise NotImplementedError
 
 
 def heading(text: str) -> QLabel:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.widgets.explaining import button, explain
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.weights.fetch import fetch_weights
 from napari_dinoprompt.core.weights.search import (
@@ -49,30 +43,24 @@ class WeightsPanel(QWidget):
         self._missing: str | None = None
         self._fetching = ""
         self._progress: Progress | None = None
-        self._notice = QLabel()
-        self._notice.setWordWrap(True)
-        self._said = QLabel()
-        self._said.setWordWrap(True)
-        self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        # A long path cannot be wrapped; it must not make the dock wider.
-        policy = self._said.sizePolicy()
-        policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
-        self._said.setSizePolicy(policy)
-        self._get = QPushButton()
-        self._get.setToolTip(
+        self._notice = MessageLabel("missing weights")
+        self._said = MessageLabel("download")
+        self._get = button(
+            "Get weights",
             "Download the weights from the Hugging Face hub into its cache on this "
-            "machine. Your prompts stay."
+            "machine. Your prompts stay.",
         )
         self._get.clicked.connect(self._start)
         self._bar = QProgressBar()
-        self._cancel = QPushButton("Cancel download")
-        self._cancel.setToolTip("Stop the download; what was received is kept.")
+        explain(self._bar, "How much of the weights is here.", "download")
+        self._cancel = button(
+            "Cancel download", "Stop the download; what was received is kept."
+        )
         self._cancel.clicked.connect(self._stop)
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Getting the weights")
         self._job.yielded.connect(self._on_progress)
         self._job.returned.connect(self._on_fetched)
         self._job.failed.connect(self._end)
-        self._job.crashed.connect(self._on_crashed)
         row = QHBoxLayout()
         row.addWidget(self._get)
         row.addWidget(self._bar)
@@ -142,12 +130,8 @@ class WeightsPanel(QWidget):
         self._end("")
         self.fetched.emit(self._fetching)
 
-    def _on_crashed(self) -> None:
-        self._end("Getting the weights failed; see the notification.")
-
     def _end(self, message: str) -> None:
         self._said.setText(message)
-        self._said.setToolTip(message)
         self._show()
 
     def _show(self) -> None:

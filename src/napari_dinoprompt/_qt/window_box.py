@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_dinoprompt._qt.widgets.explaining import explain
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,14 +63,13 @@ class WindowBox(QWidget):
         self._real = real
         self._offered: list[tuple[str, Image]] | None = None
         self._choices: list[WindowChoice] = []
-        self._box = QComboBox()
-        self._box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self._box = NarrowBox()
+        explain(
+            self._box,
+            "Which grey values count as black and as white on "
+            + ("the real and the fakes." if real else "the images that are ticked."),
         )
-        self._box.setToolTip(
-            "Which grey values count as black and as white on another image than the "
-            "one with the prompts."
-        )
+        self.setFocusProxy(self._box)
         self._forgives = QLabel()
         self._forgives.setWordWrap(True)
         layout = QVBoxLayout(self)

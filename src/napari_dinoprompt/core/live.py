@@ -6,11 +6,8 @@ then costs one product with the feature map of the plane in view.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from napari_dinoprompt.core.estimate import Estimate, check_memory, estimate
 from napari_dinoprompt.core.extraction import iter_features
@@ -19,6 +16,7 @@ from napari_dinoprompt.core.intensity import (
     measure_window,
     thin_pixels,
 )
+from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Notice, Progress
@@ -33,6 +31,7 @@ from napari_dinoprompt.core.thresholds import resolve_thresholds
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -45,12 +44,8 @@ __all__ = [
     "LiveResult",
     "apply_thresholds",
     "prepare_planes",
-    "sample_planes",
     "update",
 ]
-
-# Enough to meet the planes that are in focus; more would be read from afar for nothing.
-_WINDOW_PLANES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,28 +178,6 @@ def _prepare_large(
     prepared.window = features.window
     yield from features.iter_measures()
     yield index, PreparedPlane(features)
-
-
-def sample_planes(shape: tuple[int, ...]) -> list[PlaneIndex]:
-    """Choose the planes of a stack that its window is measured on.
-
-    They depend on the stack alone, not on what is in view, and are few, so that a
-    stack that is read from afar need not be read whole.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the axes before the plane.
-
-    Returns
-    -------
-    list of tuples of int
-        At most eight, evenly spread.
-    """
-    count = math.prod(shape)
-    steps = 2 * _WINDOW_PLANES
-    chosen = sorted({count * step // steps for step in range(1, steps, 2)})
-    return [tuple(int(i) for i in np.unravel_index(at, shape)) for at in chosen]
 
 
 def _measure_window(

@@ -13,8 +13,9 @@ from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import Estimate
 from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.live import prepare_planes, sample_planes
+from napari_dinoprompt.core.live import prepare_planes
 from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.prepared import PreparedPlanes
 from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.prompts import Prompts

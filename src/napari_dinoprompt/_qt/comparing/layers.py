@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._qt.comparing.work import CompareRequest
+    from napari_dinoprompt._qt.comparing.request import CompareRequest
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
+
+from napari_dinoprompt._qt.widgets.explaining import explain, label_of
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.objects import UnmatchedObject
@@ -31,19 +34,22 @@ class CompareObjects(QWidget):
         super().__init__(parent)
         self._comparison: Comparison | None = None
         self._objects: list[UnmatchedObject] = []
-        self._fake = QComboBox()
-        self._fake.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self._fake.setToolTip("Whose objects are listed.")
+        self._fake = NarrowBox()
+        explain(self._fake, "The image whose objects are listed.")
         self._fake.currentIndexChanged.connect(self._fill)
         self._list = QListWidget()
         self._list.setMinimumHeight(_HEIGHT)
         self._list.setUniformItemSizes(True)
-        self._list.setToolTip("Click on an object to look at it.")
+        explain(
+            self._list,
+            "Objects with their area in pixels and their centre (y, x). Click on one, "
+            "or turn to it with the arrow keys, to look at it; Enter looks again.",
+            "objects without a partner",
+        )
         self._list.itemClicked.connect(self._on_click)
+        self._list.itemActivated.connect(self._on_click)
         self._list.currentRowChanged.connect(self._on_row)
-        self._title = QLabel("Objects without a partner")
+        self._title = label_of("Ob&jects without a partner", self._fake)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._title)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.comparing.work import CompareRequest
+from napari_dinoprompt._qt.comparing.request import CompareRequest
 from napari_dinoprompt._qt.layer_boxes import LayerBox, LayerChecklist
 from napari_dinoprompt._qt.references.box import ReferenceBox
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    label_of,
+    new_form,
+)
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 from napari_dinoprompt._qt.window_box import WindowBox
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.references.reference import Reference
@@ -44,37 +43,40 @@ class ComparePanel(QWidget):
         super().__init__(parent)
         self._images: list[Image] = []
         self._real = LayerBox()
-        self._real.setToolTip("The stain that was measured.")
+        explain(self._real, "The stain that was measured.")
         self._fakes = LayerChecklist()
-        self._fakes.setToolTip(
+        explain(
+            self._fakes,
             "One or several generated stains of the same field; they may differ in "
-            "number of pixels and in type."
+            "number of pixels and in type.",
         )
         self._input = LayerBox("none")
-        self._input.setToolTip(
+        explain(
+            self._input,
             "What the fakes were generated from, to be shown beside them and in the "
-            "figure; it is not compared."
+            "figure; it is not compared.",
         )
         self._truth = LayerBox("none")
-        self._truth.setToolTip(
+        explain(
+            self._truth,
             "Labels of the objects that are really there. Only with them can missed "
-            "and hallucinated objects be told from errors of the prompts."
+            "and hallucinated objects be told from errors of the prompts.",
         )
         self._reference = ReferenceBox()
-        self._class = QComboBox()
-        self._class.setToolTip("The class of objects that is compared.")
-        self._class_title = QLabel("class")
+        self._class = NarrowBox()
+        explain(self._class, "The class of objects that is compared.")
+        self._class_title = label_of("cl&ass", self._class)
         self._window = WindowBox(real=True)
         self._draws = QSpinBox()
         self._draws.setRange(0, 1000)
         self._draws.setValue(_DRAWS)
         self._draws.setSpecialValueText("none")
-        self._draws.setToolTip(
+        explain(
+            self._draws,
             "How often the prompts are drawn anew, for intervals and noise floor. More "
-            "takes longer."
+            "takes longer.",
         )
-        self._compare = QPushButton("Compare")
-        self._compare.setToolTip("Apply the reference to all, and compare.")
+        self._compare = button("Co&mpare", "Apply the reference to all, and compare.")
         self._lay_out()
         self._real.chosen.connect(self._on_real)
         self._fakes.ticked.connect(self._enable)
@@ -83,16 +85,14 @@ class ComparePanel(QWidget):
         self._on_reference()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("real", self._real)
-        form.addRow("fakes", self._fakes)
-        form.addRow("input", self._input)
-        form.addRow("truth", self._truth)
-        form.addRow("reference", self._reference)
+        form = new_form()
+        form.addRow("r&eal", self._real)
+        form.addRow("fa&kes", self._fakes)
+        form.addRow("&input", self._input)
+        form.addRow("tr&uth", self._truth)
+        form.addRow("refere&nce", self._reference)
         form.addRow(self._class_title, self._class)
-        form.addRow("window", self._window)
+        form.addRow("win&dow", self._window)
         form.addRow("draws", self._draws)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
 
 from napari_dinoprompt._qt.comparing.layers import AGREEMENT
 from napari_dinoprompt._qt.comparing.objects import CompareObjects
 from napari_dinoprompt._qt.comparing.panel import ComparePanel
 from napari_dinoprompt._qt.comparing.table import CompareTable
-from napari_dinoprompt._qt.tab_page import TabPage, ruler
+from napari_dinoprompt._qt.tab_page import WorkTab, ruler
+from napari_dinoprompt._qt.widgets.explaining import button
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +32,14 @@ _WIDTH = 368
 _HINT = (
     "Choose the real image, one or several fakes of the same field, and a reference."
 )
+_NO_FIGURE = "Turn to a figure to read what it means."
 _DONE = (
-    "Each figure explains itself where the mouse rests on its name. Click on an object "
-    "to look at it."
+    "Turn to a figure, with mouse or arrow keys, to read what it means, and to an "
+    "object to look at it."
 )
 
 
-class CompareTab(TabPage):
+class CompareTab(WorkTab):
     """What is compared, and what was found."""
 
     def __init__(
@@ -50,30 +53,33 @@ class CompareTab(TabPage):
         self.panel = ComparePanel()
         self.table = CompareTable()
         self.objects = CompareObjects()
-        self._maps = _button(
-            "Show maps",
+        self._maps = button(
+            "Sh&ow maps",
             "Lay agreement, SSIM, squared error and feature distance of each fake over "
             "the real.",
         )
-        self._beside = _button(
-            "Side by side", "Show real and fakes in a grid, moved with one camera."
+        self._beside = button(
+            "Side &by side", "Show real and fakes in a grid, moved with one camera."
         )
         self._beside.setCheckable(True)
-        self._export = _button(
-            "Export…", "Write tables (CSV, JSON), maps and the figure into a folder."
+        self._export = button(
+            "E&xport…", "Write tables (CSV, JSON), maps and the figure into a folder."
         )
         self._lay_out()
+        self._work.progressed.connect(self.progressed)
         self.panel.compare_requested.connect(self._work.compare)
         self._maps.clicked.connect(self._work.show_maps)
         self._beside.toggled.connect(self._work.show_side_by_side)
         self._export.clicked.connect(self._on_export)
         self.table.chosen.connect(self.objects.choose)
+        self.table.explained.connect(self._meaning.setText)
         self.objects.clicked.connect(self._work.go_to)
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self._maps, self._beside, self._export):
-            buttons.addWidget(button)
+        for one in (self._maps, self._beside, self._export):
+            buttons.addWidget(one)
+        self._meaning = MessageLabel("meaning of the figure")
         self._legend = QLabel(
             "&nbsp;&nbsp;".join(
                 f'<span style="color:{QColor(colour).name()}">■</span> {word}'
@@ -83,6 +89,7 @@ class CompareTab(TabPage):
         self._rest = (
             ruler(),
             self.table,
+            self._meaning,
             self._maps,
             self._beside,
             self._export,
@@ -94,6 +101,7 @@ class CompareTab(TabPage):
         self.column.addWidget(self.panel)
         self.column.addWidget(self._rest[0])
         self.column.addWidget(self.table)
+        self.column.addWidget(self._meaning)
         self.column.addLayout(buttons)
         self.column.addWidget(self._legend)
         self.column.addWidget(self.objects)
@@ -105,6 +113,15 @@ class CompareTab(TabPage):
         """What to do next, or what was said last."""
         done = self._shown is not None
         return self._work.message or (_DONE if done else _HINT)
+
+    @property
+    def running(self) -> bool:
+        """Whether images are being compared."""
+        return self._work.comparing
+
+    def cancel(self) -> None:
+        """Stop comparing."""
+        self._work.cancel()
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
         """Show layers, references and results as they are.
@@ -128,6 +145,7 @@ class CompareTab(TabPage):
         self._shown = comparison
         self.table.show_comparison(comparison)
         self.objects.show_comparison(comparison)
+        self._meaning.setText(_NO_FIGURE)
         for widget in self._rest:
             widget.setVisible(comparison is not None)
 
@@ -135,9 +153,3 @@ class CompareTab(TabPage):
         name = QFileDialog.getExistingDirectory(self, "Folder for tables and figure")
         if name:
             self._work.export(Path(name))
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QWidget
 
+from napari_dinoprompt._qt.widgets.elided_label import shorten
+from napari_dinoprompt._qt.widgets.explaining import explain, wrap
+
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.columns import Column
     from napari_dinoprompt.core.comparing.report import Comparison, Report
@@ -24,6 +27,7 @@ _DIRECTIONS = {
 }
 _FLOOR = "noise\nfloor"
 _ROWS_ON_SHOW = 11
+_MOST_LETTERS = 14
 
 
 class CompareTable(QTableWidget):
@@ -33,12 +37,23 @@ class CompareTable(QTableWidget):
     """
 
     chosen = Signal(int)
-    """The user clicked into the column of an image, by its place in `rows`."""
+    """The user turned to the column of an image, by its place in `rows`."""
+    explained = Signal(str)
+    """What the figure that the user turned to means."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setWordWrap(False)
+        # Tab leaves the table; arrow keys go through it.
+        self.setTabKeyNavigation(False)
+        explain(
+            self,
+            "All figures: one line each, a column for every image. What a figure means "
+            "is told below.",
+            "figures of the comparison",
+        )
+        self._meanings: list[str] = []
         header = self.verticalHeader()
         if header is not None:
             height = self.fontMetrics().lineSpacing() + 8
@@ -51,14 +66,19 @@ class CompareTable(QTableWidget):
         self.clear()
         self.setRowCount(0)
         self.setColumnCount(0)
+        self._meanings = []
         if comparison is None:
             return
+        self._meanings = [
+            f"{comparison.title(column)}: {column.meaning} {_DIRECTIONS[column.better]}"
+            for column in comparison.columns
+        ]
         reports, floor = comparison.rows, comparison.noise_floor
         self.setRowCount(len(comparison.columns))
         self.setColumnCount(len(reports) + bool(floor))
         names = [report.name for report in reports]
         for place, name in enumerate(_tell_apart(names)):
-            self._set_header(place, _shorten(name), names[place])
+            self._set_header(place, shorten(name, _MOST_LETTERS), names[place])
         if floor:
             self._set_header(
                 len(reports),
@@ -78,10 +98,12 @@ class CompareTable(QTableWidget):
 
     def _set_header(self, place: int, text: str, tooltip: str) -> None:
         item = QTableWidgetItem(text)
-        item.setToolTip(tooltip)
+        item.setToolTip(wrap(tooltip))
         self.setHorizontalHeaderItem(place, item)
 
-    def _on_cell(self, _row: int, column: int, *_before: int) -> None:
+    def _on_cell(self, row: int, column: int, *_before: int) -> None:
+        if 0 <= row < len(self._meanings):
+            self.explained.emit(self._meanings[row])
         if column >= 0:
             self.chosen.emit(column)
 
@@ -116,7 +138,7 @@ def _floor_line(column: Column, floor: dict[str, tuple[float, float]]) -> str:
 def _right(text: str, tooltip: str) -> QTableWidgetItem:
     item = QTableWidgetItem(text)
     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-    item.setToolTip(tooltip)
+    item.setToolTip(wrap(tooltip))
     return item
 
 
@@ -152,7 +174,3 @@ def _shared(parts: list[list[str]]) -> int:
     """Count with how many equal parts all lists begin."""
     places = zip(*parts, strict=False)
     return sum(1 for _ in takewhile(lambda place: len(set(place)) == 1, places))
-
-
-def _shorten(text: str, most: int = 14) -> str:
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"

@@ -2,82 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-from qtpy.QtCore import QObject, Signal
-
-from napari_dinoprompt import layers
 from napari_dinoprompt._qt import work_steps
 from napari_dinoprompt._qt.comparing.layers import CompareLayers
+from napari_dinoprompt._qt.comparing.request import word_on_places
+from napari_dinoprompt._qt.export import Export
 from napari_dinoprompt._qt.image_events import ImageEvents
-from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.references.apply_work import means_of, plane_of
+from napari_dinoprompt._qt.job_work import JobWork
+from napari_dinoprompt._qt.references.apply_work import means_of
+from napari_dinoprompt._qt.view import look_at, plane_of, reader_of
 from napari_dinoprompt._qt.window_box import WindowChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
+    from qtpy.QtCore import QObject
 
+    from napari_dinoprompt._qt.comparing.request import CompareRequest
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt.core.comparing.report import Comparison
-    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.library import Entry
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session import Session
 
-__all__ = ["CompareRequest", "CompareWork"]
+__all__ = ["CompareWork"]
 
 
-@dataclass(frozen=True, eq=False)
-class CompareRequest:
-    """What is compared.
-
-    Attributes
-    ----------
-    choice : Entry or Reference
-    real : napari.layers.Image
-    fakes : list of napari.layers.Image
-        At least one, none of them the real.
-    input_image : napari.layers.Image or None
-        What the fakes were made from; only shown.
-    truth : napari.layers.Labels or None
-    window : {"reference", "image", "histogram"}
-        Histograms are matched to the real.
-    class_name : str or None
-        None is the reference's first.
-    draws : int
-    """
-
-    choice: Entry | Reference
-    real: Image
-    fakes: list[Image]
-    input_image: Image | None
-    truth: Labels | None
-    window: WindowChoice
-    class_name: str | None
-    draws: int
-
-    @property
-    def layers(self) -> list[Layer]:
-        """All layers that the result depends on."""
-        truth = [] if self.truth is None else [self.truth]
-        return [self.real, *self.fakes, *truth]
-
-
-class CompareWork(QObject):
+class CompareWork(JobWork):
     """One comparison at a time; the latest request wins."""
-
-    changed = Signal()
-    """There is another result, or work has begun or ended."""
-    progressed = Signal(int, int)
-    """Steps done and in all; a total of 0 is unknown."""
 
     def __init__(
         self,
@@ -86,28 +43,18 @@ class CompareWork(QObject):
         shelf: BackboneShelf,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(viewer, session, shelf, parent, "Comparing")
         self.message = ""
         """What was found, or what went wrong."""
         self.comparison: Comparison | None = None
-        self._viewer = viewer
-        self._session = session
-        self._shelf = shelf
         self._request: CompareRequest | None = None
         self._plane: PlaneIndex = ()
         self._layers = CompareLayers(viewer)
         self._events = ImageEvents(self)
         self._events.replaced.connect(self._on_replaced)
         self._events.moved.connect(self._on_moved)
-        self._job = LatestJob(self)
-        self._job.yielded.connect(self._on_progress)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
-        self._export = LatestJob(self)
-        self._export.returned.connect(self._on_exported)
-        self._export.failed.connect(self._say)
-        self._export.crashed.connect(self._on_export_crashed)
+        self._export = Export(self, "Tables, maps and figure were written")
+        self._export.said.connect(self._say)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -139,7 +86,7 @@ class CompareWork(QObject):
             self._viewer,
         )
         truth = request.truth
-        self._job.start(
+        self._begin(
             work_steps.compare(
                 means,
                 self._reader(request.real),
@@ -152,11 +99,10 @@ class CompareWork(QObject):
         )
         for layer in request.layers:
             self._events.watch(layer)
-        self.progressed.emit(0, 0)
         self._say("")
 
-    def _reader(self, layer: Layer) -> partial[NDArray[np.generic]]:
-        return partial(layers.read_plane, layer, plane_of(self._viewer, layer))
+    def _reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
+        return reader_of(self._viewer, layer)
 
     def cancel(self) -> None:
         """Stop; there is no result then."""
@@ -182,64 +128,29 @@ class CompareWork(QObject):
         """Centre the camera on a pixel of the real."""
         if self._request is None:
             return
-        real = self._request.real
-        world = np.asarray(real.data_to_world((*self._plane, *centre)))
-        dims = self._viewer.dims
-        where = np.array(dims.point, dtype=float)
-        where[-len(world) :] = world
-        for axis in dims.not_displayed:
-            dims.set_point(axis, where[axis])
-        self._viewer.scene.camera.center = tuple(where[list(dims.displayed)])
+        look_at(self._viewer, self._request.real, (*self._plane, *centre))
 
     def export(self, folder: Path) -> None:
         """Write tables, maps and the figure into a folder."""
         if self.comparison is not None and self._request is not None:
             shown = self._request.input_image
             read = None if shown is None else self._reader(shown)
-            self._export.start(
-                work_steps.save_comparison(self.comparison, folder, read)
-            )
-            self._say("Writing…")
+            steps = work_steps.save_comparison(self.comparison, folder, read)
+            self._export.write(steps)
 
     def _forget(self) -> None:
         self._layers.clear()
         self.comparison = None
         self._request = None
 
-    def _on_progress(self, progress: Progress) -> None:
-        self.progressed.emit(progress.done, progress.total)
-
     def _on_returned(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-        self._say(comparison.note or self._word_on_places())
-
-    def _word_on_places(self) -> str:
-        """Say so if layers lie apart: they are compared edge to edge."""
         assert self._request is not None
-        apart = [
-            fake.name
-            for fake in self._request.fakes
-            if layers.pixel_size(fake) and not _same_place(fake, self._request.real)
-        ]
-        if not apart:
-            return ""
-        return (
-            f"{', '.join(apart)} lies elsewhere than the real; they were compared edge "
-            "to edge."
-        )
+        self.comparison = comparison
+        self._say(comparison.note or word_on_places(self._request))
 
     def _on_failed(self, message: str) -> None:
         self._forget()
         self._say(message)
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Comparing failed; see the notification.")
-
-    def _on_exported(self, folder: Path) -> None:
-        self._say(f"Tables, maps and figure were written to {folder}.")
-
-    def _on_export_crashed(self) -> None:
-        self._say("Writing failed; see the notification.")
 
     def _say(self, message: str) -> None:
         self.message = message
@@ -268,17 +179,3 @@ class CompareWork(QObject):
     def _drop(self, message: str) -> None:
         self._job.cancel()
         self._on_failed(message)
-
-
-def _same_place(one: Image, other: Image) -> bool:
-    """Tell whether two planes cover the same part of the world, to a pixel."""
-    pixel = max(layers.pixel_size(other) or (1.0, 1.0))
-    apart = np.abs(_corners(one) - _corners(other))
-    return bool((apart <= pixel).all())
-
-
-def _corners(image: Image) -> NDArray[np.float64]:
-    height, width = layers.plane_shape(image)
-    rest = (0.0,) * (image.ndim - 2)
-    ends = ((-0.5, -0.5), (height - 0.5, width - 0.5))
-    return np.array([image.data_to_world((*rest, *end))[-2:] for end in ends])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.layer_boxes import LayerChecklist
+from napari_dinoprompt._qt.widgets.explaining import button, explain, label_of
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 from napari_dinoprompt._qt.window_box import WindowBox
 
 if TYPE_CHECKING:
@@ -30,26 +32,30 @@ class ApplyPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name = ""
-        self._title = QLabel()
-        self._title.setWordWrap(True)
+        self._title = MessageLabel("what is applied")
         self._images = LayerChecklist()
-        self._images.setToolTip(
-            "On these the reference is used with its own statistics and thresholds; "
-            "no prompts are copied."
+        explain(
+            self._images,
+            "Tick the images on which the reference is used, with its own statistics "
+            "and thresholds; no prompts are copied.",
+            "images to apply to",
         )
         self._window = WindowBox()
-        self._all_planes = QCheckBox("All planes of stacks")
-        self._all_planes.setToolTip("Otherwise the plane in view of each.")
-        self._apply = QPushButton("Apply")
-        self._apply.setToolTip(
+        self._all_planes = QCheckBox("All planes of stac&ks")
+        explain(
+            self._all_planes,
+            "Apply to all planes, not only to the one in view.",
+        )
+        self._apply = button(
+            "&Apply",
             "Show similarity, mask and instances on each ticked image. Cleaning is as "
-            "set under Segment."
+            "set under Segment.",
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._title)
         layout.addWidget(self._images)
-        layout.addWidget(QLabel("Intensity window"))
+        layout.addWidget(label_of("Intensit&y window", self._window))
         layout.addWidget(self._window)
         layout.addWidget(self._all_planes)
         layout.addWidget(self._apply)

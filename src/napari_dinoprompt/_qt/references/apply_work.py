@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt import work_steps
 from napari_dinoprompt._qt.image_events import ImageEvents
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.references.applied_layers import AppliedLayers
+from napari_dinoprompt._qt.view import plane_of, reader_of
 from napari_dinoprompt._qt.work_steps import Applied, Means, Target
 from napari_dinoprompt.core.progress import Progress
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image
+    from qtpy.QtCore import QObject
 
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt._qt.window_box import WindowChoice
@@ -45,25 +47,14 @@ def means_of(
         shelf=shelf,
         backbone=session.request.backbone,
         window=window.policy,
-        read_like=None
-        if like is None
-        else partial(layers.read_plane, like, plane_of(viewer, like)),
+        read_like=None if like is None else reader_of(viewer, like),
         cleaning=session.cleaning,
     )
 
 
-def plane_of(viewer: ViewerModel, image: Image) -> tuple[int, ...]:
-    """Return the plane of an image that a viewer shows."""
-    return layers.plane_in_view(image, viewer.dims.point, viewer.layers.units)
-
-
-class ApplyWork(QObject):
+class ApplyWork(JobWork):
     """Applies one reference at a time to image layers; the latest request wins."""
 
-    changed = Signal()
-    """Work has begun or ended."""
-    progressed = Signal(int, int)
-    """Planes done and in all; a total of 0 is unknown."""
     said = Signal(str)
     """What was found, or what went wrong."""
 
@@ -74,10 +65,7 @@ class ApplyWork(QObject):
         shelf: BackboneShelf,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self._session = session
-        self._shelf = shelf
+        super().__init__(viewer, session, shelf, parent, "Applying the reference")
         self._layers = AppliedLayers(viewer)
         self._images: list[Image] = []
         self._found: dict[int, int] = {}
@@ -86,17 +74,7 @@ class ApplyWork(QObject):
         self._events = ImageEvents(self)
         self._events.moved.connect(self._layers.follow)
         self._events.replaced.connect(self._on_replaced)
-        self._job = LatestJob(self)
-        self._job.yielded.connect(self._on_yielded)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
         viewer.layers.events.removed.connect(self._on_removed)
-
-    @property
-    def running(self) -> bool:
-        """Whether a reference is being applied."""
-        return self._job.running
 
     def apply(
         self,
@@ -122,13 +100,9 @@ class ApplyWork(QObject):
         self._begun = set()
         self._warnings = {}
         means = means_of(self._session, self._shelf, choice, window, self._viewer)
-        self._job.start(
-            work_steps.apply(
-                means, [self._target(image, all_planes) for image in images]
-            )
-        )
+        targets = [self._target(image, all_planes) for image in images]
+        self._begin(work_steps.apply(means, targets))
         self.said.emit("")
-        self.progressed.emit(0, 0)
         self.changed.emit()
 
     def _target(self, image: Image, all_planes: bool) -> Target:
@@ -151,7 +125,7 @@ class ApplyWork(QObject):
 
     def _on_yielded(self, said: Progress | Applied) -> None:
         if isinstance(said, Progress):
-            self.progressed.emit(said.done, said.total)
+            super()._on_yielded(said)
             return
         image = self._images[said.target]
         if said.target not in self._begun:
@@ -187,9 +161,6 @@ class ApplyWork(QObject):
         self._images = []
         self.said.emit(message)
         self.changed.emit()
-
-    def _on_crashed(self) -> None:
-        self._on_failed("Applying the reference failed; see the notification.")
 
     def _on_removed(self, event: object) -> None:
         gone = event.value  # type: ignore[attr-defined]

@@ -9,13 +9,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
+
+from napari_dinoprompt._qt.widgets.elided_label import ElidedLabel
+from napari_dinoprompt._qt.widgets.explaining import button, explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,22 +43,23 @@ class BatchPanel(QWidget):
         """Where the results go."""
         self._ready = False
         self._running = False
-        self._chosen = _path_label()
-        self._output = _path_label()
-        self._files = _button("Files…", "Choose image files.")
-        self._source = _button("Folder…", "Take all images of a folder.")
-        self._target = _button("Results in…", "Choose the folder for the results.")
-        self._run = _button(
+        self._chosen = ElidedLabel()
+        self._output = ElidedLabel()
+        self._files = button("Files…", "Choose the image files to be segmented.")
+        self._source = button("Folder…", "Segment all images of a folder.")
+        self._target = button("Res&ults in…", "Choose the folder for the results.")
+        self._run = button(
             "Run batch",
             "Segment every file with the selected reference. Results that are there "
             "already are kept, so that a stopped batch goes on where it was.",
         )
-        self._cancel = _button("Cancel batch", "Stop after the file under way.")
+        self._cancel = button("Cancel batch", "Stop after the file under way.")
         self._bar = QProgressBar()
+        explain(self._bar, "How many files are through.", "progress")
         self._log = QListWidget()
         self._log.setFixedHeight(_LOG_HEIGHT)
         self._log.setWordWrap(True)
-        self._log.setToolTip("Files that were kept or skipped, and why.")
+        explain(self._log, "Files that were kept or skipped, and why.", "batch report")
         self._lay_out()
         self._files.clicked.connect(self._on_files)
         self._source.clicked.connect(self._on_source)
@@ -132,10 +134,12 @@ class BatchPanel(QWidget):
             text = self.images[0].name or str(self.images[0])
         else:
             text = f"{len(self.images)} files"
-        self._chosen.setText(text)
-        self._chosen.setToolTip("\n".join(map(str, self.images[:20])))
-        self._output.setText("" if self.folder is None else self.folder.name)
-        self._output.setToolTip("" if self.folder is None else str(self.folder))
+        self._chosen.show_text(text, "\n".join(map(str, self.images[:20])))
+        folder = self.folder
+        self._output.show_text(
+            "" if folder is None else folder.name or str(folder),
+            "" if folder is None else str(folder),
+        )
         whole = self._ready and bool(self.images) and self.folder is not None
         self._run.setEnabled(whole)
         self._run.setVisible(not self._running)
@@ -157,16 +161,3 @@ class BatchPanel(QWidget):
         name = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if name:
             self.choose_folder(Path(name))
-
-
-def _path_label() -> QLabel:
-    label = QLabel()
-    # A long name is cut rather than making the dock wider.
-    label.setMinimumWidth(1)
-    return label
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_dinoprompt._qt import work_steps
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.references.apply_work import means_of
 from napari_dinoprompt.core.progress import Progress
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.components import ViewerModel
+    from qtpy.QtCore import QObject
 
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt._qt.window_box import WindowChoice
@@ -26,13 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["BatchWork"]
 
 
-class BatchWork(QObject):
+class BatchWork(JobWork):
     """One batch at a time."""
 
-    changed = Signal()
-    """A batch has begun or ended."""
-    progressed = Signal(int, int)
-    """Files through and in all; a total of 0 is unknown."""
     reported = Signal(str)
     """A line on a file that was kept or skipped."""
     said = Signal(str)
@@ -45,21 +42,8 @@ class BatchWork(QObject):
         shelf: BackboneShelf,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self._session = session
-        self._shelf = shelf
+        super().__init__(viewer, session, shelf, parent, "The batch")
         self._folder: Path | None = None
-        self._job = LatestJob(self)
-        self._job.yielded.connect(self._on_yielded)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._end)
-        self._job.crashed.connect(self._on_crashed)
-
-    @property
-    def running(self) -> bool:
-        """Whether files are being segmented."""
-        return self._job.running
 
     def run(
         self,
@@ -81,7 +65,7 @@ class BatchWork(QObject):
         """
         self._folder = folder
         means = means_of(self._session, self._shelf, choice, window, self._viewer)
-        self._job.start(work_steps.batch(means, images, folder))
+        self._begin(work_steps.batch(means, images, folder))
         self.said.emit("")
         self.changed.emit()
 
@@ -92,7 +76,7 @@ class BatchWork(QObject):
             self._end("The batch was stopped. Run it again to go on from there.")
 
     def _on_yielded(self, said: Progress | BatchStep) -> None:
-        self.progressed.emit(said.done, said.total)
+        super()._on_yielded(said)
         if not isinstance(said, Progress) and said.state != "done":
             reason = said.message or "there already"
             self.reported.emit(f"{said.path.name} {said.state}: {reason}")
@@ -102,8 +86,8 @@ class BatchWork(QObject):
         said += f"{report.skipped} skipped. The summary is in {self._folder}."
         self._end(said)
 
-    def _on_crashed(self) -> None:
-        self._end("The batch failed; see the notification.")
+    def _on_failed(self, message: str) -> None:
+        self._end(message)
 
     def _end(self, message: str) -> None:
         self.said.emit(message)

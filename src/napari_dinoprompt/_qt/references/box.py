@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QWidget
+from napari_dinoprompt._qt.widgets.explaining import explain
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qtpy.QtWidgets import QWidget
 
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
@@ -17,17 +20,14 @@ __all__ = ["ReferenceBox"]
 _CURRENT = "current prompts"
 
 
-class ReferenceBox(QComboBox):
+class ReferenceBox(NarrowBox):
     """A box of references; damaged ones are not offered."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._current: Reference | None = None
         self._entries: list[Entry] = []
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setToolTip("The prompts of the current image, or a saved reference.")
+        explain(self, "The prompts of the current image, or a saved reference.")
 
     @property
     def choice(self) -> Entry | Reference | None:

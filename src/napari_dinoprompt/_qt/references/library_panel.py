@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMessageBox,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_dinoprompt._qt.references.text import describe_reference, describe_summary
+from napari_dinoprompt._qt.widgets.explaining import button, explain, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,24 +64,30 @@ class LibraryPanel(QWidget):
         self._list = QListWidget()
         self._list.setMinimumHeight(_LIST_HEIGHT)
         self._list.setSpacing(2)
+        explain(
+            self._list,
+            "The references on this machine; one is applied or compared with after it "
+            "is selected here.",
+            "references",
+        )
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.currentRowChanged.connect(self._on_row)
         self._empty = QLabel("No references yet: save the prompts of an image.")
         self._empty.setWordWrap(True)
-        self._save = _button(
-            "Save prompts as reference…",
+        self._save = button(
+            "Save prompts as referenc&e…",
             "Keep the prompts of the current image in the library, with all that is "
             "needed to use them on other images.",
         )
-        self._join = _button(
-            "Add to reference", "Add the current prompts to the selected reference."
+        self._join = button(
+            "A&dd to reference", "Add the current prompts to the selected reference."
         )
-        self._rename = _button("Rename…", "Give the selected reference another name.")
-        self._remove = _button("Remove…", "Delete the selected reference.")
-        self._show = _button("Show file", "Open the folder of the library.")
-        self._import = _button("Import…", "Copy a reference file into the library.")
-        self._export = _button("Export…", "Copy the selected reference elsewhere.")
+        self._rename = button("Re&name…", "Give the selected reference another name.")
+        self._remove = button("Re&move…", "Delete the selected reference.")
+        self._show = button("Show file", "Show the file in its folder.")
+        self._import = button("&Import…", "Copy a reference file into the library.")
+        self._export = button("E&xport…", "Copy the selected reference elsewhere.")
         self._lay_out()
         self._save.clicked.connect(self._on_save)
         self._join.clicked.connect(self._on_join)
@@ -96,8 +102,8 @@ class LibraryPanel(QWidget):
         buttons = QGridLayout()
         buttons.addWidget(self._save, 0, 0, 1, 2)
         buttons.addWidget(self._join, 0, 2)
-        for column, button in enumerate((self._rename, self._remove, self._show)):
-            buttons.addWidget(button, 1, column)
+        for column, one in enumerate((self._rename, self._remove, self._show)):
+            buttons.addWidget(one, 1, column)
         buttons.addWidget(self._import, 2, 0)
         buttons.addWidget(self._export, 2, 1)
         layout = QVBoxLayout(self)
@@ -157,13 +163,15 @@ class LibraryPanel(QWidget):
     def _add_entry(self, entry: Entry) -> None:
         if entry.summary is None:
             item = self._add_line(entry.name, "cannot be used", entry.error)
-            item.setForeground(self.palette().placeholderText())
+            font = item.font()
+            font.setItalic(True)
+            item.setFont(font)
         else:
             self._add_line(entry.name, *describe_summary(entry.summary))
 
     def _add_line(self, name: str, text: str, details: str) -> QListWidgetItem:
         item = QListWidgetItem(f"{name}\n{text}", self._list)
-        item.setToolTip(details)
+        item.setToolTip(wrap(details))
         return item
 
     def _enable(self) -> None:
@@ -230,9 +238,3 @@ class LibraryPanel(QWidget):
             )
             if name:
                 self.export_requested.emit(entry, Path(name))
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button

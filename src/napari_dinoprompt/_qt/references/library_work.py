@@ -39,10 +39,9 @@ class LibraryWork(QObject):
         self.entries: list[Entry] = []
         self.folder: Path | None = None
         self._queue: deque[Generator[None, None, LibraryState]] = deque()
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Using the library of references")
         self._job.returned.connect(self._on_returned)
         self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_crashed)
         # Files come from other windows and from the command, too.
         self._watcher = QFileSystemWatcher(self)
         self._watcher.directoryChanged.connect(self._on_folder)
@@ -109,9 +108,6 @@ class LibraryWork(QObject):
         # Somebody else may have changed what is there.
         self._timer.start()
         self._next()
-
-    def _on_crashed(self) -> None:
-        self._on_failed("The library cannot be used; see the notification.")
 
     def _on_folder(self, _path: str) -> None:
         self._timer.start()

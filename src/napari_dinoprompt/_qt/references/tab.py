@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from superqt import QCollapsible
-
 from napari_dinoprompt._qt.references.apply_panel import ApplyPanel
 from napari_dinoprompt._qt.references.batch_panel import BatchPanel
 from napari_dinoprompt._qt.references.library_panel import LibraryPanel
-from napari_dinoprompt._qt.tab_page import TabPage, ruler
+from napari_dinoprompt._qt.tab_page import WorkTab, ruler
+from napari_dinoprompt._qt.widgets.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from qtpy.QtWidgets import QWidget
 
     from napari_dinoprompt._qt.desk import Desk
@@ -29,7 +28,7 @@ _HINT = (
 )
 
 
-class ReferencesTab(TabPage):
+class ReferencesTab(WorkTab):
     """Shows the library and passes on what the user wants done with it."""
 
     def __init__(
@@ -41,8 +40,11 @@ class ReferencesTab(TabPage):
         self.library = LibraryPanel()
         self.apply = ApplyPanel()
         self.batch = BatchPanel()
-        files = QCollapsible("Batch: apply it to files")
-        files.addWidget(self.batch)
+        files = Section(
+            "&Batch: apply it to files",
+            "Show or hide what applies the reference to image files.",
+            self.batch,
+        )
         for widget in (self.library, ruler(), self.apply, ruler(), files):
             self.column.addWidget(widget)
         self.column.addStretch()
@@ -60,6 +62,7 @@ class ReferencesTab(TabPage):
         self.apply.apply_requested.connect(self._on_apply)
         self.batch.run_requested.connect(self._on_run)
         self.batch.cancel_requested.connect(self._desk.batch.cancel)
+        self._desk.applying.progressed.connect(self.progressed)
         self._desk.batch.progressed.connect(self.batch.show_progress)
         self._desk.batch.reported.connect(self.batch.add_line)
 
@@ -68,14 +71,17 @@ class ReferencesTab(TabPage):
         """What to do next, or what was said last."""
         return self._desk.message or _HINT
 
-    def refresh(self, images: Sequence[Image]) -> None:
-        """Show library, prompts and images as they are.
+    @property
+    def running(self) -> bool:
+        """Whether a reference is being applied."""
+        return self._desk.applying.running
 
-        Parameters
-        ----------
-        images : sequence of napari.layers.Image
-            That can be segmented.
-        """
+    def cancel(self) -> None:
+        """Stop applying."""
+        self._desk.applying.cancel()
+
+    def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
+        """Show library, prompts and images as they are."""
         self.library.show_references(
             self._session.reference(), self._desk.library.entries
         )

@@ -1,56 +1,31 @@
-"""Writing what the study found, in a thread."""
+"""Where the user wants what the study found, and the steps that write it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt._qt.studying import steps as study_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_dinoprompt._qt.studying.request import StudyResult
 
-__all__ = ["StudyExport", "ask_for_path"]
+__all__ = ["ask_for_path", "writing"]
 
 _PLOT, _TABLE = "PNG (*.png);;PDF (*.pdf)", "CSV (*.csv)"
 
 
-class StudyExport(QObject):
-    """Writes one file at a time."""
-
-    said = Signal(str)
-    """Where it was written, or what went wrong."""
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self._job = LatestJob(self)
-        self._job.returned.connect(self._on_written)
-        self._job.failed.connect(self.said)
-        self._job.crashed.connect(self._on_crashed)
-
-    @property
-    def running(self) -> bool:
-        """Whether a file is being written."""
-        return self._job.running
-
-    def save(self, result: StudyResult, path: Path, *, plot: bool) -> None:
-        """Write the table or the plot of a result, whole or not at all."""
-        if plot:
-            steps = study_steps.save_plot(result.part, result.found, result.light, path)
-        else:
-            steps = study_steps.save_table(result.part, result.found, path)
-        self._job.start(steps)
-        self.said.emit("Writing…")
-
-    def _on_written(self, path: Path) -> None:
-        self.said.emit(f"Written to {path}.")
-
-    def _on_crashed(self) -> None:
-        self.said.emit("Writing failed; see the notification.")
+def writing(
+    result: StudyResult, path: Path, *, plot: bool
+) -> Generator[object, None, Path]:
+    """Return the steps that write the table of a result, or its plot."""
+    if plot:
+        return study_steps.save_plot(result.part, result.found, result.light, path)
+    return study_steps.save_table(result.part, result.found, path)
 
 
 def ask_for_path(parent: QWidget, part: str, *, plot: bool) -> Path | None:

@@ -15,6 +15,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dinoprompt._qt.widgets.elided_label import shorten
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    literal,
+    no_margins,
+)
+
 if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.influence import Influence
     from napari_dinoprompt.core.studying.suggestion import Suggestion
@@ -23,11 +31,10 @@ __all__ = [
     "ConvergencePage",
     "InfluencePage",
     "SuggestionPage",
-    "button",
-    "no_margins",
 ]
 
 _ORDERS, _MOST_ORDERS = 200, 5000
+_MOST_LETTERS = 28
 _OWN_LAYER = "The prompts are in a layer of your own, which no button changes."
 
 
@@ -39,13 +46,14 @@ class ConvergencePage(QWidget):
         self._orders = QSpinBox()
         self._orders.setRange(1, _MOST_ORDERS)
         self._orders.setValue(_ORDERS)
-        self._orders.setToolTip(
+        explain(
+            self._orders,
             "In how many random orders the prompts are added; of few prompts all "
-            "orders are taken."
+            "orders are taken.",
         )
         form = QFormLayout(self)
         no_margins(form)
-        form.addRow("orders", self._orders)
+        form.addRow("or&ders", self._orders)
 
     @property
     def orders(self) -> int:
@@ -65,6 +73,11 @@ class InfluencePage(QWidget):
         no_margins(self._column)
         self._buttons: list[QPushButton] = []
         self._shown: tuple[object, bool, bool] = (None, False, False)
+
+    @property
+    def buttons(self) -> list[QPushButton]:
+        """Those that are offered."""
+        return self._buttons
 
     def show_influence(
         self, found: Influence | None, *, current: bool, ours: bool
@@ -92,10 +105,10 @@ class InfluencePage(QWidget):
         for index in found.outliers:
             new = button(
                 f"Remove prompt {index + 1}",
-                "Remove the prompt that looks like none of the others. Undo brings it "
-                "back."
+                f"Remove prompt {index + 1}, which looks like none of the others. Undo "
+                "brings it back."
                 if ours
-                else _OWN_LAYER,
+                else f"Prompt {index + 1} looks like none of the others. {_OWN_LAYER}",
             )
             new.setEnabled(ours)
             new.clicked.connect(partial(self.remove_requested.emit, index))
@@ -114,9 +127,9 @@ class SuggestionPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._object = button("It is an object", "Make it a prompt of the class.")
-        self._background = button("It is background", "Make it a background prompt.")
+        self._background = button("It is bac&kground", "Make it a background prompt.")
         self._skip = button("Skip", "Show the next place.")
-        self._look = button("Show me", "Move the camera there.")
+        self._look = button("Show m&e", "Move the camera there.")
         self._object.clicked.connect(self.object_requested)
         self._background.clicked.connect(self.background_requested)
         self._skip.clicked.connect(self.skip_requested)
@@ -144,22 +157,11 @@ class SuggestionPage(QWidget):
             The class of objects.
         """
         self.setVisible(ghost is not None)
-        self._object.setText("It is an object" if name == "object" else f"It is {name}")
+        words = "&It is an object" if name == "object" else f"&It is {literal(name)}"
+        self._object.setText(shorten(words, _MOST_LETTERS))
         for one, tooltip in (
             (self._object, f"Make it a prompt of the class {name}."),
             (self._background, "Make it a background prompt."),
         ):
             one.setEnabled(ours)
-            one.setToolTip(tooltip if ours else _OWN_LAYER)
-
-
-def button(text: str, tooltip: str) -> QPushButton:
-    """Make a button that explains itself."""
-    made = QPushButton(text)
-    made.setToolTip(tooltip)
-    return made
-
-
-def no_margins(layout: QVBoxLayout | QFormLayout) -> None:
-    """Fit a layout into one that has margins of its own."""
-    layout.setContentsMargins(0, 0, 0, 0)
+            explain(one, tooltip if ours else f"{tooltip} {_OWN_LAYER}")

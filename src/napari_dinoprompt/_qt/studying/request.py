@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.studying.steps import StudyMeans
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session import Phase, is_large, is_live
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from weakref import ref
+    from collections.abc import Callable, Mapping
 
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.studying.truth import Truth
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
         Session,
     )
 
-__all__ = ["StudyKey", "StudyResult", "obstacle", "row_of"]
+__all__ = ["StudyKey", "StudyResult", "key_of", "means_of", "obstacle", "row_of"]
 
 _LARGE = (
     "This image is too large to be studied as a whole. Open a part of it as a layer of "
@@ -68,9 +72,13 @@ class StudyKey:
     truth_edits: int
     class_name: str
 
-    def holds(self, session: Session) -> bool:
-        """Tell whether image, plane, features and prompts are still the same."""
+    def holds(self, session: Session, truth: Truth, class_name: str) -> bool:
+        """Tell whether all but the thresholds is still the same."""
         state = session.current
+        if truth.layer is not self.truth or class_name != self.class_name:
+            return False
+        if self.truth is not None and truth.edits != self.truth_edits:
+            return False
         if (
             state is not self.state
             or state.planes is not self.planes()
@@ -108,6 +116,48 @@ class StudyResult:
     key: StudyKey
     found: Any
     light: NDArray[np.float32]
+
+
+def key_of(
+    session: Session,
+    state: ImageState,
+    reference: Reference,
+    truth: Truth,
+    class_name: str,
+) -> StudyKey:
+    """Note what there is now."""
+    return StudyKey(
+        state=state,
+        planes=ref(state.planes),
+        view=state.view,
+        request=session.request,
+        snapshot=state.snapshot,
+        reference=reference,
+        thresholds=dict(state.thresholds),
+        truth=truth.layer,
+        truth_edits=truth.edits,
+        class_name=class_name,
+    )
+
+
+def means_of(
+    key: StudyKey,
+    shelf: BackboneShelf,
+    read_truth: Callable[[], NDArray[np.generic]] | None,
+) -> StudyMeans:
+    """Put together what the thread needs."""
+    state = key.state
+    return StudyMeans(
+        planes=state.planes,
+        view=key.view,
+        reference=key.reference,
+        class_name=key.class_name or None,
+        read_plane=partial(layers.read_plane, state.image, key.view),
+        read_truth=read_truth,
+        shelf=shelf,
+        backbone=key.request.backbone,
+        upscale=key.request.upscale,
+    )
 
 
 def obstacle(session: Session, part: str, class_name: str) -> str:

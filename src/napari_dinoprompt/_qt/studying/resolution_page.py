@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QVBoxLayout,
@@ -14,8 +13,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dinoprompt._qt.layer_boxes import LayerBox
-from napari_dinoprompt._qt.studying.pages import button, no_margins
 from napari_dinoprompt._qt.studying.table import StudyTable
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    new_form,
+    no_margins,
+    put_in_tab_order,
+)
 from napari_dinoprompt.core.backbones import FILTERBANK, backbone_names
 from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.weights.search import find_dinov2
@@ -41,9 +46,10 @@ class ResolutionPage(QWidget):
         self._backbones: dict[str, QCheckBox] = {}
         self._shown: Resolution | None = None
         self._other = LayerBox("none")
-        self._other.setToolTip(
+        explain(
+            self._other,
             "The same field with another number of pixels, such as an image that was "
-            "enlarged by another program; its pixels are taken as they are."
+            "enlarged by another program; its pixels are taken as they are.",
         )
         self.table = StudyTable()
         self.masks = button(
@@ -51,17 +57,23 @@ class ResolutionPage(QWidget):
         )
         self.masks.setCheckable(True)
         self._row, self._names = QHBoxLayout(), QVBoxLayout()
-        for box in self._upscales.values():
+        for value, box in self._upscales.items():
             box.setChecked(True)
+            explain(
+                box,
+                f"Try the image enlarged {value:g} times."
+                if value != 1
+                else "Try the image in its own size.",
+                f"upscale {value:g}",
+            )
             self._row.addWidget(box)
         self._row.addStretch()
-        form = QFormLayout(self)
-        no_margins(form)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = new_form()
+        self.setLayout(form)
         form.addRow("upscales", self._row)
         self._also = QLabel("also with")
         form.addRow(self._also, self._names)
-        form.addRow("same field", self._other)
+        form.addRow("sa&me field", self._other)
         self.answer = QWidget()
         column = QVBoxLayout(self.answer)
         no_margins(column)
@@ -101,8 +113,10 @@ class ResolutionPage(QWidget):
                 box.hide()
                 box.deleteLater()
             self._backbones = {name: QCheckBox(name) for name in here}
-            for box in self._backbones.values():
+            for name, box in self._backbones.items():
+                explain(box, f"Try {name}, too.")
                 self._names.addWidget(box)
+            put_in_tab_order(self._upscales[_UPSCALES[-1]], *self._backbones.values())
         self._also.setVisible(bool(here))
 
     def show_resolution(

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_dinoprompt._qt.layer_boxes import LayerBox
 from napari_dinoprompt._qt.studying.export import ask_for_path
+from napari_dinoprompt._qt.studying.head import StudyHead
 from napari_dinoprompt._qt.studying.pages import (
     ConvergencePage,
     InfluencePage,
     SuggestionPage,
-    button,
-    no_margins,
 )
+from napari_dinoprompt._qt.studying.plot import StudyPlot
 from napari_dinoprompt._qt.studying.resolution_page import ResolutionPage
 from napari_dinoprompt._qt.studying.steps import StudyOptions
-from napari_dinoprompt._qt.studying.words import HINTS, TITLES, say
-from napari_dinoprompt._qt.tab_page import TabPage, ruler
+from napari_dinoprompt._qt.studying.words import HINTS, say
+from napari_dinoprompt._qt.tab_page import WorkTab, ruler
+from napari_dinoprompt._qt.widgets.explaining import button, put_in_tab_order
+from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -45,7 +40,7 @@ _WIDTH = 368
 _STALE = "Of earlier prompts or settings; press Run for those of now. "
 
 
-class StudyTab(TabPage):
+class StudyTab(WorkTab):
     """Choosing a part of the study, its answer, plot and table."""
 
     undo_requested = Signal()
@@ -65,55 +60,33 @@ class StudyTab(TabPage):
         self._images: list[Image] = []
         self._turned_to = False
         self._seen = self._hidden = False
-        self._canvas: StudyCanvas | None = None
-        self._part = QComboBox()
-        self._part.setToolTip("What is studied.")
-        for part, title in TITLES.items():
-            self._part.addItem(title, part)
-        self._truth = LayerBox("none")
-        self._truth.setToolTip(
-            "Labels of the objects that are really there. Without them, masks are "
-            "compared with each other."
-        )
-        self._class = QComboBox()
-        self._class.setToolTip("The class of objects that is studied.")
-        self._class_title = QLabel("class")
+        self.head = StudyHead()
+        self._part, self._truth = self.head.part, self.head.truth
+        self._class = self.head.class_box
         self.convergence = ConvergencePage()
         self.influence = InfluencePage()
         self.suggestion = SuggestionPage()
         self.resolution = ResolutionPage()
-        self._run = button("Run", "Study this with the prompts as they are now.")
-        self._undo = button("Undo", "Take back the last change of the prompts.")
-        self._sentence = QLabel()
-        self._sentence.setWordWrap(True)
-        self._sentence.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-        )
-        self._place = QHBoxLayout()
+        self._run = button("Ru&n", "Study this with the prompts as they are now.")
+        self._undo = button("Und&o", "Take back the prompt that came or went last.")
+        self._sentence = MessageLabel("answer of the study")
+        self._place = StudyPlot(viewer)
         self._plot = button("Save plot…", "Write the plot as PNG or PDF.")
-        self._table = button("Save table…", "Write the figures as CSV.")
+        self._table = button("Save ta&ble…", "Write the figures as CSV.")
         self._lay_out()
         self._connect()
         self._on_part()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        no_margins(form)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("study", self._part)
-        form.addRow("truth", self._truth)
-        form.addRow(self._class_title, self._class)
-        head = QWidget()
-        head.setLayout(form)
         # A dock does not grow by itself when there is a result to show.
-        head.setMinimumWidth(_WIDTH)
+        self.head.setMinimumWidth(_WIDTH)
         run = QHBoxLayout()
         run.addWidget(self._run)
         run.addWidget(self._undo)
         save = QHBoxLayout()
         save.addWidget(self._plot)
         save.addWidget(self._table)
-        self.column.addWidget(head)
+        self.column.addWidget(self.head)
         self.column.addWidget(self.convergence)
         self.column.addWidget(self.resolution)
         self.column.addLayout(run)
@@ -122,7 +95,7 @@ class StudyTab(TabPage):
         self.column.addWidget(self.influence)
         self.column.addWidget(self.suggestion)
         self.column.addWidget(self.resolution.answer)
-        self.column.addLayout(self._place)
+        self.column.addWidget(self._place)
         self.column.addLayout(save)
         self.column.addStretch()
 
@@ -141,7 +114,11 @@ class StudyTab(TabPage):
         self.resolution.masks.toggled.connect(work.show_masks)
         self._plot.clicked.connect(self._on_save_plot)
         self._table.clicked.connect(self._on_save_table)
-        self._viewer.events.theme.connect(self._on_theme)
+        work.progressed.connect(self.progressed)
+
+    @property
+    def _canvas(self) -> StudyCanvas | None:
+        return self._place.canvas
 
     @property
     def part(self) -> str:
@@ -179,6 +156,15 @@ class StudyTab(TabPage):
             self._hidden = self._seen
             self._look()
 
+    @property
+    def running(self) -> bool:
+        """Whether a part is being studied."""
+        return bool(self._work.studying)
+
+    def cancel(self) -> None:
+        """Stop the study."""
+        self._work.cancel()
+
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
         """Show layers and results as they are.
 
@@ -193,7 +179,7 @@ class StudyTab(TabPage):
         self._images = list(images)
         self._truth.show_layers(labels)
         self._truth.choose(work.truth)
-        self._show_classes()
+        self.head.show_classes(work.classes, work.class_name)
         studied = None if state is None else state.image
         self.resolution.show_images(images, studied)
         result, current = work.result(part), work.is_current(part)
@@ -203,6 +189,7 @@ class StudyTab(TabPage):
         found = None if result is None else result.found
         if part == "influence":
             self.influence.show_influence(found, current=current, ours=work.can_change)
+            put_in_tab_order(self._sentence, *self.influence.buttons)
         elif part == "suggestion":
             self.suggestion.show_ghost(
                 work.ghost, ours=work.can_change, name=work.class_name
@@ -217,30 +204,7 @@ class StudyTab(TabPage):
         self._sentence.setVisible(bool(text))
         self._table.setVisible(found is not None)
         self._plot.setVisible(found is not None and part != "suggestion")
-        self._show_plot(found)
-
-    def _show_classes(self) -> None:
-        names = list(self._work.classes)
-        if names != [self._class.itemText(i) for i in range(self._class.count())]:
-            self._class.clear()
-            self._class.addItems(names)
-        self._class.setCurrentText(self._work.class_name)
-        for widget in (self._class, self._class_title):
-            widget.setVisible(len(names) > 1)
-
-    def _show_plot(self, found: object | None) -> None:
-        part = self.part
-        if found is not None and part != "suggestion":
-            if self._canvas is None:
-                # Not before: matplotlib takes a moment.
-                from napari_dinoprompt._qt.studying.canvas import StudyCanvas
-
-                self._canvas = StudyCanvas(self._viewer.theme)
-                self._place.addWidget(self._canvas)
-            self._canvas.show_part(part, found)
-            self._canvas.show()
-        elif self._canvas is not None:
-            self._canvas.hide()
+        self._place.show_part(part, None if part == "suggestion" else found)
 
     def _look(self) -> None:
         on_show = self._turned_to and not self._hidden
@@ -297,7 +261,3 @@ class StudyTab(TabPage):
         path = ask_for_path(self, self.part, plot=plot)
         if path is not None:
             self._work.save(self.part, path, plot=plot)
-
-    def _on_theme(self, _event: object) -> None:
-        if self._canvas is not None:
-            self._canvas.show_theme(self._viewer.theme)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from napari_dinoprompt._qt.widgets.elided_label import shorten
+from napari_dinoprompt._qt.widgets.explaining import explain, wrap
+
 if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.resolution import Resolution, Trial
 
@@ -19,6 +22,7 @@ _COLUMNS = (
     ("cells", "Rows and columns of cells."),
     ("agree", "IoU with the mask of the first line, which is in use."),
 )
+_MOST_LETTERS = 16
 _TRUTH = ("IoU", "IoU with the truth.")
 
 
@@ -30,6 +34,13 @@ class StudyTable(QTableWidget):
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        explain(
+            self,
+            "The settings that were tried: seconds for the features, megabytes of "
+            "memory, rows and columns of cells, IoU. The recommended one is bold.",
+            "resolutions",
+        )
         self._fit()
 
     def show_resolution(self, found: Resolution | None) -> None:
@@ -44,15 +55,15 @@ class StudyTable(QTableWidget):
             self.setColumnCount(len(columns))
             for place, (title, tooltip) in enumerate(columns):
                 item = QTableWidgetItem(title)
-                item.setToolTip(tooltip)
+                item.setToolTip(wrap(tooltip))
                 self.setHorizontalHeaderItem(place, item)
             for row, trial in enumerate(found.trials):
                 self._show_trial(row, trial, best=row == found.best)
         self._fit()
 
     def _show_trial(self, row: int, trial: Trial, *, best: bool) -> None:
-        tooltip = _explain(trial, best=best)
-        head = QTableWidgetItem(_shorten(trial.name))
+        tooltip = wrap(_explain(trial, best=best))
+        head = QTableWidgetItem(shorten(trial.name, _MOST_LETTERS))
         head.setToolTip(tooltip)
         self.setVerticalHeaderItem(row, head)
         for place, text in enumerate(_figures(trial)[: self.columnCount()]):
@@ -106,7 +117,3 @@ def _explain(trial: Trial, *, best: bool) -> str:
     if best:
         lines.append("recommended")
     return "\n".join(lines)
-
-
-def _shorten(text: str, most: int = 16) -> str:
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+from napari_dinoprompt.core.files.json_fields import (
+    take_fields,
+    take_items,
+    take_number,
+    take_text,
+    take_whole,
+)
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.references.reference import Source
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from collections.abc import Mapping
 
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
-
-    T = TypeVar("T")
 
 __all__ = [
     "FORMAT_VERSION",
@@ -31,8 +34,6 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
-_LONGEST_TEXT = 1000
-_MOST = 2**62
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 
@@ -95,7 +96,7 @@ def version_of(header: Any) -> tuple[int, str]:
     if not isinstance(header, dict):
         msg = "its header is none"
         raise ValueError(msg)
-    version = _whole(header.get("format_version"), "format version", least=1)
+    version = take_whole(header.get("format_version"), "format version", least=1)
     writer = header.get("software_version")
     shown = " ".join(writer.split())[:40] if isinstance(writer, str) else ""
     return version, shown if shown.isprintable() and shown else "unknown"
@@ -115,13 +116,13 @@ def parse_header(header: Any) -> ReferenceHeader:
         If anything is missing, too much, of a wrong type or out of range.
     """
     names = {"format_version", *ReferenceHeader.__dataclass_fields__}
-    fields = _fields(header, "header", names)
-    classes = _items(fields["classes"], "classes", _text)
-    sources = _items(fields["sources"], "sources", _source)
+    fields = take_fields(header, "header", names)
+    classes = take_items(fields["classes"], "classes", take_text)
+    sources = take_items(fields["sources"], "sources", _source)
     if not (classes and sources):
         msg = "it has no prompts, or no source"
         raise ValueError(msg)
-    planes = _items(fields["planes"], "planes", _plane)
+    planes = take_items(fields["planes"], "planes", _plane)
     if len(planes) != len(classes):
         msg = "it does not have one plane per prompt"
         raise ValueError(msg)
@@ -133,7 +134,7 @@ def parse_header(header: Any) -> ReferenceHeader:
     if not thresholds.keys() <= set(classes):
         msg = "it has a threshold of no class"
         raise ValueError(msg)
-    upscale = _number(fields["upscale"], "upscale")
+    upscale = take_number(fields["upscale"], "upscale")
     if not 1 / _LARGEST_UPSCALE <= upscale <= _LARGEST_UPSCALE:
         msg = f"its upscale is {upscale:g}"
         raise ValueError(msg)
@@ -141,12 +142,12 @@ def parse_header(header: Any) -> ReferenceHeader:
         msg = "its scoring is unknown"
         raise ValueError(msg)
     return ReferenceHeader(
-        software_version=_text(fields["software_version"], "software version"),
+        software_version=take_text(fields["software_version"], "software version"),
         backbone=_backbone(fields["backbone"]),
         upscale=upscale,
         window=_window(fields["window"]),
         scoring=cast("Scoring", fields["scoring"]),
-        statistics_count=_whole(fields["statistics_count"], "count", least=1),
+        statistics_count=take_whole(fields["statistics_count"], "count", least=1),
         classes=classes,
         planes=planes,
         sources=sources,
@@ -156,32 +157,32 @@ def parse_header(header: Any) -> ReferenceHeader:
 
 
 def _backbone(value: Any) -> BackboneInfo:
-    fields = _fields(value, "backbone", set(BackboneInfo.__dataclass_fields__))
+    fields = take_fields(value, "backbone", set(BackboneInfo.__dataclass_fields__))
     return BackboneInfo(
-        name=_text(fields["name"], "backbone"),
-        block=_whole(fields["block"], "block", least=-1),
-        patch=_whole(fields["patch"], "patch", least=1),
-        dimension=_whole(fields["dimension"], "dimension", least=1),
-        weights_hash=_text(fields["weights_hash"], "weights"),
+        name=take_text(fields["name"], "backbone"),
+        block=take_whole(fields["block"], "block", least=-1),
+        patch=take_whole(fields["patch"], "patch", least=1),
+        dimension=take_whole(fields["dimension"], "dimension", least=1),
+        weights_hash=take_text(fields["weights_hash"], "weights"),
     )
 
 
 def _window(value: Any) -> IntensityWindow:
-    fields = _fields(value, "window", {"low", "high"})
-    low, high = (_number(fields[name], "window") for name in ("low", "high"))
+    fields = take_fields(value, "window", {"low", "high"})
+    low, high = (take_number(fields[name], "window") for name in ("low", "high"))
     # Its own check tells the same in the same way.
     return IntensityWindow(low, high)
 
 
 def _source(value: Any, what: str) -> Source:
-    fields = _fields(value, what, set(Source.__dataclass_fields__))
-    shape = _items(fields["shape"], "shape", lambda v, w: _whole(v, w, least=1))
+    fields = take_fields(value, what, set(Source.__dataclass_fields__))
+    shape = take_items(fields["shape"], "shape", lambda v, w: take_whole(v, w, least=1))
     if len(shape) != 2:
         msg = "a source is not a plane"
         raise ValueError(msg)
     size = fields["pixel_size"]
     if size is not None:
-        size = _items(size, "pixel size", _number)
+        size = take_items(size, "pixel size", take_number)
         if len(size) != 2 or min(size) <= 0:
             msg = "the pixel size of a source is none"
             raise ValueError(msg)
@@ -189,12 +190,12 @@ def _source(value: Any, what: str) -> Source:
     if not (isinstance(content, str) and re.fullmatch("([0-9a-f]{64})?", content)):
         msg = "the content hash of a source is none"
         raise ValueError(msg)
-    name = _text(fields["name"], "source")
+    name = take_text(fields["name"], "source")
     return Source(name, (shape[0], shape[1]), size and (size[0], size[1]), content)
 
 
 def _plane(value: Any, what: str) -> PlaneIndex:
-    plane = _items(value, what, lambda v, w: _whole(v, w, least=0))
+    plane = take_items(value, what, lambda v, w: take_whole(v, w, least=0))
     if len(plane) > _MOST_AXES:
         msg = f"its {what} have too many axes"
         raise ValueError(msg)
@@ -205,52 +206,8 @@ def _thresholds(value: Any, limit: float) -> dict[str, float]:
     if not isinstance(value, dict):
         msg = "its thresholds are none"
         raise ValueError(msg)
-    found = {name: _number(one, "threshold") for name, one in value.items()}
+    found = {name: take_number(one, "threshold") for name, one in value.items()}
     if any(abs(one) > limit for one in found.values()):
         msg = "a threshold is out of range"
         raise ValueError(msg)
     return found
-
-
-def _fields(value: Any, what: str, names: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != names:
-        msg = f"its {what} does not hold exactly what belongs there"
-        raise ValueError(msg)
-    return value
-
-
-def _items(value: Any, what: str, check: Callable[[Any, str], T]) -> tuple[T, ...]:
-    if not isinstance(value, list):
-        msg = f"its {what} are no list"
-        raise ValueError(msg)
-    return tuple(check(one, what) for one in value)
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        msg = f"its {what} is not a text of at most {_LONGEST_TEXT} letters"
-        raise ValueError(msg)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        # Half of a pair of code units: it could be neither shown nor saved.
-        msg = f"its {what} is not Unicode"
-        raise ValueError(msg) from None
-    return value
-
-
-def _whole(value: Any, what: str, *, least: int) -> int:
-    # True is an int to Python.
-    if type(value) is not int or not least <= value <= _MOST:
-        msg = f"its {what} is not a whole number from {least}"
-        raise ValueError(msg)
-    return value
-
-
-def _number(value: Any, what: str) -> float:
-    if type(value) is int and abs(value) <= _MOST:
-        value = float(value)
-    if type(value) is not float or not math.isfinite(value):
-        msg = f"its {what} is not a number"
-        raise ValueError(msg)
-    return value

@@ -1,0 +1,1 @@
+"""Prompts kept for after a crash: written while the user works, and offered back."""

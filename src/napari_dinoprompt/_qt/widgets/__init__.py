@@ -1,0 +1,1 @@
+"""Small widgets and helpers that all tabs of the dock are made of."""

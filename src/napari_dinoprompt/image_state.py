@@ -1,0 +1,138 @@
+"""One open image with its prompts and results. Plain state, without Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeGuard
+
+from napari_dinoprompt.core.prepared import PreparedPlanes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from napari.layers import Image, Labels, Points
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.recovery.store import FoundRecord
+    from napari_dinoprompt.core.streaming.live import LargeResult
+
+__all__ = ["FeatureRequest", "ImageState", "PromptSnapshot", "is_large", "is_live"]
+
+
+def is_large(result: LiveResult | LargeResult | None) -> TypeGuard[LargeResult]:
+    """Tell whether a result is of a plane that is too large to hold.
+
+    The classes themselves would have to be imported, and torch with them.
+    """
+    return hasattr(result, "store")
+
+
+def is_live(result: LiveResult | LargeResult | None) -> TypeGuard[LiveResult]:
+    """Tell whether a result is of a plane that is held as a whole."""
+    return hasattr(result, "similarities")
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """What decides the features of an image.
+
+    Attributes
+    ----------
+    backbone : BackboneChoice
+    upscale : float
+    """
+
+    backbone: BackboneChoice
+    upscale: float
+
+
+@dataclass(frozen=True, eq=False)
+class PromptSnapshot:
+    """All prompts of an image at one time, for undo.
+
+    Attributes
+    ----------
+    points : (N, 2) ndarray of float64
+        In the coordinates of the Points layer.
+    classes : tuple of N str
+    """
+
+    points: NDArray[np.float64]
+    classes: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class ImageState:
+    """One image with everything that belongs to it.
+
+    Attributes
+    ----------
+    image : napari.layers.Image
+    prompts : napari.layers.Points or None
+        Ours, or a layer of the user's own; None until it is made or after it was
+        deleted.
+    similarity, mask : layers or None
+        Ours; None until they are made or after the user deleted them.
+    thresholds : dict of str to float
+        What the user set, by class; the rest is on auto.
+    backbone : str
+        The backbone that the thresholds are for; empty before the first features.
+    request : FeatureRequest or None
+        What `planes` were prepared for.
+    planes : PreparedPlanes
+        Features of the planes that were needed so far.
+    view : tuple of int
+        The plane in view; empty in a 2-D image.
+    result : LiveResult, LargeResult or None
+        Of the prompts as they are now, or before their last change.
+    revision : int
+        Counts changes of prompts, thresholds, features and pixels: results of an
+        earlier revision are stale.
+    shown : dict of plane index to int
+        The planes of the result layers that are filled, and their revision.
+    finished : dict of plane index to int
+        Those that were cleaned with all planes of the stack, and their revision:
+        scrolling to them changes nothing there.
+    outdated : bool
+        Prompts or features have changed since `result` was found.
+    history : list of PromptSnapshot
+        Earlier prompts, the last change last.
+    snapshot : PromptSnapshot or None
+        The prompts as they are now.
+    fingerprint : str
+        Of the pixels, as `core.recovery.fingerprint`; empty until it is known.
+    found : list of FoundRecord
+        Prompts of before that were kept for this image, the newest first.
+    """
+
+    image: Image
+    prompts: Points | None = None
+    similarity: Image | None = None
+    mask: Labels | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+    backbone: str = ""
+    request: FeatureRequest | None = None
+    planes: PreparedPlanes = field(default_factory=PreparedPlanes)
+    view: PlaneIndex = ()
+    result: LiveResult | LargeResult | None = None
+    revision: int = 0
+    shown: dict[PlaneIndex, int] = field(default_factory=dict)
+    finished: dict[PlaneIndex, int] = field(default_factory=dict)
+    outdated: bool = False
+    history: list[PromptSnapshot] = field(default_factory=list)
+    snapshot: PromptSnapshot | None = None
+    fingerprint: str = ""
+    found: list[FoundRecord] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of prompts per class."""
+        classes = self.snapshot.classes if self.snapshot else ()
+        return {name: classes.count(name) for name in dict.fromkeys(classes)}
+
+    def leave_prompts(self) -> None:
+        """Hold prompts in no layer, and know nothing of what they were."""
+        self.prompts = None
+        self.snapshot = None
+        self.history.clear()
