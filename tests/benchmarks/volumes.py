@@ -1,4 +1,4 @@
-"""What 2-D features find in a synthetic 3-D stack: the table of docs/stacks.md.
+"""What 2-D features find in a synthetic 3-D stack: the table of docs/how-to/stacks.md.
 
 ``python tests/benchmarks/volumes.py``; it takes about a minute. The stacks are drawn,
 not recorded: ellipsoids, blurred, with noise.

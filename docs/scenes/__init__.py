@@ -1,0 +1,1 @@
+"""What docs/screenshots.py takes: one file for each kind of scene."""
