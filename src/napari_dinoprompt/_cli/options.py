@@ -56,6 +56,12 @@ Window = Annotated[
         metavar="reference|image|histogram|LOW,HIGH",
     ),
 ]
-MinSize = Annotated[int, typer.Option(help="Remove objects of fewer pixels.", min=0)]
+MinSize = Annotated[
+    int,
+    typer.Option(
+        help="Remove objects of fewer pixels; without it specks count as objects.",
+        min=0,
+    ),
+]
 FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes in objects.")]
 Split = Annotated[bool, typer.Option("--split", help="Separate objects that touch.")]
