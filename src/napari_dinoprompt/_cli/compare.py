@@ -74,9 +74,11 @@ def compare_files(
         If anything cannot be read, used or written.
     """
     from napari_dinoprompt.core.comparing.comparison import iter_compare
+    from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.result_names import name_results
 
+    check_place(job.output)
     names = name_results(job.fakes, job.output)
     _keep_inputs(job, list(names.values()))
     shown = None if job.input_image is None else read_image(job.input_image)

@@ -185,8 +185,10 @@ def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
     """
     from napari_dinoprompt._cli.demo_figure import draw_demo
     from napari_dinoprompt._cli.demo_table import demo_rows
+    from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.results import write_segmentation, write_table
 
+    check_place(folder)
     stories = []
     with progress_bar(side_console()) as bar:
         task = bar.add_task("", total=len(FIELDS) + 1)

@@ -57,9 +57,11 @@ def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
         If the image, the points or an option cannot be used, or the file cannot be
         written.
     """
+    from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import open_image
     from napari_dinoprompt.core.files.points import read_prompts
 
+    check_place(job.output.parent)
     prompts = read_prompts(job.points)
     image = open_image(job.image)
     # These import torch.

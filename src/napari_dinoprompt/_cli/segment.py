@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -89,11 +90,16 @@ def segment_files(
     ):
         task = bar.add_task("segmenting", total=None)
         while True:
-            try:
-                step = next(steps)
-            except StopIteration as finished:
-                report: BatchReport = finished.value
-                return report
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always", RuntimeWarning)
+                try:
+                    step = next(steps)
+                except StopIteration as finished:
+                    report: BatchReport = finished.value
+                    return report
+            for one in heard:
+                if issubclass(one.category, RuntimeWarning):
+                    say(f"{step.path}: {one.message}", console)
             if step.state == "skipped":
                 say(f"{step.message} Skipped.", console)
             bar.update(

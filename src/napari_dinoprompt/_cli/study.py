@@ -76,9 +76,11 @@ def study_files(job: StudyJob, load: Callable[[], list[Backbone]]) -> Study:
     DinopromptError
         If anything cannot be read, used or written.
     """
+    from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.points import read_prompts
 
+    check_place(job.output)
     _keep_inputs(job)
     prompts = read_prompts(job.points)
     image = read_image(job.image)

@@ -8,6 +8,7 @@ traceback.
 from __future__ import annotations
 
 __all__ = [
+    "CannotWriteError",
     "CheckpointError",
     "DinopromptError",
     "FetchError",
@@ -20,11 +21,25 @@ __all__ = [
 
 
 class DinopromptError(Exception):
-    """Base of all errors that are meant for the user's eyes."""
+    """Base of all errors that are meant for the user's eyes.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> try:
+    ...     dp.load_backbone("dinov9")
+    ... except dp.DinopromptError as error:
+    ...     print(type(error).__name__)
+    InputError
+    """
 
 
 class InputError(DinopromptError, ValueError):
     """An image, a point or an option that cannot be used as it is."""
+
+
+class CannotWriteError(InputError):
+    """A full disk, or a place where nothing may be written; whatever is to be."""
 
 
 class WeightsNotFoundError(DinopromptError, FileNotFoundError):

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+
 from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
 
-__all__ = ["explain"]
+__all__ = ["explain", "reason_of"]
+
+_FULL = "the disk is full. Make room there, or choose another place"
+_NOT_ALLOWED = (
+    "this user is not allowed to. Change the permissions, or choose another place"
+)
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _FULL,
+    errno.EROFS: "the disk is read-only. Choose another place",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one",
+}
 
 
 def explain(error: BaseException) -> str | None:
@@ -27,6 +42,24 @@ def explain(error: BaseException) -> str | None:
             "smaller backbone, or close other programs."
         )
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return f"{error.filename}: {reason}." if error.filename else f"{reason}."
+        if error.filename:
+            return f"{error.filename} cannot be used: {reason_of(error)}."
+        # Its own words say more where no file is named.
+        return f"{error.strerror or error}."
     return None
+
+
+def reason_of(error: OSError) -> str:
+    """Say why something cannot be read or written, and what to do if that is known.
+
+    Parameters
+    ----------
+    error : OSError
+
+    Returns
+    -------
+    str
+        To follow a colon; without a full stop.
+    """
+    known = None if error.errno is None else _REASONS.get(error.errno)
+    return known or str(error.strerror or error)

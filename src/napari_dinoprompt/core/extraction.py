@@ -63,6 +63,16 @@ def extract_features(
     InputError
         If the image, the upscale or the window cannot be used, or the features would
         not fit into memory; `lazy_features` has those of a plane of any size.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> dp.extract_features(image, backbone).vectors.shape
+    torch.Size([80, 80, 30])
     """
     return run_through(iter_features(image, backbone, upscale=upscale, window=window))
 
@@ -78,8 +88,14 @@ def iter_features(
 
     Parameters
     ----------
-    image, backbone, upscale, window
-        As `extract_features`.
+    image : (H, W) or (H, W, 3 or 4) array_like
+        Grey or RGB(A).
+    backbone : Backbone
+        From `load_backbone`.
+    upscale : float
+        How much the image is enlarged before the backbone; any number above 0.
+    window : IntensityWindow, (low, high) or None
+        Grey values that map to 0 and 1; None takes them from the image itself.
 
     Yields
     ------
@@ -96,6 +112,18 @@ def iter_features(
     ------
     InputError
         As `extract_features`.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> work = dp.iter_features(image, backbone)
+    >>> progress = next(work)  # one batch of tiles is done; a loop may stop here
+    >>> progress.done <= progress.total
+    True
     """
     plane = as_plane(image)
     if window is None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.guidance import Guide
 from napari_dinoprompt.core.statistics import measure_source
 
@@ -52,6 +53,19 @@ class FeatureMap:
         The plane is constant or white noise: it shows nothing.
     content_hash : str
         Of the plane, as `hash_plane` has it; empty if it is not known.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> features.vectors.shape
+    torch.Size([80, 80, 30])
+    >>> features.at([(20, 60)]).shape
+    (1, 30)
     """
 
     vectors: torch.Tensor
@@ -94,7 +108,7 @@ class FeatureMap:
         InputError
             If a point lies outside the plane, or on a pixel without data.
         """
-        where = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        where = as_points(points, lone=True).reshape(-1, 2)
         self._check_points(where)
         return self.interpolate(where)
 

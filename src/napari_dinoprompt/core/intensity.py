@@ -29,6 +29,8 @@ UPPER_PERCENTILE = 99.9
 # Enough for percentiles that are stable to a grey level; larger planes are strided.
 _SAMPLE_PIXELS = 4_000_000
 _THIN_PIXELS = 1_000_000
+# Where numbers of single precision end, and those of double precision.
+_LARGEST, _SMALLEST, _HUGE = 1e37, 1e-37, 1e307
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class IntensityWindow:
     ------
     InputError
         If the two are not finite or in the wrong order.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> window = dp.IntensityWindow(100, 300)
+    >>> window.apply(np.array([[0, 200, 400]])).tolist()
+    [[0.0, 0.5, 1.0]]
     """
 
     low: float
@@ -77,17 +87,27 @@ class IntensityWindow:
         """
         # float32 holds 16 bits exactly; of larger numbers it would lose the contrast.
         wide = pixels.dtype.itemsize > 2 and pixels.dtype != np.float32
+        # And of such windows low and width.
+        reach = max(abs(self.low), abs(self.high))
+        wide = wide or reach > _LARGEST or self.high - self.low < _SMALLEST
         values = np.nan_to_num(
             pixels.astype(np.float64 if wide else np.float32),
             nan=self.low,
             posinf=self.low,
             neginf=self.low,
         )
-        width = self.high - self.low
-        if width <= 0:
+        if self.high <= self.low:
             return np.zeros(values.shape, dtype=np.float32)
-        values -= values.dtype.type(self.low)
-        values /= values.dtype.type(width)
+        # Numbers at the end of what there is: half of them have a difference.
+        half = 0.5 if reach > _HUGE else 1.0
+        low, width = self.low * half, self.high * half - self.low * half
+        number = values.dtype.type
+        # What lies far outside may become infinite, which is clipped as well.
+        with np.errstate(over="ignore"):
+            if half != 1:
+                values *= number(half)
+            values -= number(low)
+            values /= number(width)
         clipped: NDArray[np.float32] = np.clip(values, 0.0, 1.0).astype(np.float32)
         return clipped
 
@@ -121,6 +141,14 @@ def measure_window(
     ------
     InputError
         As `as_plane`.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> window = dp.measure_window(np.arange(100).reshape(10, 10), lower=0, upper=100)
+    >>> window.low, window.high
+    (0.0, 99.0)
     """
     return measure_stack_window([image], lower=lower, upper=upper)
 
@@ -149,6 +177,9 @@ def measure_stack_window(
     InputError
         As `as_plane`.
     """
+    if not 0 <= lower <= upper <= 100:
+        msg = f"Percentiles lie between 0 and 100, not at {lower:g} and {upper:g}."
+        raise InputError(msg)
     samples = []
     extremes = []
     for image in images:
@@ -161,8 +192,10 @@ def measure_stack_window(
         step = max(1, len(values) // _SAMPLE_PIXELS)
         samples.append(values[::step].astype(np.float64).ravel())
         extremes += [float(values.min()), float(values.max())]
-    low, high = np.percentile(np.concatenate(samples), [lower, upper])
-    if low == high:
+    # The largest numbers have no difference, which it would take between them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.percentile(np.concatenate(samples), [lower, upper])
+    if low == high or not np.isfinite([low, high]).all():
         # Objects rarer than the percentile still deserve a window.
         low, high = min(extremes), max(extremes)
     return IntensityWindow(float(low), float(high))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import DinopromptError, InputError, is_out_of_memory
+from napari_dinoprompt.core.given import as_array
 from napari_dinoprompt.core.planes import check_kind
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class LazyPlane:
         # Not those of torch, whose numbers have types of their own.
         dtype = getattr(image, "dtype", None)
         sliceable = hasattr(image, "shape") and isinstance(dtype, np.dtype)
-        return cls(image if sliceable else np.asarray(image))
+        sliceable = sliceable and not isinstance(image, np.ma.MaskedArray)
+        return cls(image if sliceable else as_array(image))
 
     def __post_init__(self) -> None:
         check_kind(self._own_shape, np.dtype(self.array.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,13 @@ class Cleaning:
     Raises
     ------
     InputError
-        If `min_size` is negative.
+        If `min_size` is no whole number, or negative.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> dp.Cleaning(min_size=20, fill_holes=True, split=True)
+    Cleaning(min_size=20, fill_holes=True, split=True)
     """
 
     min_size: int = 0
@@ -43,11 +50,17 @@ class Cleaning:
     split: bool = False
 
     def __post_init__(self) -> None:
-        if self.min_size < 0:
+        try:
+            size = operator.index(self.min_size)
+        except TypeError:
+            size = -1
+        if size < 0:
             msg = (
                 f"The smallest object must have 0 or more pixels, not {self.min_size}."
             )
             raise InputError(msg)
+        # numpy's integers have an end.
+        object.__setattr__(self, "min_size", size)
 
 
 def class_mask(

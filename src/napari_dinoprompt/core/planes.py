@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ _BLOCKS = (2, 4, 8, 16)
 _LEAST_BLOCKS = 64
 _LEAST_TOLERANCE = 0.1
 _OUTSTANDING = 2.0
+_HUGE = 1e100
 
 
 def as_plane(image: ArrayLike) -> NDArray[np.generic]:
@@ -48,7 +50,7 @@ def as_plane(image: ArrayLike) -> NDArray[np.generic]:
         If the shape or dtype is not that of a plane, if it has no pixels, or if no
         pixel is finite.
     """
-    plane = np.asarray(image)
+    plane = as_array(image)
     check_kind(plane.shape, plane.dtype)
     if plane.ndim == 3:
         plane = plane[:, :, 0] if plane.shape[2] == 1 else plane[:, :, :3]
@@ -71,7 +73,8 @@ def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     InputError
         If they are not, or there are no pixels.
     """
-    if dtype.kind not in "buif":
+    # Numbers of more than 64 bits are other ones on every machine.
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
         msg = f"An image of dtype {dtype} cannot be used; numbers are needed."
         raise InputError(msg)
     if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
@@ -143,10 +146,21 @@ def shows_nothing(plane: NDArray[np.generic]) -> bool:
     values = plane.reshape(-1, *plane.shape[2:]) if missing is None else plane[~missing]
     if (values == values[0]).all():
         return True
-    grey = (plane if plane.ndim == 2 else plane.mean(axis=2)).astype(np.float64)
+    grey = _grey(plane)
     if missing is not None:
         grey[missing] = np.nan
     return _varies_like_noise(grey) and not _has_spots(grey)
+
+
+def _grey(plane: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the mean of the channels, brought within reach of sums and squares."""
+    largest = 1.0
+    if plane.dtype.kind == "f" and plane.dtype.itemsize == 8:
+        largest = float(np.abs(plane[np.isfinite(plane)]).max(initial=0))
+    values = plane if largest <= _HUGE else plane.astype(np.float64) / largest
+    if values.ndim == 3:
+        values = values.mean(axis=2, dtype=np.float64)
+    return values.astype(np.float64)
 
 
 def _varies_like_noise(grey: NDArray[np.float64]) -> bool:

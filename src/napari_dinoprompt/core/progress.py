@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Notice", "Progress", "along", "run_through"]
+__all__ = ["Notice", "Progress", "along", "once", "run_through"]
 
 _Result = TypeVar("_Result")
 
@@ -76,6 +76,41 @@ def along(
             yield said
         elif isinstance(said, Progress):
             yield Progress(first + length * said.done // max(1, said.total), total)
+
+
+def once(
+    steps: Generator[Progress | Notice, None, _Result], said: set[str]
+) -> Generator[Progress | Notice, None, _Result]:
+    """Do a part of a job and drop notices that another part has given.
+
+    Parameters
+    ----------
+    steps : generator
+        The part.
+    said : set of str
+        Messages so far; those of this part are added.
+
+    Yields
+    ------
+    Progress
+    Notice
+
+    Returns
+    -------
+    object
+        What the generator returns.
+    """
+    while True:
+        try:
+            one = next(steps)
+        except StopIteration as finished:
+            result: _Result = finished.value
+            return result
+        if isinstance(one, Notice):
+            if one.message in said:
+                continue
+            said.add(one.message)
+        yield one
 
 
 def run_through(steps: Generator[object, None, _Result]) -> _Result:

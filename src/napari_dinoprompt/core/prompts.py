@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,17 @@ import numpy as np
 from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-__all__ = ["BACKGROUND", "OBJECT", "PlaneIndex", "Prompts"]
+__all__ = ["BACKGROUND", "OBJECT", "PlaneIndex", "Prompts", "list_classes"]
 
 PlaneIndex = tuple[int, ...]
 """Which plane of a stack: indices along the axes before the last two."""
+# In letters; longer ones cannot be saved.
+_LONGEST_NAME = 1000
+_SHOWN = 60
 OBJECT = "object"
 BACKGROUND = "background"
 
@@ -36,7 +42,8 @@ class Prompts:
     Raises
     ------
     InputError
-        If the points have another shape, or the numbers differ.
+        If the points have another shape, the numbers differ, or a class is no text of
+        one line.
     """
 
     points: NDArray[np.float64]
@@ -54,6 +61,8 @@ class Prompts:
         if len(self.classes) != count:
             msg = f"There are {count} prompts but {len(self.classes)} classes."
             raise InputError(msg)
+        for name in dict.fromkeys(self.classes):
+            _check_class(name)
         if not self.planes:
             object.__setattr__(self, "planes", ((),) * count)
         if len(self.planes) != count:
@@ -77,3 +86,40 @@ class Prompts:
             classes=tuple(self.classes[i] for i in kept),
             planes=tuple(self.planes[i] for i in kept),
         )
+
+
+def _check_class(name: object) -> None:
+    """Refuse what could later be neither shown nor saved."""
+    if (
+        not isinstance(name, str)
+        or len(name) > _LONGEST_NAME
+        # Control characters, and halves of pairs.
+        or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    ):
+        msg = (
+            f"A class is a text of at most {_LONGEST_NAME} letters on one line, not "
+            f"{_shorten(name)}."
+        )
+        raise InputError(msg)
+
+
+def list_classes(names: Iterable[str]) -> str:
+    """Name classes in a message: in one line, whatever a file called them.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    str
+    """
+    return ", ".join(
+        name if name.isprintable() and len(name) <= _SHOWN else _shorten(name)
+        for name in names
+    )
+
+
+def _shorten(name: object) -> str:
+    text = ascii(name)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -91,7 +91,24 @@ def resampling_taps(start: int, stop: int, *, length: int, upscale: float) -> Ta
     indices = first[:, None] + np.arange(count)
     weights = _cubic((indices - centres[:, None]) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
-    return Taps(mirror(indices, length), weights.astype(np.float32))
+    indices = mirror(indices, length)
+    if count > length:
+        indices, weights = _once_each(indices, weights, length)
+    return Taps(indices, weights.astype(np.float32))
+
+
+def _once_each(
+    indices: NDArray[np.int64], weights: NDArray[np.float64], length: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Add up the weights of each source pixel: thousands of taps may mean a few."""
+    rows = np.arange(len(indices))[:, None]
+    summed = np.bincount(
+        (rows * length + indices).ravel(),
+        weights=weights.ravel(),
+        minlength=len(indices) * length,
+    ).reshape(-1, length)
+    pixels = np.broadcast_to(np.arange(length), summed.shape)
+    return pixels, summed.astype(np.float64)
 
 
 def _along_first_axis(

@@ -21,6 +21,7 @@ from napari_dinoprompt.core.masks import (
     clean_mask,
     split_instances,
 )
+from napari_dinoprompt.core.planes import as_plane
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.similarities import Similarities, score
 from napari_dinoprompt.core.streaming.segmentation import (
@@ -34,6 +35,7 @@ from napari_dinoprompt.core.target_images import (
     target_window,
 )
 from napari_dinoprompt.core.thresholds import resolve_thresholds
+from napari_dinoprompt.core.visibility import notice_of_window
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -74,6 +76,14 @@ class SegmentOptions:
     spacing : (float, float, float) or None
         Distance of the voxels along z, y and x, in any one unit, for objects in 3-D;
         None is what the file of a stack says, and else the same along all three.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> cleaning = dp.Cleaning(min_size=20, split=True)
+    >>> options = dp.SegmentOptions(window="image", threshold=0.5, cleaning=cleaning)
+    >>> options.threshold
+    0.5
     """
 
     window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
@@ -98,6 +108,20 @@ class Segmentation:
     thresholds : mapping of str to float
         What was used, by class.
     similarities : Similarities
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> result = dp.segment(image, reference, backbone)
+    >>> result.similarity.shape, result.mask.dtype, result.objects
+    ((160, 160), dtype('uint8'), 16)
     """
 
     similarity: NDArray[np.float32]
@@ -195,6 +219,20 @@ def segment(
         If the backbone is not the reference's.
     WeightsNotFoundError
         If the backbone has to be loaded and its weights are not here.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> result = dp.segment(np.roll(image, 15, axis=1), reference, backbone)
+    >>> bool(result.mask[20, 75]), bool(result.mask[20, 60])
+    (True, False)
     """
     return run_through(iter_segment(image, reference, backbone, options, like=like))
 
@@ -219,7 +257,7 @@ def iter_segment(
     Progress
         After each batch of tiles.
     Notice
-        If the device was too small.
+        If the device was too small, or the image shows nothing in the window.
 
     Returns
     -------
@@ -249,12 +287,17 @@ def iter_segment(
                 plane, reference, backbone, window, thresholds, options.cleaning
             )
         )
+    pixels = as_plane(target_plane(plane.whole(), options.window, like))
     features = yield from iter_features(
-        target_plane(plane.whole(), options.window, like),
+        pixels,
         backbone,
         upscale=reference.upscale,
         window=window,
     )
+    if window is not None and not features.featureless:
+        notice = notice_of_window([pixels], window)
+        if notice is not None:
+            yield notice
     return cut(score(features, reference), thresholds, options.cleaning)
 
 

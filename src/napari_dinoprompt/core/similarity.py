@@ -245,6 +245,20 @@ def similarity_map(
         If the features are of another backbone than the reference.
     InputError
         If the class has no prompt.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> similarity = dp.similarity_map(features, reference)
+    >>> bool(similarity[60, 100] > 0.5), bool(similarity[40, 40] < 0)
+    (True, True)
     """
     scored = score_plane(features, reference)
     name = name or reference.object_classes[0]

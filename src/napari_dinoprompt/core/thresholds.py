@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.prompts import list_classes
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
@@ -33,7 +34,8 @@ def check_threshold(value: float, name: str) -> float:
         If it is not a number in [-1, 1].
     """
     if not (math.isfinite(value) and -1 <= value <= 1):
-        msg = f"The threshold of {name} must be a number in [-1, 1], not {value}."
+        shown = list_classes([name])
+        msg = f"The threshold of {shown} must be a number in [-1, 1], not {value}."
         raise InputError(msg)
     return float(value)
 

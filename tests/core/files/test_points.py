@@ -150,7 +150,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(InputError, match="the disk is full"):
         write_prompts(path, Prompts(np.zeros((1, 2)), ("object",)))
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["points.csv"]

@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(
 
     monkeypatch.setattr(os, "fsync", full)
     changed = blob_reference.with_thresholds({"object": 0.1})
-    with pytest.raises(ReferenceFileError, match="No space left"):
+    with pytest.raises(ReferenceFileError, match="the disk is full"):
         changed.save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]

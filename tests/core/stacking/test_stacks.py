@@ -23,8 +23,8 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.histograms import match_histogram
 from napari_dinoprompt.core.intensity import measure_stack_window
-from napari_dinoprompt.core.live import sample_planes
 from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions, segment

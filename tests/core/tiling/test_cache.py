@@ -559,6 +559,12 @@ def test_a_file_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         open_cache()
 
 
+def test_a_part_of_a_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOPROMPT_CACHE", "somewhere/else")
+    with pytest.raises(InputError, match="DINOPROMPT_CACHE has to be a whole path"):
+        open_cache()
+
+
 @pytest.mark.parametrize(
     ("word", "preferred", "expected"),
     [

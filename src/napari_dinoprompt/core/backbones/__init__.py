@@ -96,6 +96,13 @@ def load_backbone(
         If the weights are not on this machine.
     CheckpointError
         If the file is damaged or another model's.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> backbone = dp.load_backbone("filterbank")
+    >>> backbone.info.name, backbone.info.dimension
+    ('filterbank', 30)
     """
     from napari_dinoprompt.core.devices import choose_device, choose_precision
 
@@ -119,6 +126,10 @@ def load_backbone(
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
+    from napari_dinoprompt.core.tiling.cache import open_cache
+
+    # Before the network, which takes its time: it may be named wrongly.
+    cache = open_cache(cache_gigabytes)
     network = load(
         name,
         checkpoint=path,
@@ -127,9 +138,7 @@ def load_backbone(
         device=where,
         dtype=dtype,
     )
-    from napari_dinoprompt.core.tiling.cache import open_cache
-
-    return replace(network, cache=open_cache(cache_gigabytes))
+    return replace(network, cache=cache)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from napari_dinoprompt.core.batching.records import (
 )
 from napari_dinoprompt.core.batching.summary import BatchSummary
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.files.result_names import name_results
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ def plan_batch(images: Sequence[Path], folder: Path) -> BatchPlan:
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; the results need a folder."
         raise InputError(msg)
+    check_place(folder)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)
     return BatchPlan(folder, names, other_rows(folder, names.values()))

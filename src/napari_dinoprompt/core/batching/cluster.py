@@ -21,7 +21,7 @@ from napari_dinoprompt.core.batching.connection import (
 )
 from napari_dinoprompt.core.batching.image import check_settings
 from napari_dinoprompt.core.errors import DinopromptError, InputError
-from napari_dinoprompt.core.files.atomic import temporary_path
+from napari_dinoprompt.core.files.atomic import explaining_writes, temporary_path
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.version import software_version
 
@@ -136,9 +136,10 @@ def _everywhere(choice: BackboneChoice) -> BackboneChoice:
 def _sign(folder: Path) -> Iterator[str]:
     """Leave a file in a folder by which workers know it."""
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = temporary_path(folder)
-    path.touch(exist_ok=False)
+    with explaining_writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = temporary_path(folder)
+        path.touch(exist_ok=False)
     try:
         yield path.name
     finally:

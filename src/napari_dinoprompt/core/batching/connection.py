@@ -34,6 +34,8 @@ GONE = (
     "to go on from there."
 )
 _LOCAL = "local:"
+# Of a number of processes.
+_MOST_DIGITS = 3
 # Seconds until a scheduler that does not answer, or workers that do not come, are given
 # up.
 _ANSWER = 10.0
@@ -101,14 +103,15 @@ def parse_scheduler(text: str) -> LocalWorkers | SchedulerAddress:
     if text.startswith(_LOCAL):
         count = text.removeprefix(_LOCAL)
         # Not int() alone, which reads more kinds of digits than people mean.
-        if count.isascii() and count.isdigit() and int(count) > 0:
+        plain = count.isascii() and count.isdigit() and len(count) <= _MOST_DIGITS
+        if plain and int(count) > 0:
             found = LocalWorkers(int(count))
     elif host and port.isascii() and port.isdigit():
         found = SchedulerAddress(f"{protocol or 'tcp'}://{rest}")
     if found is None:
         msg = (
             "--scheduler is local:N for N processes on this machine, or an address "
-            f"such as tcp://host:8786, not {text!r}."
+            f"such as tcp://host:8786, not {text[:60]!r}."
         )
         raise InputError(msg)
     if importlib.util.find_spec("distributed") is None:

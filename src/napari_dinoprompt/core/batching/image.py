@@ -14,6 +14,7 @@ from napari_dinoprompt.core.batching.records import (
     open_record,
     write_record,
 )
+from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.files.images import open_image
 from napari_dinoprompt.core.files.results import summarise, write_segmentation
@@ -166,6 +167,9 @@ class ImageWork:
                 self.options,
                 like=self.like,
             )
+        except CannotWriteError:
+            # It would be the same with the next one.
+            raise
         except _TROUBLES as error:
             return _reason(error, task.path)
         rows = summarise(Path(task.shown), task.name, result)
@@ -187,6 +191,8 @@ class ImageWork:
         )
         try:
             rows = run_through(steps)
+        except CannotWriteError:
+            raise
         except _TROUBLES as error:
             return _reason(error, task.path)
         write_record(self.folder, task.name, found.job, rows)

@@ -18,6 +18,7 @@ from napari_dinoprompt.core.content_hash import hash_plane
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.files.results import COLUMNS, result_paths
+from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.files.zarr import stamp
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.version import software_version
@@ -45,6 +46,8 @@ __all__ = [
 
 Rows = list[dict[str, Any]]
 _ENDING = "_record.json"
+# In bytes; thousands of classes.
+_LARGEST_RECORD = 2**23
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def read_record(
     try:
         if since is not None and path.stat().st_mtime_ns <= since:
             return None
-        record = json.loads(path.read_bytes())
+        record = json.loads(_read(path))
         if record["job"] != asdict(job) or record["results"] != _sizes(folder, name):
             return None
         rows = record["rows"]
@@ -258,11 +261,17 @@ def other_rows(folder: Path, names: Iterable[str]) -> Rows:
         if path in mine:
             continue
         try:
-            rows = json.loads(path.read_bytes())["rows"]
+            rows = json.loads(_read(path))["rows"]
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue
         found += rows if _are_rows(rows) else []
     return found
+
+
+def _read(path: Path) -> bytes:
+    """Read a record; what is too large to be one is an InputError, a ValueError too."""
+    check_size(path, _LARGEST_RECORD, "a record")
+    return path.read_bytes()
 
 
 def _record_path(folder: Path, name: str) -> Path:

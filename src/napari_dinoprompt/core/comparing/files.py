@@ -12,6 +12,7 @@ from napari_dinoprompt.core.comparing.pixels import (
     ONLY_IN_FAKE,
     ONLY_IN_REAL,
 )
+from napari_dinoprompt.core.files.atomic import remove_leftovers
 from napari_dinoprompt.core.files.images import write_tiff
 from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["comparison_paths", "save_comparison"]
 
 TABLE, SETTINGS, OBJECTS = "comparison.csv", "comparison.json", "objects.csv"
+_LONGEST = 180
 _MAPS = ("agreement", "ssim", "squared_error", "feature_distance")
 _OBJECT_KEYS = (
     *("name", "side", "kind", "label", "y", "x", "area"),
@@ -73,6 +75,7 @@ def save_comparison(
     InputError
         If a file cannot be written.
     """
+    remove_leftovers(folder)
     written = [
         write_bytes(folder / TABLE, as_csv(comparison.table)),
         write_bytes(folder / SETTINGS, _settings(comparison)),
@@ -100,6 +103,8 @@ def _stems(names: Sequence[str]) -> list[str]:
     stems: list[str] = []
     for name in names:
         stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "fake"
+        # File systems take 255 bytes, and a suffix and a number come behind.
+        stem = stem.encode()[:_LONGEST].decode(errors="ignore")
         taken = {one.casefold() for one in stems}
         number = 2
         unique = stem

@@ -87,6 +87,23 @@ class Comparison:
         Of reference and comparison, for files.
     note : str
         Why there are no intervals; empty if there are.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> fakes = [image // 2, image]
+    >>> found = dp.compare(image, fakes, reference, names=["dim", "same"], draws=0)
+    >>> [report.name for report in found.reports]
+    ['dim', 'same']
+    >>> [round(row["iou"], 2) for row in found.table][1]
+    1.0
     """
 
     class_name: str
@@ -121,7 +138,18 @@ class Comparison:
         return self.reports[0].measures.maps.agreement
 
     def title(self, column: Column) -> str:
-        """Return what a column is called here: with a truth, some can be named."""
+        """Return what a column is called here: with a truth, some can be named.
+
+        Parameters
+        ----------
+        column : Column
+            One of `columns`.
+
+        Returns
+        -------
+        str
+            For example *hallucinated*; without a truth *only in fake*.
+        """
         known = self.truth is not None and column.with_truth
         return column.with_truth if known else column.title
 

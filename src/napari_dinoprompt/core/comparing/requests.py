@@ -10,7 +10,9 @@ import numpy as np
 from napari_dinoprompt.core.comparing.draws import LEAST_PROMPTS
 from napari_dinoprompt.core.comparing.grids import check_same_field, match_labels
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_array, check_seed
 from napari_dinoprompt.core.planes import as_plane, plane_shape
+from napari_dinoprompt.core.prompts import list_classes
 from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
 from napari_dinoprompt.core.target_images import target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
@@ -96,6 +98,7 @@ def make_request(
     planes = _planes(fakes)
     for one in planes:
         check_same_field(plane_shape(plane), plane_shape(one))
+    check_seed(seed)
     if draws < 0 or draws == 1:
         msg = f"The number of draws must be 0 or at least 2, not {draws}."
         raise InputError(msg)
@@ -139,7 +142,7 @@ def read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
     from skimage.measure import label
     from skimage.segmentation import relabel_sequential
 
-    labels = np.asarray(truth)
+    labels = as_array(truth)
     if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "bui":
         msg = (
             f"The truth must be labels, (H, W) whole numbers, not {labels.shape} of "
@@ -160,7 +163,7 @@ def _check_class(reference: Reference, name: str | None) -> str:
     if name is None:
         return reference.object_classes[0]
     if name not in reference.object_classes:
-        known = ", ".join(reference.object_classes)
+        known = list_classes(reference.object_classes)
         msg = f"The reference has no object class {name!r}; it has {known}."
         raise InputError(msg)
     return name
@@ -169,7 +172,7 @@ def _check_class(reference: Reference, name: str | None) -> str:
 def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic], ...]:
     images: Sequence[Any] = [fakes]
     # A list of images, not an image that is written as a list.
-    if isinstance(fakes, list | tuple) and (not fakes or np.ndim(fakes[0]) > 1):
+    if isinstance(fakes, list | tuple) and (not fakes or as_array(fakes[0]).ndim > 1):
         images = fakes
     planes = tuple(as_plane(one) for one in images)
     if not planes:

@@ -14,6 +14,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.array_tiles import iter_tiles
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.files.picture_views import PictureView
+from napari_dinoprompt.core.files.room import check_room
 from napari_dinoprompt.core.files.tiff import open_tiff
 from napari_dinoprompt.core.files.zarr import is_zarr, open_zarr
 from napari_dinoprompt.core.lazy_planes import LazyPlane
@@ -136,8 +137,15 @@ def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
             return open_tiff(path, in_memory)
         image = _read_other(path)
         return image, "YX" if image.ndim == 2 else "YXS"
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:
+        # Of what a file truly holds this was asked before.
+        msg = (
+            f"The image {path} cannot be read: it is damaged, or there is not enough "
+            "memory."
+        )
+        raise InputError(msg) from error
     # Decoders raise whatever they stumble over in a damaged file.
     except Exception as error:
         msg = f"The image {path} cannot be read: {_reason(error)}"
@@ -146,6 +154,9 @@ def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
 
 def _as_picture(array: Any, axes: str, path: Path) -> Any:
     """Drop axes of one and put colours last; refuse stacks."""
+    if len(axes) != len(array.shape):
+        msg = f"The image {path} cannot be read: its axes are not those of its shape."
+        raise InputError(msg)
     # TIFF names axes of one too, zarr and OME-Zarr have them.
     shown = [
         (axis, size)
@@ -177,20 +188,21 @@ def _reason(error: Exception) -> str:
 
 def _read_other(path: Path) -> NDArray[np.generic]:
     # The content, not the name: imageio looks some names up on the web.
-    content = path.read_bytes()
-    # "..." is imageio's word for all that is in the file, not known to its types.
-    everything: Any = ...
-    found = iio.improps(content, plugin="pillow", index=everything)
-    mode = iio.immeta(content, plugin="pillow")["mode"]
-    if found.n_images != 1:
-        msg = (
-            f"{path} holds {found.n_images} images (shape {found.shape}); one is "
-            "needed."
-        )
-        raise InputError(msg)
-    # Four channels of ink are no RGBA.
-    options = {"mode": "RGB"} if mode == "CMYK" else {}
-    image = iio.imread(content, plugin="pillow", index=0, **options)
+    with path.open("rb") as content, iio.imopen(content, "r", plugin="pillow") as file:
+        # "..." is imageio's word for all that is in the file, not known to its types.
+        everything: Any = ...
+        found = file.properties(index=everything)
+        if found.n_images != 1:
+            msg = (
+                f"{path} holds {found.n_images} images (shape {found.shape}); one is "
+                "needed."
+            )
+            raise InputError(msg)
+        check_room(path, math.prod(found.shape) * np.dtype(found.dtype).itemsize)
+        mode = file.metadata()["mode"]
+        # Four channels of ink are no RGBA.
+        options = {"mode": "RGB"} if mode == "CMYK" else {}
+        image: NDArray[np.generic] = file.read(index=0, **options)
     return image[:, :, 0] if mode in ("LA", "La") else image
 
 
@@ -223,20 +235,16 @@ def write_tiff(path: Path, array: Any) -> None:
             "tile": (_TILE, _TILE),
             "bigtiff": math.prod(array.shape) * dtype.itemsize > _CLASSIC,
         }
-    try:
-        with open_atomically(path) as file:
-            tifffile.imwrite(
-                file,
-                data,
-                photometric="minisblack",
-                compression="zlib",
-                metadata={"axes": "YX" if len(array.shape) == 2 else "CYX"},
-                software=f"napari-dinoprompt {software_version()}",
-                **options,
-            )
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}."
-        raise InputError(msg) from error
+    with open_atomically(path) as file:
+        tifffile.imwrite(
+            file,
+            data,
+            photometric="minisblack",
+            compression="zlib",
+            metadata={"axes": "YX" if len(array.shape) == 2 else "CYX"},
+            software=f"napari-dinoprompt {software_version()}",
+            **options,
+        )
 
 
 def _fits(array: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["read_prompts", "write_prompts"]
 
 _AXES = ("axis-0", "axis-1")
+# In bytes; more than half a million points.
+_LARGEST_FILE = 2**25
 
 
 def read_prompts(path: Path) -> Prompts:
@@ -78,6 +81,7 @@ def _read_text(path: Path) -> str:
         msg = f"There is no points file {path}."
         raise InputError(msg)
     try:
+        check_size(path, _LARGEST_FILE, "a points file")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -96,7 +100,7 @@ def _check_header(header: Sequence[str], where: str) -> None:
     if missing:
         msg = (
             f"{where}: the column {missing[0]!r} is missing, there is "
-            f"{', '.join(header)!r}. Columns are axis-0 (y) and axis-1 (x), with "
+            f"{', '.join(header)[:80]!r}. Columns are axis-0 (y) and axis-1 (x), with "
             "commas between them."
         )
         raise InputError(msg)
@@ -118,7 +122,7 @@ def _number(text: str, axis: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        msg = f"{where}: {axis} must be a number, not {text!r}."
+        msg = f"{where}: {axis} must be a number, not {text[:40]!r}."
         raise InputError(msg)
     return value
 
@@ -143,9 +147,5 @@ def write_prompts(path: Path, prompts: Prompts) -> None:
     pairs = zip(prompts.points.tolist(), prompts.classes, strict=True)
     for index, (point, name) in enumerate(pairs):
         writer.writerow([index, *point, name])
-    try:
-        with open_atomically(path) as file:
-            file.write(text.getvalue().encode())
-    except OSError as error:
-        msg = f"The points cannot be written to {path}: {error.strerror or error}."
-        raise InputError(msg) from error
+    with open_atomically(path) as file:
+        file.write(text.getvalue().encode())

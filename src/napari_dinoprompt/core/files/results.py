@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
 from napari_dinoprompt.core.files.images import write_tiff
 from napari_dinoprompt.core.files.tables import as_csv, csv_lines
 from napari_dinoprompt.core.metrics import measure_extent
@@ -129,7 +131,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Raises
     ------
-    OSError
+    CannotWriteError
         If it cannot be written; an older file of that name is kept.
     """
     with open_atomically(path) as file:
@@ -147,9 +149,14 @@ def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Raises
     ------
-    OSError
-        If it cannot be written.
+    CannotWriteError
+        If it cannot be written; the table is then as it was.
     """
+    lines = csv_lines([row.values() for row in rows])
     # Unbuffered: the lines arrive in one piece.
-    with path.open("ab", buffering=0) as file:
-        file.write(csv_lines([row.values() for row in rows]))
+    with explaining_writes(path), path.open("ab", buffering=0) as file:
+        end = file.tell()
+        if file.write(lines) != len(lines):
+            # What a disk does that has room for some of them.
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -8,7 +8,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["as_csv", "as_json", "csv_lines", "write_bytes"]
+
+# What spreadsheets compute instead of showing it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(
@@ -44,16 +46,29 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
     Parameters
     ----------
     rows : iterable of iterable
-        NaN becomes an empty cell.
+        NaN becomes an empty cell. Text that a spreadsheet would take for a formula gets
+        an apostrophe in front: names of classes may come from somebody else's file.
 
     Returns
     -------
     bytes
+        UTF-8; names of files that are none are written with backslashes.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(["" if _is_nan(one) else one for one in row] for row in rows)
-    return text.getvalue().encode()
+    writer.writerows([_cell(one) for one in row] for row in rows)
+    return _encode(text.getvalue())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if _is_nan(value) else value
+
+
+def _encode(text: str) -> bytes:
+    # Not every name of a file on Linux is text.
+    return text.encode(errors="backslashreplace")
 
 
 def as_json(content: Mapping[str, object]) -> bytes:
@@ -70,7 +85,7 @@ def as_json(content: Mapping[str, object]) -> bytes:
         NaN is null, infinity a string.
     """
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _encode(text) + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -101,13 +116,9 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
     Raises
     ------
-    InputError
+    CannotWriteError
         If it cannot be written; an older file of that name is kept.
     """
-    try:
-        with open_atomically(path) as file:
-            file.write(content)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}."
-        raise InputError(msg) from error
+    with open_atomically(path) as file:
+        file.write(content)
     return path

@@ -8,15 +8,21 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.picture_views import NativeOrder
+from napari_dinoprompt.core.files.room import check_room
+from napari_dinoprompt.core.files.tiff_series import (
+    check_shape,
+    only_series,
+    tiff_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import tifffile
     from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["TiffPlanes", "open_tiff"]
@@ -43,14 +49,19 @@ def open_tiff(path: Path, in_memory: int) -> tuple[Any, str]:
     Raises
     ------
     InputError
-        If it holds several images. Damaged files raise whatever tifffile does.
+        If it holds several images, or declares more than there is room for. Damaged
+        files raise whatever tifffile does.
     """
-    with tifffile.TiffFile(path) as file:
-        series = _only_series(file, path)
+    with tiff_file(path) as file:
+        series = only_series(file, path)
         shape, axes = tuple(series.shape), str(series.axes)
+        check_shape(path, shape, len(axes))
         page: Any = series.keyframe
         if series.nbytes <= in_memory:
-            return np.asarray(series.asarray()), axes
+            check_room(path, series.nbytes)
+            image = np.asarray(series.asarray())
+            check_shape(path, image.shape, len(axes))
+            return image, axes
         if series.dataoffset is not None and page.is_final:
             dtype = np.dtype(file.byteorder + series.dtype.char)
             last = series.dataoffset + series.nbytes
@@ -70,21 +81,8 @@ def open_tiff(path: Path, in_memory: int) -> tuple[Any, str]:
         if fits:
             return TiffPlanes(path, series), axes
         # Decoded once, into a temporary file.
+        check_room(path, series.nbytes, on_disk=True)
         return series.asarray(out="memmap"), axes
-
-
-def _only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    """Return the image of a file.
-
-    Of a pyramid that is the largest level; of a scanned slide the slide itself, not its
-    label or thumbnail.
-    """
-    series = file.series
-    if len(series) > 1 and series[0].name != "Baseline":
-        shapes = ", ".join(str(tuple(one.shape)) for one in series[:4])
-        msg = f"{path} holds {len(series)} images ({shapes}); one is needed."
-        raise InputError(msg)
-    return series[0]
 
 
 def _segment_shape(page: Any) -> tuple[int, int, int]:

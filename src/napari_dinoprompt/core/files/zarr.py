@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.files.zarr_checks import check_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,7 @@ def open_zarr(path: Path) -> tuple[Any, str]:
     store = zarr.storage.LocalStore(path, read_only=True)
     node = zarr.open(store, mode="r")
     if isinstance(node, zarr.Array):
+        check_array(node, path)
         return node, _plain_axes(node)
     image = _image_of(node, path)
     described = _multiscales(image)
@@ -67,14 +69,21 @@ def open_zarr(path: Path) -> tuple[Any, str]:
         raise InputError(msg)
     name = str(described[0]["datasets"][0]["path"])
     parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
+    leads_away = parts.is_absolute() or ".." in parts.parts or "\\" in name
+    if leads_away or ":" in name or not _lies_in(path, image.path, name):
         msg = f"{path} names an array outside itself; it cannot be used."
         raise InputError(msg)
     array = image[name]
     if not isinstance(array, zarr.Array):
         msg = f"{path} has no array {name}; it is damaged."
         raise InputError(msg)
+    check_array(array, path)
     return array, _ome_axes(described[0].get("axes"), array)
+
+
+def _lies_in(folder: Path, *names: str) -> bool:
+    """Tell whether a folder in another is no link that leads out of it."""
+    return folder.joinpath(*names).resolve().is_relative_to(folder.resolve())
 
 
 def _image_of(group: Any, path: Path) -> Any:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from safetensors.numpy import save
 
-from napari_dinoprompt.core.errors import ReferenceFileError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
+from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
 from napari_dinoprompt.core.files.tensors import (
     TensorLayout,
     check_tensors,
@@ -111,12 +111,12 @@ def save_reference(reference: Reference, path: Path) -> Path:
         stem = path.name.removesuffix(".safetensors").removesuffix(".reference")
         path = path.with_name(stem + SUFFIX)
     content = encode_reference(reference)
+    remove_leftovers(path.parent)
     try:
         with open_atomically(path) as file:
             file.write(content)
-    except OSError as error:
-        msg = f"The reference cannot be written to {path}: {error.strerror or error}."
-        raise ReferenceFileError(msg) from error
+    except CannotWriteError as error:
+        raise ReferenceFileError(str(error)) from error
     return path
 
 

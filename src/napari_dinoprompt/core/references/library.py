@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.errors import ReferenceFileError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
+from napari_dinoprompt.core.explaining import reason_of
+from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
 from napari_dinoprompt.core.files.names import clean_name, free_name
 from napari_dinoprompt.core.references.file import (
     SUFFIX,
@@ -213,12 +214,13 @@ class Library:
 
     def _put(self, content: bytes, name: str) -> Entry:
         with self._locked():
+            remove_leftovers(self.folder)
             try:
                 free = free_name(clean_name(name), self._names())
                 path = self.folder / (free + SUFFIX)
                 with open_atomically(path) as file:
                     file.write(content)
-            except OSError as error:
+            except (CannotWriteError, OSError) as error:
                 raise _trouble(self.folder, error) from error
         return _describe(path)
 
@@ -275,5 +277,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def _trouble(path: Path, error: Exception) -> ReferenceFileError:
-    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, CannotWriteError):
+        return ReferenceFileError(str(error))
+    reason = reason_of(error) if isinstance(error, OSError) else str(error)
     return ReferenceFileError(f"{path} cannot be used: {reason}.")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
-from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts
+from napari_dinoprompt.core.given import as_points
+from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts, list_classes
 from napari_dinoprompt.core.statistics import unit_vectors
 from napari_dinoprompt.core.thresholds import check_threshold
 
@@ -89,6 +90,24 @@ class Reference:
         so that an image that holds no object cannot lower them.
     thresholds : mapping of str to float
         Thresholds that a user set, by class; classes without one are on auto.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> reference.object_classes, len(reference.vectors)
+    (('object',), 3)
+    >>> path = reference.save("discs")
+    >>> path.name
+    'discs.reference.safetensors'
+    >>> dp.Reference.load(path).points.tolist() == reference.points.tolist()
+    True
     """
 
     vectors: NDArray[np.float32]
@@ -144,9 +163,12 @@ class Reference:
             or the numbers of points and classes differ.
         """
         # A copy: the reference must not change with the caller's array.
-        where = np.array(points, dtype=np.float64)
+        where = as_points(points)
         if where.size == 0:
             msg = "There are no prompts: place at least one point on the image."
+            raise InputError(msg)
+        if isinstance(classes, str):
+            msg = f"Classes are one name for each prompt, not {classes!r} for all."
             raise InputError(msg)
         names = (OBJECT,) * len(where) if classes is None else tuple(classes)
         prompts = Prompts(where, names)
@@ -210,6 +232,10 @@ class Reference:
         ----------
         path : str or Path
             A ``*.reference.safetensors`` file.
+
+        Returns
+        -------
+        Reference
 
         Raises
         ------
@@ -324,6 +350,16 @@ class Reference:
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Reference:
         """Return a copy that carries thresholds set by a user.
 
+        Parameters
+        ----------
+        thresholds : mapping of str to float
+            In [-1, 1], by class. Classes that are left out are on auto; an empty
+            mapping puts all on auto.
+
+        Returns
+        -------
+        Reference
+
         Raises
         ------
         InputError
@@ -337,6 +373,11 @@ class Reference:
 
     def check_backbone(self, backbone: BackboneInfo) -> None:
         """Refuse a backbone other than the one of these vectors.
+
+        Parameters
+        ----------
+        backbone : BackboneInfo
+            For example ``features.backbone``.
 
         Raises
         ------
@@ -411,7 +452,9 @@ class Reference:
         """
         members = np.asarray([held == name for held in self.classes])
         if not members.any():
-            known = ", ".join(self.class_names)
-            msg = f"The reference has no class {name!r}; it has {known}."
+            known = list_classes(self.class_names)
+            msg = (
+                f"The reference has no class {list_classes([name])!r}; it has {known}."
+            )
             raise InputError(msg)
         return members

@@ -12,7 +12,7 @@ import tifffile
 
 from napari_dinoprompt.core.batching.records import Job, describe_settings, open_record
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
 from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.stacking.reading import open_stack_file
 from napari_dinoprompt.core.stacking.segmentation import follow_stack
@@ -103,7 +103,8 @@ def iter_segment_stack_file(
     for stale in folder.glob(f".{_escape(name)}_{'[0-9a-f]' * 16}_planes.zarr"):
         if stale != begun:
             shutil.rmtree(stale)
-    folder.mkdir(parents=True, exist_ok=True)
+    with explaining_writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     found = yield from follow_stack(
         source.stack,
         reference,
@@ -191,23 +192,19 @@ def write_stack(
             metadata[f"PhysicalSize{axis}"] = step
             metadata[f"PhysicalSize{axis}Unit"] = "µm"
     size = int(np.prod(shape, dtype=np.float64)) * np.dtype(dtype).itemsize
-    try:
-        with open_atomically(path) as file:
-            tifffile.imwrite(
-                file,
-                _planes(arrays, lengths, dtype),
-                shape=shape,
-                dtype=np.dtype(dtype),
-                ome=ome,
-                bigtiff=size > _CLASSIC_BYTES,
-                photometric="minisblack",
-                compression="zlib",
-                metadata=metadata,
-                software=f"napari-dinoprompt {software_version()}",
-            )
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}."
-        raise InputError(msg) from error
+    with open_atomically(path) as file:
+        tifffile.imwrite(
+            file,
+            _planes(arrays, lengths, dtype),
+            shape=shape,
+            dtype=np.dtype(dtype),
+            ome=ome,
+            bigtiff=size > _CLASSIC_BYTES,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=metadata,
+            software=f"napari-dinoprompt {software_version()}",
+        )
 
 
 def _planes(

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.intensity import measure_stack_window, thin_pixels
-from napari_dinoprompt.core.live import sample_planes
+from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.planes import as_plane, holds_data, no_data_pixels
 from napari_dinoprompt.core.progress import Progress
 

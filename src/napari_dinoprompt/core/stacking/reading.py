@@ -13,6 +13,7 @@ import tifffile
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.images import open_array
+from napari_dinoprompt.core.files.tiff_series import tiff_file
 from napari_dinoprompt.core.lazy_planes import read_part
 from napari_dinoprompt.core.planes import check_kind
 from napari_dinoprompt.core.stacking.stacks import Stack
@@ -79,7 +80,7 @@ def is_stack_file(path: Path) -> bool:
             if file.read(4) not in _MAGIC:
                 return False
         # No pixel is read for this.
-        with tifffile.TiffFile(path) as tiff:
+        with tiff_file(path) as tiff:
             series = tiff.series
             return len(series) == 1 and _is_stack(series[0].axes, series[0].shape)
     return False
@@ -147,7 +148,7 @@ def _read(
 def _spacing_of(path: Path) -> tuple[float, float, float] | None:
     """Read how far voxels are apart, where OME or ImageJ has written it."""
     # Metadata is written by many programs, and is only a convenience here.
-    with suppress(Exception), tifffile.TiffFile(path) as tiff:
+    with suppress(Exception), tiff_file(path) as tiff:
         found = _ome_spacing(tiff) if tiff.is_ome else _imagej_spacing(tiff)
         if found is not None and all(math.isfinite(one) and one > 0 for one in found):
             return found

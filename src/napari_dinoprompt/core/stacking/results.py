@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.files.zarr_checks import check_array
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -28,6 +29,7 @@ __all__ = ["StackArrays", "StackSegmentation", "open_arrays"]
 _NUMPY_BYTES = 1_000_000_000
 _CHUNK = 4096
 _MARK = "dinoprompt"
+_NOTES = "objects"
 _UNFINISHED = -1
 
 
@@ -48,6 +50,20 @@ class StackSegmentation:
         Object numbers; none is used twice in the stack.
     thresholds : mapping of str to float
         What was used, by class.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> result = dp.segment_stack(np.stack([image, image // 2]), reference, backbone)
+    >>> result.mask.shape, list(result.similarities)
+    ((2, 160, 160), ['object'])
     """
 
     similarities: Mapping[str, Any]
@@ -168,7 +184,7 @@ def open_arrays(
         mask=make("mask", np.uint8, 0),
         instances=make("instances", np.int32, 0),
         plain=make("plain_mask", np.uint8, 0) if plain else None,
-        notes=make("objects", np.int32, _UNFINISHED),
+        notes=make(_NOTES, np.int32, _UNFINISHED),
     )
 
 
@@ -180,7 +196,7 @@ def _maker(
     settings: str,
 ) -> Any:
     """Return what makes an array by name, dtype and fill value."""
-    shapes = {"objects": lengths}
+    shapes = {_NOTES: lengths}
     needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
     if store is None and needed <= _NUMPY_BYTES:
 
@@ -192,18 +208,65 @@ def _maker(
 
     def in_group(name: str, dtype: DTypeLike, fill: float) -> Any:
         shape = shapes.get(name, lengths + size)
-        if name in group:
-            return group[name]
-        return group.create_array(
-            name,
-            shape=shape,
-            chunks=(1,) * len(lengths)
-            + tuple(min(side, _CHUNK) for side in shape[len(lengths) :]),
-            dtype=np.dtype(dtype),
-            fill_value=fill,
-        )
+        if _holds(group, name):
+            return _known_array(group, name, shape, np.dtype(dtype))
+        try:
+            return group.create_array(
+                name,
+                shape=shape,
+                chunks=(1,) * len(lengths)
+                + tuple(min(side, _CHUNK) for side in shape[len(lengths) :]),
+                dtype=np.dtype(dtype),
+                fill_value=fill,
+            )
+        except ValueError as error:
+            # Something lies there that zarr does not take for an array.
+            raise _damaged(group, name) from error
 
     return in_group
+
+
+def _holds(group: Any, name: str) -> bool:
+    try:
+        return name in group
+    # zarr raises whatever it stumbles over in a damaged folder.
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(group, name) from error
+
+
+def _known_array(
+    group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Any:
+    """Return an array that was begun, if it is as it would be made now."""
+    import zarr
+
+    array = group[name]
+    if (
+        not isinstance(array, zarr.Array)
+        or tuple(array.shape) != shape
+        or array.dtype != dtype
+    ):
+        raise _damaged(group, name)
+    check_array(array, _place(group))
+    try:
+        # A note that cannot be read is found now, and not after hours.
+        if name == _NOTES:
+            array[...]
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(group, name) from error
+    return array
+
+
+def _damaged(group: Any, name: str) -> InputError:
+    return InputError(
+        f"The results in {_place(group)} are damaged ({name}); delete them, or choose "
+        "another place."
+    )
+
+
+def _place(group: Any) -> Path:
+    """Return the folder of a group, or the name of another store."""
+    return Path(getattr(group.store, "root", str(group.store_path)))
 
 
 def _open_group(store: Any, settings: str) -> Any:
@@ -221,9 +284,12 @@ def _open_group(store: Any, settings: str) -> Any:
                 "folder."
             )
             raise InputError(msg)
+        for begun in path.glob("*.partial"):
+            # Of a program that was killed; zarr would wonder about it.
+            begun.unlink(missing_ok=True)
         try:
             group = zarr.open_group(str(path), mode="a")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             msg = f"{path} cannot be used for the results: {error}"
             raise InputError(msg) from error
     mark = group.attrs.get(_MARK)
@@ -240,4 +306,7 @@ def _open_group(store: Any, settings: str) -> Any:
 
 
 def _is_group(path: Path) -> bool:
-    return (path / "zarr.json").is_file() or not any(path.iterdir())
+    # Killed before its first file was whole, a program leaves that file's beginning.
+    return (path / "zarr.json").is_file() or all(
+        file.suffix == ".partial" for file in path.iterdir()
+    )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dinoprompt.core.batching.records import describe_settings
 from napari_dinoprompt.core.content_hash import hash_plane
-from napari_dinoprompt.core.live import sample_planes
+from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.plane_samples import sample_planes
+from napari_dinoprompt.core.planes import as_plane
 from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
 from napari_dinoprompt.core.stacking.results import StackSegmentation, open_arrays
@@ -21,14 +26,16 @@ from napari_dinoprompt.core.stacking.stacks import (
     as_stack,
     iter_segment_stack,
 )
-from napari_dinoprompt.core.stacking.volumes import (
+from napari_dinoprompt.core.stacking.volume_checks import (
+    check_spacing,
     check_volume_memory,
-    iter_finish_volume,
 )
+from napari_dinoprompt.core.stacking.volumes import iter_finish_volume
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import ArrayLike
 
@@ -96,6 +103,21 @@ def segment_stack(
         If the backbone is not the reference's.
     WeightsNotFoundError
         If the backbone has to be loaded and its weights are not here.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> stack = np.stack([image, np.zeros_like(image), image])
+    >>> result = dp.segment_stack(stack, reference, backbone)
+    >>> [bool(plane.any()) for plane in result.mask]
+    [True, False, True]
     """
     whole = as_stack(stack, rgb=rgb)
     return run_through(
@@ -143,6 +165,8 @@ def follow_stack(
         As `segment_stack`.
     """
     reference.check_objects()
+    if like is not None:
+        as_plane(like)
     thresholds = resolve_thresholds(reference, options.threshold)
     cleaning, objects_3d = options.cleaning, options.objects_3d
     spacing = options.spacing or (1.0, 1.0, 1.0)
@@ -150,6 +174,7 @@ def follow_stack(
     options = replace(options, spacing=None)
     if objects_3d:
         # Before hours of work, not after them.
+        check_spacing(spacing)
         check_volume_memory((stack.lengths[-1], *stack.size))
         options = replace(options, cleaning=Cleaning())
     names = reference.object_classes
@@ -158,21 +183,22 @@ def follow_stack(
         hashed = _fingerprint(stack)
         hashed.update(describe_settings(reference, backbone, options, like).encode())
         settings = hashed.hexdigest()
-    arrays = open_arrays(
-        store,
-        stack.lengths,
-        stack.size,
-        len(names),
-        plain=objects_3d,
-        settings=settings,
-    )
+    with _writing_to(store):
+        arrays = open_arrays(
+            store,
+            stack.lengths,
+            stack.size,
+            len(names),
+            plain=objects_3d,
+            settings=settings,
+        )
     done = arrays.finished()
     steps = iter_segment_stack(
         stack, reference, backbone, options, planes=planes, done=done, like=like
     )
-    yield from _store(steps, arrays, sum(done.values()))
+    yield from _store(steps, arrays, store, sum(done.values()))
     if objects_3d:
-        yield from _through_the_planes(arrays, stack, cleaning, spacing)
+        yield from _through_the_planes(arrays, store, stack, cleaning, spacing)
     return StackSegmentation(
         similarities=dict(zip(names, arrays.similarities, strict=True)),
         mask=arrays.mask,
@@ -184,17 +210,20 @@ def follow_stack(
 def _store(
     steps: Generator[Progress | Notice | StackPlane, None, int],
     arrays: StackArrays,
+    store: Any,
     used: int,
 ) -> Generator[Progress | Notice, None, None]:
     for said in steps:
         if isinstance(said, StackPlane):
-            used += arrays.put(said, used)
+            with _writing_to(store):
+                used += arrays.put(said, used)
         else:
             yield said
 
 
 def _through_the_planes(
     arrays: StackArrays,
+    store: Any,
     stack: Stack,
     cleaning: Cleaning,
     spacing: tuple[float, float, float],
@@ -211,11 +240,19 @@ def _through_the_planes(
         cleaned, instances = yield from iter_finish_volume(
             mask, cleaning, spacing, missing if missing.any() else None
         )
-        for z in range(len(mask)):
-            numbers = instances[z]
-            arrays.mask[(*at, z)] = cleaned[z]
-            arrays.instances[(*at, z)] = np.where(numbers > 0, numbers + used, 0)
+        with _writing_to(store):
+            for z in range(len(mask)):
+                numbers = instances[z]
+                arrays.mask[(*at, z)] = cleaned[z]
+                arrays.instances[(*at, z)] = np.where(numbers > 0, numbers + used, 0)
         used += int(instances.max(initial=0))
+
+
+def _writing_to(store: Any) -> AbstractContextManager[None]:
+    """Put troubles of a disk into words, where the store is on one."""
+    if isinstance(store, str | os.PathLike):
+        return explaining_writes(Path(store))
+    return nullcontext()
 
 
 def _fingerprint(stack: Stack) -> Any:

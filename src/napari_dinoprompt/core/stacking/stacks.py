@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_array
 from napari_dinoprompt.core.planes import check_kind, holds_data
-from napari_dinoprompt.core.progress import Progress, along
+from napari_dinoprompt.core.progress import Progress, along, once
 from napari_dinoprompt.core.segmentation import (
     SegmentOptions,
     cut,
@@ -109,8 +110,8 @@ def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
     InputError
         If it holds no planes, or these are no images.
     """
-    if not hasattr(stack, "shape"):
-        stack = np.asarray(stack)
+    if not hasattr(stack, "shape") or isinstance(stack, np.ma.MaskedArray):
+        stack = as_array(stack)
     shape = tuple(int(length) for length in stack.shape)
     if rgb is None:
         rgb = len(shape) > 3 and shape[-1] in (3, 4)
@@ -178,7 +179,7 @@ def iter_segment_stack(
     Progress
         Of all planes; with a total of 0 before the first.
     Notice
-        If the device was too small.
+        As `iter_segment`, each once for the stack.
     StackPlane
         Each plane when it is finished.
 
@@ -207,6 +208,7 @@ def iter_segment_stack(
     window, curve = yield from _greys(whole, reference, options, like)
     options = replace(options, window=window)
     known = features or {}
+    said: set[str] = set()
     for count, index in enumerate(todo):
         found: Segmentation | LargeSegmentation
         if index in known:
@@ -221,7 +223,8 @@ def iter_segment_stack(
                     options,
                 )
                 first = _STEPS * count
-                found = yield from along(tiles, first, _STEPS, _STEPS * len(todo))
+                part = along(tiles, first, _STEPS, _STEPS * len(todo))
+                found = yield from once(part, said)
             else:
                 blank = _blank(whole.size, reference, window)
                 found = cut(blank, thresholds, options.cleaning)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 
-from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.masks import clean_mask, split_instances
 from napari_dinoprompt.core.progress import Progress, run_through
+from napari_dinoprompt.core.stacking.volume_checks import (
+    check_free,
+    check_mask,
+    check_spacing,
+    check_volume_memory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,14 +22,11 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.masks import Cleaning
 
-__all__ = ["check_volume_memory", "finish_volume", "iter_finish_volume"]
+__all__ = ["finish_volume", "iter_finish_volume"]
 
 # As in a plane: maxima of the distance that differ by less, in pixels, are one object.
 _MIN_DEPTH = 0.75
 _SIGMA = 1.0
-# What a voxel takes at most while it is worked on: mask, cleaned mask, a class, its
-# regions, the numbers, and what is compared with them.
-_BYTES_PER_VOXEL = 16
 # While a region is split: scipy's distance transform alone takes half of this.
 _BYTES_PER_SPLIT_VOXEL = 130
 _BLOCK = 16_000_000
@@ -72,6 +73,17 @@ def finish_volume(
     References
     ----------
     Meyer, "Topographic distance and watershed lines", Signal Processing 38, 1994.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> mask = np.zeros((5, 20, 20), np.uint8)
+    >>> mask[1:4, 5:10, 5:10] = 1
+    >>> mask[0, 0, 0] = 1  # a speck
+    >>> cleaned, instances = dp.finish_volume(mask, dp.Cleaning(min_size=10))
+    >>> int(cleaned.sum()), int(instances.max())
+    (75, 1)
     """
     return run_through(iter_finish_volume(mask, cleaning, spacing, no_data))
 
@@ -104,13 +116,8 @@ def iter_finish_volume(
     InputError
         As `finish_volume`.
     """
-    if mask.ndim < 3:
-        msg = f"An array of shape {mask.shape} is no volume; (..., Z, H, W) is needed."
-        raise InputError(msg)
-    steps = [float(step) for step in spacing]
-    if len(steps) != 3 or not all(np.isfinite(s) and s > 0 for s in steps):
-        msg = f"The spacing is three distances above 0, for z, y and x, not {spacing}."
-        raise InputError(msg)
+    mask = check_mask(mask, no_data)
+    check_spacing(spacing)
     check_volume_memory(mask.shape)
     finished = np.empty_like(mask)
     instances = np.empty(mask.shape, dtype=np.int32)
@@ -124,32 +131,6 @@ def iter_finish_volume(
         finished[index], instances[index] = cleaned, numbers
         used += count
     return finished, instances
-
-
-def check_volume_memory(shape: tuple[int, ...]) -> None:
-    """Complain before the work if the volumes of a stack do not fit into memory.
-
-    Parameters
-    ----------
-    shape : (..., Z, H, W)
-
-    Raises
-    ------
-    InputError
-        If they do not.
-    """
-    whole = 5 * int(np.prod(shape, dtype=np.float64))
-    one = _BYTES_PER_VOXEL * int(np.prod(shape[-3:], dtype=np.float64))
-    _check_memory(whole + one, "Numbering objects in 3-D", "Number them in each plane")
-
-
-def _check_memory(needed: int, what: str, instead: str) -> None:
-    if needed > psutil.virtual_memory().available:
-        msg = (
-            f"{what} would need about {needed / 1e9:.1f} GB of memory, more than is "
-            f"free. {instead}, or take a part of the stack."
-        )
-        raise InputError(msg)
 
 
 def _finish_one(
@@ -253,7 +234,7 @@ def _split(
 
     boxes = ndi.find_objects(labels)
     largest = max((_volume(box) for box in boxes), default=0)
-    _check_memory(
+    check_free(
         largest * _BYTES_PER_SPLIT_VOXEL,
         "Separating objects that touch in 3-D",
         "Raise the threshold, so that less is connected, or do not split them",

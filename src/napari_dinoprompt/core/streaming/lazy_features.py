@@ -15,6 +15,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import light_of
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
+from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.planes import holds_data, no_data_pixels, shows_nothing
 from napari_dinoprompt.core.progress import Notice, Progress, run_through
 from napari_dinoprompt.core.statistics import measure_source, pool_measures
@@ -91,6 +92,17 @@ class LazyFeatures:
         Of the whole plane.
     sample : tuple of Region
         What statistics are taken from; each holds data.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.lazy_features(image, backbone)
+    >>> features.at([(20, 60), (60, 60)]).shape
+    (2, 30)
     """
 
     def __init__(
@@ -187,7 +199,16 @@ class LazyFeatures:
         )
 
     def part(self, region: Region) -> FeatureMap:
-        """Compute the features of a part of the plane, as `iter_part`."""
+        """Compute the features of a part of the plane, as `iter_part`.
+
+        Parameters
+        ----------
+        region : Region
+
+        Returns
+        -------
+        FeatureMap
+        """
         return run_through(self.iter_part(region))
 
     def _iter_vectors(
@@ -233,14 +254,51 @@ class LazyFeatures:
         return self._cache
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
-        """Look up vectors at points, as `FeatureMap.at`."""
+        """Look up vectors at points, as `FeatureMap.at`.
+
+        Parameters
+        ----------
+        points : (N, 2) array_like
+            y and x in pixels.
+
+        Returns
+        -------
+        (N, D) ndarray of float32
+
+        Raises
+        ------
+        InputError
+            If a point lies outside the plane, or on a pixel without data.
+        """
         return run_through(self.iter_at(points))
 
     def iter_at(
         self, points: ArrayLike
     ) -> Generator[Notice | Progress, None, NDArray[np.float32]]:
-        """Look up vectors as `at` does, point by point."""
-        where = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        """Look up vectors as `at` does, point by point.
+
+        Parameters
+        ----------
+        points : (N, 2) array_like
+            y and x in pixels.
+
+        Yields
+        ------
+        Progress
+            After each point.
+        Notice
+            If the device was too small.
+
+        Returns
+        -------
+        (N, D) ndarray of float32
+
+        Raises
+        ------
+        InputError
+            If a point lies outside the plane, or on a pixel without data.
+        """
+        where = as_points(points, lone=True).reshape(-1, 2)
         self.grid.check(where)
         vectors = np.empty((len(where), self.backbone.dimension), dtype=np.float32)
         reach = math.ceil(self.grid.cell) + 1
@@ -321,7 +379,17 @@ class LazyFeatures:
         return [self._sampled[number] for number in range(len(self.sample))]
 
     def views(self, points: NDArray[np.float64]) -> list[PlanePart]:
-        """Return what `iter_views` computes."""
+        """Return what `iter_views` computes.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float64
+            The prompts, y and x in pixels.
+
+        Returns
+        -------
+        list of PlanePart
+        """
         return run_through(self.iter_views(points))
 
     @property
@@ -330,7 +398,19 @@ class LazyFeatures:
         return run_through(self.iter_measures())
 
     def iter_measures(self) -> Generator[Notice | Progress, None, SourceMeasures]:
-        """Measure the sample, part by part; once."""
+        """Measure the sample, part by part; once.
+
+        Yields
+        ------
+        Progress
+            After each part.
+        Notice
+            If the device was too small.
+
+        Returns
+        -------
+        SourceMeasures
+        """
         for number, region in enumerate(self.sample):
             if number in self._sampled:
                 continue

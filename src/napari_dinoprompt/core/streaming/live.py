@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.making import iter_reference
 from napari_dinoprompt.core.streaming.labels import finish_streamed
@@ -172,12 +173,13 @@ def iter_clean(
     store = result.store
     # Outdated work may still be writing, and the layer reading, what was before.
     name = f"cleaned-{uuid4().hex}"
-    group = store.new_group(name)
     (mask, *_), no_data = store.masks(result.thresholds), None
     if result.has_no_data:
         no_data = store.no_data()
-    cleaned, instances = yield from finish_streamed(mask, cleaning, group, no_data)
-    masks = yield from store.iter_levels(cleaned, group, "masks")
-    objects = yield from store.iter_levels(instances, group, "objects")
-    store.remove_groups("cleaned-", but=name)
+    with explaining_writes(store.folder):
+        group = store.new_group(name)
+        cleaned, instances = yield from finish_streamed(mask, cleaning, group, no_data)
+        masks = yield from store.iter_levels(cleaned, group, "masks")
+        objects = yield from store.iter_levels(instances, group, "objects")
+        store.remove_groups("cleaned-", but=name)
     return masks, objects

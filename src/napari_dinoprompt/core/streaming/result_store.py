@@ -14,7 +14,8 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.errors import CannotWriteError
+from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.streaming.regions import LEVELS
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_store
@@ -60,7 +61,7 @@ class ResultStore:
 
     Raises
     ------
-    InputError
+    CannotWriteError
         If the disk is too full.
     """
 
@@ -79,7 +80,7 @@ class ResultStore:
                 f"of {self.folder}, more than is free. Make room there, or name "
                 "another folder in the environment variable DINOPROMPT_CACHE."
             )
-            raise InputError(msg)
+            raise CannotWriteError(msg)
         self.group = zarr.open_group(disk, mode="w")
         # At least two: a viewer takes a pyramid of one level for something else.
         levels = 1 + max(1, int(math.log2(max(1.0, max(plan.shape) / _SMALLEST))))
@@ -132,15 +133,11 @@ class ResultStore:
 
         Raises
         ------
-        InputError
+        CannotWriteError
             If the disk is full.
         """
-        try:
+        with explaining_writes(self.folder):
             self._put(scores)
-        except OSError as error:
-            reason = error.strerror or error
-            msg = f"Results cannot be written to {self.folder}: {reason}."
-            raise InputError(msg) from error
 
     def _put(self, scores: RegionScores) -> None:
         similarity, claims = scores.similarity, scores.claims

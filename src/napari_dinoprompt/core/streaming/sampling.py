@@ -74,6 +74,18 @@ def lazy_features(
     ------
     InputError
         If the upscale or the window cannot be used, or the plane holds no data.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.lazy_features(image, backbone)
+    >>> reference = dp.Reference.from_prompts(features, [(20, 60), (60, 60)])
+    >>> reference.sources[0].shape
+    (160, 160)
     """
     return run_through(
         iter_lazy_features(

@@ -13,8 +13,11 @@ from pathlib import Path
 import psutil
 from zarr.storage import LocalStore
 
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.tiling.cache import default_cache_folder
+from napari_dinoprompt.core.errors import CannotWriteError
+from napari_dinoprompt.core.tiling.cache_settings import (
+    FOLDER_VARIABLE,
+    default_cache_folder,
+)
 
 __all__ = ["free_bytes", "scratch_folder", "scratch_store"]
 
@@ -37,7 +40,7 @@ def scratch_folder(owner: object) -> Path:
 
     Raises
     ------
-    InputError
+    CannotWriteError
         If it cannot be made.
     """
     folder = _make_folder()
@@ -55,7 +58,7 @@ def scratch_store() -> LocalStore:
 
     Raises
     ------
-    InputError
+    CannotWriteError
         If it cannot be made.
     """
     store = LocalStore(_make_folder())
@@ -73,9 +76,9 @@ def _make_folder() -> Path:
     except OSError as error:
         msg = (
             f"Nothing can be written in {parent} ({error.strerror or error}). Name "
-            "another folder in the environment variable DINOPROMPT_CACHE."
+            f"another folder in the environment variable {FOLDER_VARIABLE}."
         )
-        raise InputError(msg) from error
+        raise CannotWriteError(msg) from error
 
 
 def _prefix() -> str:

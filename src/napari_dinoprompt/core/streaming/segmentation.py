@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.streaming.labels import finish_streamed
 from napari_dinoprompt.core.streaming.result_store import Page, ResultStore
 from napari_dinoprompt.core.streaming.sampling import iter_lazy_features
 from napari_dinoprompt.core.streaming.scoring import iter_scores
+from napari_dinoprompt.core.visibility import notice_of_window
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -38,6 +40,19 @@ class LargeSegmentation:
     store : ResultStore
         Similarities with all classes. All of this is in a folder on the disk, which
         is removed with the last of the arrays.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.lazy_features(image, backbone)
+    >>> reference = dp.Reference.from_prompts(features, [(20, 60), (60, 60)])
+    >>> result = dp.segment(image, reference, backbone)
+    >>> isinstance(result, dp.LargeSegmentation)  # 160 x 160 pixels fit into memory
+    False
     """
 
     mask: Any
@@ -128,7 +143,7 @@ def iter_segment_large(
     Progress
         After each region, then after each block that is cleaned.
     Notice
-        If the device was too small.
+        If the device was too small, or the plane shows nothing in the window.
 
     Returns
     -------
@@ -142,6 +157,10 @@ def iter_segment_large(
     features = yield from iter_lazy_features(
         plane, backbone, upscale=reference.upscale, window=window
     )
+    if window is not None:
+        parts = (plane.read(one.rows, one.columns) for one in features.sample)
+        if notice := notice_of_window(parts, window):
+            yield notice
     plan = features.regions
     store = ResultStore(plan, reference.object_classes, features.window)
     regions = plan.regions
@@ -154,7 +173,8 @@ def iter_segment_large(
         done += 1
         yield Progress(done, len(regions))
     no_data = store.no_data() if plane.dtype.kind == "f" else None
-    mask, instances = yield from finish_streamed(
-        store.masks(thresholds)[0], cleaning, store.group, no_data
-    )
+    with explaining_writes(store.folder):
+        mask, instances = yield from finish_streamed(
+            store.masks(thresholds)[0], cleaning, store.group, no_data
+        )
     return LargeSegmentation(mask, instances, dict(thresholds), store)

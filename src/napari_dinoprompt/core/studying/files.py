@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.comparing.figure import render
+from napari_dinoprompt.core.files.atomic import remove_leftovers
 from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
 from napari_dinoprompt.core.version import software_version
 
@@ -57,6 +58,7 @@ def save_study(study: Study, folder: Path) -> list[Path]:
     InputError
         If a file cannot be written.
     """
+    remove_leftovers(folder)
     written = [
         save_table(folder / f"{name}.csv", part.rows(), keys=_keys(part.rows()))
         for name, part in study.parts.items()

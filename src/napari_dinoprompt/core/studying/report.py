@@ -56,6 +56,20 @@ class Study:
         What it was made with, for files.
     notes : tuple of str
         What could not be studied, and why.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> points = [(20, 60), (20, 100), (60, 60), (60, 100)]
+    >>> found = dp.study(image, points, backbone=backbone, parts=["convergence"])
+    >>> list(found.parts)
+    ['convergence']
+    >>> len(found.sentences)
+    1
     """
 
     convergence: Convergence | None

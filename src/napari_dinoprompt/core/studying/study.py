@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_dinoprompt.core.backbones import default_backbone, load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
+from napari_dinoprompt.core.given import as_points, check_seed
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.planes import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
@@ -170,6 +169,7 @@ def iter_study(
     Study
     """
     wanted = _check_parts(parts)
+    check_seed(seed)
     plane = as_plane(image)
     prompts = _prompts(points, classes)
     backbone = backbone or load_backbone(default_backbone())
@@ -242,7 +242,7 @@ def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _prompts(points: ArrayLike, classes: Sequence[str] | None) -> Prompts:
-    where = np.asarray(points, dtype=np.float64)
+    where = as_points(points)
     if where.size == 0:
         msg = "There is no prompt; place at least one on an object."
         raise InputError(msg)

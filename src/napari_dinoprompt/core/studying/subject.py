@@ -9,6 +9,8 @@ import numpy as np
 
 from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_array
+from napari_dinoprompt.core.prompts import list_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -93,7 +95,7 @@ def make_subject(
     reference.check_objects()
     name = class_name or reference.object_classes[0]
     if name not in reference.object_classes:
-        known = ", ".join(reference.object_classes)
+        known = list_classes(reference.object_classes)
         msg = f"There is no object class {name!r} to study; there is {known}."
         raise InputError(msg)
     if features.featureless:
@@ -116,7 +118,7 @@ def _check_truth(
 ) -> NDArray[np.bool_] | None:
     if truth is None:
         return None
-    labels = np.asarray(truth)
+    labels = as_array(truth)
     if labels.shape != features.grid.shape or labels.dtype.kind not in "bui":
         height, width = features.grid.shape
         msg = (

@@ -11,6 +11,7 @@ from napari_dinoprompt.core.errors import InputError
 __all__ = [
     "DEFAULT_GIGABYTES",
     "FOLDER_VARIABLE",
+    "LARGEST_GIGABYTES",
     "LIMIT_VARIABLE",
     "cache_limit",
     "default_cache_folder",
@@ -22,6 +23,8 @@ LIMIT_VARIABLE = "DINOPROMPT_CACHE_GB"
 """Environment variable that limits its size, in units of 10^9 bytes."""
 DEFAULT_GIGABYTES = 10.0
 """The limit where nobody says otherwise; napari.yaml says the same."""
+LARGEST_GIGABYTES = 100_000.0
+"""What is more is a slip of the hand; napari.yaml says the same."""
 
 
 def default_cache_folder() -> Path:
@@ -35,7 +38,7 @@ def default_cache_folder() -> Path:
     Raises
     ------
     InputError
-        If the environment names something that is no folder.
+        If the environment names something that is no folder, or no whole path.
     """
     chosen = os.environ.get(FOLDER_VARIABLE, "").strip()
     if not chosen:
@@ -47,6 +50,12 @@ def default_cache_folder() -> Path:
     except RuntimeError as error:
         msg = f"{FOLDER_VARIABLE} names the home of an unknown user: {chosen}."
         raise InputError(msg) from error
+    if not folder.is_absolute():
+        msg = (
+            f"{FOLDER_VARIABLE} has to be a whole path, from the root on, and not "
+            f"{chosen}: each working folder would have a cache of its own."
+        )
+        raise InputError(msg)
     if folder.exists() and not folder.is_dir():
         msg = f"{FOLDER_VARIABLE} has to name a folder, but {folder} is none."
         raise InputError(msg)
@@ -79,11 +88,11 @@ def cache_limit(gigabytes: float | None = None) -> int:
             gigabytes = math.nan
     if gigabytes is None:
         gigabytes = DEFAULT_GIGABYTES
-    if not (math.isfinite(gigabytes) and gigabytes >= 0):
+    if not 0 <= gigabytes <= LARGEST_GIGABYTES:
         where = f"{LIMIT_VARIABLE} is {chosen!r}" if chosen else f"It is {gigabytes}"
         msg = (
-            "The disk space for kept features has to be a number of GB, or 0 to keep "
-            f"none. {where}."
+            "The disk space for kept features has to be a number of GB, up to "
+            f"{LARGEST_GIGABYTES:.0f}, or 0 to keep none. {where}."
         )
         raise InputError(msg)
     return int(gigabytes * 1e9)

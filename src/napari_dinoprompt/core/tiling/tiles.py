@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dinoprompt.core.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Tile", "TilePlan", "plan_abutting", "plan_overlapping"]
+
+# They are listed before the first is computed.
+_MOST_TILES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,17 @@ def _even_starts(cells: int, size: int, overlap: int) -> list[int]:
     return [round(i * (cells - size) / (count - 1)) for i in range(count)]
 
 
+def _check_count(counts: list[float]) -> None:
+    """Refuse more tiles than anybody would wait for, before they are listed."""
+    count = math.prod(max(1.0, one) for one in counts)
+    if count > _MOST_TILES:
+        msg = (
+            f"The image is too large at this upscale ({count:.0f} tiles); choose a "
+            "lower upscale, or a part of the image."
+        )
+        raise InputError(msg)
+
+
 def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TilePlan:
     """Plan square tiles of a fixed size that overlap and stay on the grid.
 
@@ -153,6 +169,7 @@ def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TileP
     -------
     TilePlan
     """
+    _check_count([(cells - overlap) / (size - overlap) for cells in grid])
     rows = _even_starts(grid[0], size, overlap)
     columns = _even_starts(grid[1], size, overlap)
     tiles = tuple(Tile(r, c, size, size) for r in rows for c in columns)
@@ -181,6 +198,7 @@ def plan_abutting(
     TilePlan
     """
     height, width = (min(size, math.ceil(cells / align) * align) for cells in grid)
+    _check_count([grid[0] / height, grid[1] / width])
     tiles = tuple(
         Tile(row, column, height, width)
         for row in range(0, grid[0], height)

@@ -7,6 +7,7 @@ import pickle
 import struct
 import sys
 import warnings
+import zipfile
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +33,7 @@ _UNREADABLE = (
     RuntimeError,
     TypeError,
     ValueError,
+    zipfile.BadZipFile,
 )
 
 __all__ = ["check_header", "hash_weights", "load_weights", "read_checkpoint"]
@@ -65,9 +67,10 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
         with warnings.catch_warnings():
             # What torch warns of in foreign files ends in the message below.
             warnings.simplefilter("ignore")
+            _check_archive(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0]
+        reason = _reason(error)
         msg = f"The checkpoint {path} cannot be read: {reason}"
         raise CheckpointError(msg) from error
     for key in ("state_dict", "model"):
@@ -79,7 +82,48 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     ):
         msg = f"The checkpoint {path} does not hold tensors by name."
         raise CheckpointError(msg)
+    _check_tensors(content, path)
     return content
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        # What torch says is about its own versions.
+        return "it is damaged, or holds more than numbers, which is never run."
+    return str(error).partition("\n")[0]
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it is; PyTorch's are not compressed.
+
+    Raises
+    ------
+    CheckpointError, zipfile.BadZipFile
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > path.stat().st_size:
+        msg = (
+            f"The checkpoint {path} is a compressed archive of {unpacked / 1e6:.0f} "
+            "MB, which no checkpoint of PyTorch is."
+        )
+        raise CheckpointError(msg)
+
+
+def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors that say more than the file holds, or in a way of their own."""
+    size = path.stat().st_size
+    for key, tensor in tensors.items():
+        if (
+            tensor.layout != torch.strided
+            or tensor.is_quantized
+            or tensor.is_nested
+            or tensor.numel() * tensor.element_size() > size
+        ):
+            msg = f"The checkpoint {path} does not hold {key[:80]!r} as plain numbers."
+            raise CheckpointError(msg)
 
 
 def load_weights(

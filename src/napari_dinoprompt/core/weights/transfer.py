@@ -158,6 +158,12 @@ class Transfer:
 
     def _judge(self, response: Any) -> None:
         """Check an answer by its head, before anything of it is written."""
+        if self._url.startswith("https:") and response.url.scheme != "https":
+            msg = (
+                "The hub sends to an address without encryption; nothing is fetched "
+                "from there."
+            )
+            raise FetchError(msg)
         status = int(response.status_code)
         if status in _BUSY:
             msg = f"it answers {status}"

@@ -1,0 +1,102 @@
+"""What callers give, as arrays and numbers, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["as_array", "as_points", "check_seed"]
+
+
+def as_array(given: ArrayLike) -> NDArray[Any]:
+    """Return anything that is an array or can be made one.
+
+    Parameters
+    ----------
+    given : array_like
+
+    Returns
+    -------
+    ndarray
+        A view where that is possible. What is masked becomes NaN, which is no data.
+
+    Raises
+    ------
+    InputError
+        If its rows are of different lengths.
+    """
+    if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "buif":
+        return _filled(given)
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError) as error:
+        msg = "This is no array: its rows are of different lengths."
+        raise InputError(msg) from error
+
+
+def _filled(given: Any) -> NDArray[Any]:
+    if not np.ma.is_masked(given):
+        return np.asarray(given)
+    wide = given.dtype.itemsize > 2 and given.dtype != np.float32
+    numbers = given.astype(np.float64 if wide else np.float32)
+    return np.asarray(numbers.filled(np.nan))
+
+
+def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
+    """Return points as an array of their own, which changes with nobody else's.
+
+    Parameters
+    ----------
+    given : (N, 2) array_like
+    lone : bool
+        Whether a pair may stand for one point.
+
+    Returns
+    -------
+    (N, 2) ndarray of float64
+        No points may have any shape.
+
+    Raises
+    ------
+    InputError
+        If these are no pairs of numbers.
+    """
+    try:
+        points = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = "Points are pairs of numbers (y, x), and these are not."
+        raise InputError(msg) from error
+    if lone and points.shape == (2,):
+        return points[None]
+    if points.size and (points.ndim != 2 or points.shape[1] != 2):
+        msg = f"Points must be (N, 2), y and x of each, not of shape {points.shape}."
+        raise InputError(msg)
+    return points
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what chance cannot start from.
+
+    Parameters
+    ----------
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If it is no whole number from 0.
+    """
+    try:
+        fine = operator.index(seed) >= 0
+    except TypeError:
+        fine = False
+    if not fine:
+        msg = f"The seed is a whole number from 0, not {seed}."
+        raise InputError(msg)

@@ -1,0 +1,1 @@
+"""What the fuzzing program and its quick tests are made of."""
