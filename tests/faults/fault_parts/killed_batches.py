@@ -1,7 +1,8 @@
 """Kill batches of 200 images, and workers of them, and see what is left.
 
-    python tests/faults/killed_batches.py [--images 200] [--kills 6] [--seed 0]
+    python tests/faults/fault_parts/killed_batches.py [--images 200] [--kills 6]
 
+A part of `faults.py`, with fewer images, and a program of its own for more of them.
 The command `dinoprompt segment` is killed with SIGKILL at random moments and run again
 until it ends: on its own, then with two processes (`--scheduler local:2`), where the
 command and single workers are killed in turn. Printed is after each kill what a careful
@@ -30,8 +31,13 @@ from scipy import ndimage as ndi
 
 import napari_dinoprompt as dp
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+from typing import TYPE_CHECKING
+
 from batch_images import differences, finished_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHAPE = (96, 112)
 
@@ -131,9 +137,10 @@ def kill_the_command(
     watch: Watch, call: tuple[Path, Path], kills: int, chance: random.Random
 ) -> str:
     """Kill the plain command again and again, then let it run to its end."""
+    most = max(1, len(list(call[0].iterdir())) // (kills + 1))
     for _ in range(kills):
         command = start(*call, watch.output)
-        if wait_for(watch.output, chance.randint(1, 30), command):
+        if wait_for(watch.output, chance.randint(1, most), command):
             time.sleep(chance.uniform(0, 0.05))
             kill(command)
             command.stderr.close()
@@ -168,6 +175,64 @@ def kill_workers(
     return said
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What became of one way to run a batch.
+
+    Attributes
+    ----------
+    name : str
+    kills : int
+    counts : list of int
+        How many images were finished after each kill, and in the end.
+    temporary, files : int
+    troubles : list of str
+    """
+
+    name: str
+    kills: int
+    counts: list[int]
+    temporary: int
+    files: int
+    troubles: list[str]
+
+
+_WAYS = (("one process", kill_the_command), ("local:2", kill_workers))
+
+
+def try_batches(folder: Path, images: int, kills: int, seed: int) -> Iterator[Tried]:
+    """Run a batch in both ways, with kills, and compare it with one left alone."""
+    chance = random.Random(seed)
+    reference = make_images(folder, images, seed)
+    call = (folder / "images", reference)
+    untouched = folder / "untouched"
+    said = finish(start(*call, untouched))
+    assert not said, said
+    for name, run in _WAYS:
+        print(f"\n{images} images, {name}")
+        print("killed                 finished  redone  lost half-written  temporary")
+        watch = Watch(folder / name.replace(":", ""))
+        said = run(watch, call, kills, chance)
+        for path in watch.output.glob(".dinoprompt-*"):
+            path.unlink()
+        other = differences(untouched, watch.output)
+        count = len(list(watch.output.iterdir()))
+        print(f"{count} files, {len(other)} differ from a batch left alone. {said}")
+        troubles = [f"another {one}" for one in other] + ([said] if said else [])
+        missing = images - len(watch.finished)
+        troubles += [f"{missing} images missing"] if missing else []
+        if watch.faults:
+            troubles.append(f"{watch.faults} redone, lost or half-written")
+        yield Tried(
+            name=name,
+            kills=len(watch.rows) - 1,
+            counts=[int(str(row[1])) for row in watch.rows],
+            temporary=sum(int(str(row[5])) for row in watch.rows),
+            files=count,
+            troubles=troubles,
+        )
+
+
 def main() -> int:
     """Run all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -175,29 +240,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    chance = random.Random(asked.seed)
-    faults = 0
     with tempfile.TemporaryDirectory(prefix="dinoprompt-faults-") as place:
-        folder = Path(place)
-        reference = make_images(folder, asked.images, asked.seed)
-        call = (folder / "images", reference)
-        untouched = folder / "untouched"
-        said = finish(start(*call, untouched))
-        assert not said, said
-        for name, run in (("one process", kill_the_command), ("local:2", kill_workers)):
-            print(f"\n{asked.images} images, {name}")
-            print(
-                "killed                 finished  redone  lost half-written  temporary"
-            )
-            watch = Watch(folder / name.replace(":", ""))
-            said = run(watch, call, asked.kills, chance)
-            for path in watch.output.glob(".dinoprompt-*"):
-                path.unlink()
-            other = differences(untouched, watch.output)
-            count = len(list(watch.output.iterdir()))
-            print(f"{count} files, {len(other)} differ from a batch left alone. {said}")
-            missing = asked.images - len(watch.finished)
-            faults += watch.faults + len(other) + missing + bool(said)
+        tried = try_batches(Path(place), asked.images, asked.kills, asked.seed)
+        faults = sum(len(one.troubles) for one in tried)
     return 1 if faults else 0
 
 

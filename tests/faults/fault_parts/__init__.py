@@ -1,0 +1,1 @@
+"""The parts of `faults.py`, one kind of fault a file."""
