@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_images"]
 
-_LARGE = 9_000
+_LARGE = 6_000
 
 
 def open_images(viewer: napari.Viewer, folder: Path) -> None:
@@ -27,7 +27,7 @@ def open_images(viewer: napari.Viewer, folder: Path) -> None:
     ----------
     viewer : napari.Viewer
     folder : Path
-        For the large one, a zarr array of 9,000 × 9,000 pixels.
+        For the large one, a zarr array of 6,000 × 6,000 pixels.
     """
     early, late = sample_files("early"), sample_files("late")
     real = iio.imread(early["nuclei_real"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import random
 from collections import Counter
 from time import monotonic
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Points
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["User"]
 
 _WAITS_S = (0, 0, 0.02, 0.1, 0.4, 1.5)
-_PATIENCE_S = 180
+_PATIENCE_S = 400
 _REFERENCES = 6
 
 
@@ -95,21 +97,18 @@ class User:
         self.wait(self.dice.choice(_WAITS_S))
 
     def wait(self, seconds: float) -> None:
-        """Let the window live."""
-        end = monotonic() + seconds
-        while True:
-            QApplication.processEvents()
-            if monotonic() > end:
-                return
+        """Let the window live; unlike `processEvents`, also remove what it deletes."""
+        QTest.qWait(max(1, round(seconds * 1000)))
 
     def settle(self) -> float:
         """Wait until nothing is under way; return the seconds."""
         began = monotonic()
         while self.busy:
             if monotonic() - began > _PATIENCE_S:
+                faulthandler.dump_traceback(all_threads=True)
                 msg = f"work does not come to an end after {self.last}"
                 raise TimeoutError(msg)
-            QApplication.processEvents()
+            self.wait(0.01)
         return monotonic() - began
 
     @property
