@@ -87,6 +87,9 @@ class ImageState:
         The plane in view; empty in a 2-D image.
     result : LiveResult, LargeResult or None
         Of the prompts as they are now, or before their last change.
+    given : ndarray or None
+        Points that came with a sample, in the coordinates of `prompts`: while nobody
+        has changed them they are not worth keeping.
     revision : int
         Counts changes of prompts, thresholds, features and pixels: results of an
         earlier revision are stale.
@@ -117,6 +120,7 @@ class ImageState:
     planes: PreparedPlanes = field(default_factory=PreparedPlanes)
     view: PlaneIndex = ()
     result: LiveResult | LargeResult | None = None
+    given: NDArray[np.float64] | None = None
     revision: int = 0
     shown: dict[PlaneIndex, int] = field(default_factory=dict)
     finished: dict[PlaneIndex, int] = field(default_factory=dict)

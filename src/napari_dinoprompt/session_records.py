@@ -35,7 +35,8 @@ def describe_session(session: Session, keeper: Keeper) -> None:
     """Keep the prompts of all images as they are now.
 
     Prompts that were removed are dropped; those whose image or layer is gone stay as
-    they were. Of more than 20,000 prompts none are kept.
+    they were. Of more than 20,000 prompts none are kept, and of those that came with a
+    sample only what was changed.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ def describe_session(session: Session, keeper: Keeper) -> None:
         key = record_key(state)
         points = state.prompts
         if key is None or points is None or len(points.data) > _MOST_PROMPTS:
+            continue
+        if state.given is not None and np.array_equal(points.data, state.given):
+            keeper.drop(key)
             continue
         record = _describe(state, points, session, keeper.known(key), key)
         if record.classes:

@@ -118,6 +118,19 @@ def test_nothing_is_written_without_prompts(ready, folder) -> None:
     assert not folder.exists()
 
 
+def test_prompts_of_a_sample_are_kept_once_they_are_changed(
+    prompted, folder, scene
+) -> None:
+    """`dinoprompt demo` places some: they are nobody's work."""
+    wait_until_kept(prompted, folder, 2)
+    prompted.state.given = np.array(prompted.prompts.data)
+    prompted.drag_threshold(0.4)
+    prompted.settle()
+    prompted.qtbot.waitUntil(lambda: not kept(folder))
+    prompted.click(scene.bright[2])
+    wait_until_kept(prompted, folder, 3)
+
+
 # --- what comes back
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from qtpy.QtCore import QTimer
+
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
@@ -22,6 +25,8 @@ def open_demo() -> None:
 
     viewer = napari.Viewer()
     prompt_sample(viewer)
+    # The dock has made the canvas narrower; once it is shown, the image fits again.
+    QTimer.singleShot(0, viewer.reset_view)
     napari.run()
 
 
@@ -45,4 +50,7 @@ def prompt_sample(viewer: napari.Viewer) -> PromptSegmentation:
     viewer.window.add_dock_widget(dock, name="Prompt segmentation")
     prompts = read_prompts(sample_files(_FIELD)["prompts"])
     dock.coordinator.place_prompts(prompts.points, prompts.classes)
+    state = dock.coordinator.session.current
+    if state is not None and state.prompts is not None:
+        state.given = np.array(state.prompts.data)
     return dock

@@ -35,10 +35,19 @@ def demo(
     from napari_dinoprompt._cli.display import has_display
 
     if output is None and not no_viewer and has_display(os.environ, sys.platform):
+        from napari_dinoprompt._cli.libraries import missing_packages
+        from napari_dinoprompt._cli.messages import say
         from napari_dinoprompt._cli.viewer import open_viewer
 
-        open_viewer()
-        return
+        missing = missing_packages()
+        if not missing:
+            open_viewer()
+            return
+        say(
+            "no window can be opened without some libraries of the system; on Debian "
+            f"or Ubuntu: sudo apt-get install {' '.join(missing)}. Writing files "
+            "instead."
+        )
     from napari_dinoprompt._cli.demo import write_demo
     from napari_dinoprompt._cli.demo_table import show_demo_table
     from napari_dinoprompt._cli.loading import default_backbone
