@@ -17,10 +17,10 @@ dinoprompt demo --no-viewer
 dinoprompt reference real.tif --points prompts.csv --output nuclei
 
 dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
---output results --min-size 20 --split
+--output results --min-size 20 --fill-holes --split
 
 dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
---output comparison --min-size 20 --split
+--output comparison --min-size 20 --fill-holes --split
 
 Prompts are points that napari saves from a Points layer (File > Save Selected \
 Layers), with a column class for more than one kind: object, background or any name."""
@@ -55,11 +55,11 @@ be read is reported and skipped, and the exit code is 2."""
 COMPARE_EXAMPLES = """Examples:
 
 dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
---output comparison --min-size 20 --split
+--output comparison --min-size 20 --fill-holes --split
 
 dinoprompt compare real.tif epoch_*.tif --reference nuclei.reference.safetensors \
 --output comparison --truth labels.tif --input membrane.tif \
---min-size 20 --split
+--min-size 20 --fill-holes --split
 
 Written: comparison.csv (all figures and their intervals), comparison.json (the same, \
 what each figure means, settings and noise floor), objects.csv (objects without a \
