@@ -20,6 +20,7 @@ def sample_with_prompts(folder: Path) -> None:
     viewer = open_viewer()
     dock = prompt_sample(viewer)
     settle(dock)
+    viewer.reset_view()
     shoot(viewer, folder / "dock.png")
 
 
@@ -53,6 +54,7 @@ def background_prompt(folder: Path) -> None:
     settle(dock)
     dock.coordinator.choose_class("object")
     settle(dock)
+    viewer.reset_view()
     shoot(viewer, folder / "background.png")
 
 
