@@ -12,6 +12,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.progress import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -64,6 +65,22 @@ def test_what_a_job_yields_and_returns_is_heard(qtbot, job, heard) -> None:
     assert job.running
     qtbot.waitUntil(lambda: not job.running)
     assert heard.said == [("yielded", "a0"), ("yielded", "a1"), ("returned", "a")]
+
+
+def test_a_notice_is_given_once_a_run(qtbot, job) -> None:
+    """As of a stack, where each plane has the same to say."""
+
+    def notices() -> Generator[Notice, None, None]:
+        for text in ("dark", "dark", "full", "dark"):
+            yield Notice(text)
+
+    notification_manager.records.clear()
+    for _ in range(2):
+        job.start(notices())
+        qtbot.waitUntil(lambda: not job.running)
+    said = [record.message for record in notification_manager.records]
+    notification_manager.records.clear()
+    assert said == ["dark", "full"] * 2
 
 
 def test_outdated_job_is_not_heard(qtbot, job, heard, idle) -> None:

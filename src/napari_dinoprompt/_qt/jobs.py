@@ -78,7 +78,10 @@ class LatestJob(QObject):
         if run is not self._run:
             return
         if isinstance(said, Notice):
-            show_warning(said.message)
+            # Once a run: work on many planes says the same of each.
+            if said.message not in run.told:
+                run.told.add(said.message)
+                show_warning(said.message)
         else:
             self.yielded.emit(said)
 
@@ -107,6 +110,7 @@ class _Run(QObject):
     def __init__(self, job: LatestJob, steps: Generator[Any, None, Any]) -> None:
         super().__init__(job)
         self._job = job
+        self.told: set[str] = set()
         self.worker = create_worker(_catching, steps)
         self.worker.yielded.connect(self._on_yielded)
         self.worker.returned.connect(self._on_returned)
