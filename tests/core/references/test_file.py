@@ -241,6 +241,8 @@ NUMBERS: dict[str, Callable[[dict], object]] = {
     "infinite mean": lambda t: t["mean"].__setitem__(0, np.inf),
     "scale is NaN": lambda t: t["scale"].__setitem__(0, np.nan),
     "scale is negative": lambda t: t["scale"].__setitem__(0, -1),
+    "vector overflows when squared": lambda t: t["vectors"].__setitem__((0, 0), 3e37),
+    "scale is next to nothing": lambda t: t["scale"].__setitem__(0, 1e-30),
     "point is NaN": lambda t: t["points"].__setitem__((0, 1), np.nan),
     "point outside": lambda t: t["points"].__setitem__((0, 1), 1e6),
     "point before the edge": lambda t: t["points"].__setitem__((0, 1), -0.6),

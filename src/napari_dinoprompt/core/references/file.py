@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 SUFFIX = ".reference.safetensors"
+# Features are far smaller, and scales far larger or 0. Within these the squares of
+# standardised vectors do not overflow.
+_LARGEST, _SMALLEST_SCALE = 1e10, 1e-7
 _HEADER = "napari-dinoprompt"
 
 
@@ -280,8 +283,13 @@ def _check_numbers(
         if not np.isfinite(numbers).all():
             msg = f"{name} are not all finite"
             raise ValueError(msg)
-    if (tensors["scale"] < 0).any():
-        msg = "a scale is negative"
+    for name in ("vectors", "mean", "scale"):
+        if (np.abs(tensors[name]) > _LARGEST).any():
+            msg = f"{name} has numbers that no backbone makes"
+            raise ValueError(msg)
+    scale = tensors["scale"]
+    if ((scale != 0) & (scale < _SMALLEST_SCALE)).any():
+        msg = "a scale is negative, or smaller than any that is measured"
         raise ValueError(msg)
     source_of = tensors["source_of"]
     if (source_of < 0).any() or (source_of >= len(header.sources)).any():
