@@ -17,9 +17,7 @@ def main() -> None:
     layers = viewer.open_sample("napari-dinoprompt", "early")
     _, dock = viewer.window.add_plugin_dock_widget("napari-dinoprompt")
     real = viewer.layers["nuclei (real)"]
-    dock.coordinator.place_prompts(
-        [(60, 52), (100, 110), (150, 200)], ["object"] * 3
-    )
+    dock.coordinator.place_prompts([(60, 52), (100, 110), (150, 200)], ["object"] * 3)
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
         QApplication.processEvents()

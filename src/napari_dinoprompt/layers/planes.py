@@ -1,0 +1,143 @@
+"""The planes of an image layer: their size, which is in view, their pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dinoprompt.core.lazy_planes import LazyPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.prompts import PlaneIndex
+
+__all__ = [
+    "open_plane",
+    "pixel_size",
+    "plane_in_view",
+    "plane_shape",
+    "read_plane",
+    "spatial_metadata",
+    "stack_shape",
+    "unit_ratio",
+]
+
+
+def _full_resolution(image: Image) -> Any:
+    return image.data[0] if image.multiscale else image.data
+
+
+def plane_shape(image: Image) -> tuple[int, int]:
+    """Return height and width of an image layer in pixels of its full resolution."""
+    first = image.ndim - 2
+    height, width = _full_resolution(image).shape[first : first + 2]
+    return int(height), int(width)
+
+
+def pixel_size(image: Image) -> tuple[float, float] | None:
+    """Return height and width of a pixel in the world; None if nobody has said."""
+    height, width = (abs(float(length)) for length in image.scale[-2:])
+    return None if height == width == 1 else (height, width)
+
+
+def stack_shape(image: Image) -> tuple[int, ...]:
+    """Return the lengths of the axes before the plane; empty for a 2-D image."""
+    return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
+
+
+def plane_in_view(
+    image: Image, point: Sequence[float], units: Sequence[Any] | None
+) -> PlaneIndex:
+    """Return the plane of an image that a viewer shows.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+    point : sequence of float
+        Where the viewer's sliders are, in world coordinates (``viewer.dims.point``).
+    units : sequence of pint.Unit or None
+        Of these coordinates (``viewer.layers.units``); None if the layers disagree.
+
+    Returns
+    -------
+    tuple of int
+        Empty for a 2-D image; the nearest plane where the sliders lie outside.
+    """
+    # Layers of fewer dimensions are aligned with the last ones of the world.
+    world = np.asarray(point)[-image.ndim :]
+    if units is not None:
+        world = world * unit_ratio(units[-image.ndim :], image.units)
+    lengths = stack_shape(image)
+    # As napari slices: a tilt out of the plane is passed over, halves go to even.
+    in_the_stack = np.arange(image.ndim) < len(lengths)
+    where = np.asarray(image.world_to_data(np.where(in_the_stack, world, 0.0)))
+    nearest = np.rint(where[: len(lengths)])
+    return tuple(
+        int(np.clip(at, 0, length - 1))
+        for at, length in zip(nearest, lengths, strict=True)
+    )
+
+
+def unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float64]:
+    """Return what to multiply coordinates with, per axis, to change their units.
+
+    Units that cannot be changed into each other, such as pixels and micrometres, are
+    taken for the same, as napari does when it draws.
+    """
+    return np.array(
+        [
+            (1 * one).to(other).magnitude if one.is_compatible_with(other) else 1.0
+            for one, other in zip(given, wanted, strict=True)
+        ]
+    )
+
+
+def open_plane(image: Image, index: PlaneIndex = ()) -> LazyPlane:
+    """Return one plane of an image layer, unread.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+    index : tuple of int
+        Along the axes before the plane.
+
+    Returns
+    -------
+    LazyPlane
+        Slow to read where the data are lazy, so read it in a worker.
+    """
+    return LazyPlane(_full_resolution(image), index)
+
+
+def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
+    """Read one plane of an image layer; slow for lazy data, so call it in a worker.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+    index : tuple of int
+        Along the axes before the plane.
+
+    Returns
+    -------
+    (H, W) or (H, W, 3 or 4) ndarray
+    """
+    return open_plane(image, index).whole()
+
+
+def spatial_metadata(layer: Layer) -> dict[str, Any]:
+    """Return what places a new layer exactly over the pixels of another."""
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
