@@ -60,8 +60,12 @@ ATTRIBUTES = {
     *("system", "popen", "execv", "execve", "spawnl", "spawnv", "startfile"),
     *("fork", "mktemp", "extractall", "yaml_load", "read_pickle", "to_pickle"),
 }
-# The errors of torch's unpickler are named, and nothing else of the module.
-ALLOWED = {("core/weights/checkpoints.py", "pickle")}
+# Of torch's unpickler only the errors are named.
+ALLOWED = {
+    ("core/weights/checkpoints.py", "pickle"),
+    # Loads the libraries that Qt is going to load, by names written in the source.
+    ("_cli/libraries.py", "ctypes"),
+}
 
 
 def dangers(source: str) -> Iterator[str]:

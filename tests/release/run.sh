@@ -100,7 +100,9 @@ coverage() {
   "$venv/bin/pip" install --quiet --disable-pip-version-check -e ".[test]"
   env -u DISPLAY -u WAYLAND_DISPLAY "$venv/bin/python" -m pytest -n 2 \
     --dist worksteal -q -p no:napari -p no:pytest-qt -p no:cacheprovider tests/core \
-    --cov=napari_dinoprompt.core --cov-report=term --cov-fail-under=90
+    --cov --cov-report=
+  "$venv/bin/python" -m coverage report --include='*/napari_dinoprompt/core/*' \
+    --fail-under=90
 }
 
 if (($# == 0)); then set -- package lowest coverage; fi

@@ -16,8 +16,9 @@ def main() -> None:
     viewer = napari.Viewer()
     layers = viewer.open_sample("napari-dinoprompt", "early")
     _, dock = viewer.window.add_plugin_dock_widget("napari-dinoprompt")
-    real = viewer.layers["nuclei (real)"]
-    dock.coordinator.place_prompts([(60, 52), (100, 110), (150, 200)], ["object"] * 3)
+    real = viewer.layers["early nuclei (real)"]
+    points = [(214, 111), (22, 377), (445, 117), (64, 398), (310, 266)]
+    dock.coordinator.place_prompts(points, ["object"] * len(points))
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
         QApplication.processEvents()
