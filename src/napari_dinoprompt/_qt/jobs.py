@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_dinoprompt.core.errors import DinopromptError
 from napari_dinoprompt.core.explaining import explain
-from napari_dinoprompt.core.progress import Notice
+from napari_dinoprompt.core.progress import Notice, once
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -78,10 +78,7 @@ class LatestJob(QObject):
         if run is not self._run:
             return
         if isinstance(said, Notice):
-            # Once a run: work on many planes says the same of each.
-            if said.message not in run.told:
-                run.told.add(said.message)
-                show_warning(said.message)
+            show_warning(said.message)
         else:
             self.yielded.emit(said)
 
@@ -110,8 +107,8 @@ class _Run(QObject):
     def __init__(self, job: LatestJob, steps: Generator[Any, None, Any]) -> None:
         super().__init__(job)
         self._job = job
-        self.told: set[str] = set()
-        self.worker = create_worker(_catching, steps)
+        # Work on many planes would say the same of each.
+        self.worker = create_worker(_catching, once(steps, set()))
         self.worker.yielded.connect(self._on_yielded)
         self.worker.returned.connect(self._on_returned)
         self.worker.errored.connect(self._on_errored)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 __all__ = ["Notice", "Progress", "along", "once", "run_through"]
 
 _Result = TypeVar("_Result")
+_Said = TypeVar("_Said")
+_Passed = TypeVar("_Passed")
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,19 @@ def along(
     object
         What the generator returns.
     """
-    while True:
-        try:
-            said = next(steps)
-        except StopIteration as finished:
-            result: _Result = finished.value
-            return result
-        if isinstance(said, Notice):
-            yield said
-        elif isinstance(said, Progress):
-            yield Progress(first + length * said.done // max(1, said.total), total)
+
+    def of_the_whole(said: object) -> tuple[Progress | Notice, ...]:
+        if isinstance(said, Progress):
+            done = first + length * said.done // max(1, said.total)
+            return (Progress(done, total),)
+        return (said,) if isinstance(said, Notice) else ()
+
+    return (yield from _passing(steps, of_the_whole))
 
 
 def once(
-    steps: Generator[Progress | Notice, None, _Result], said: set[str]
-) -> Generator[Progress | Notice, None, _Result]:
+    steps: Generator[_Said, None, _Result], said: set[str]
+) -> Generator[_Said, None, _Result]:
     """Do a part of a job and drop notices that another part has given.
 
     Parameters
@@ -100,17 +100,29 @@ def once(
     object
         What the generator returns.
     """
+
+    def unless_said(one: _Said) -> tuple[_Said, ...]:
+        if isinstance(one, Notice):
+            if one.message in said:
+                return ()
+            said.add(one.message)
+        return (one,)
+
+    return (yield from _passing(steps, unless_said))
+
+
+def _passing(
+    steps: Generator[_Said, None, _Result],
+    change: Callable[[_Said], tuple[_Passed, ...]],
+) -> Generator[_Passed, None, _Result]:
+    """Do a part of a job; pass on what a function makes of what it says."""
     while True:
         try:
-            one = next(steps)
+            said = next(steps)
         except StopIteration as finished:
             result: _Result = finished.value
             return result
-        if isinstance(one, Notice):
-            if one.message in said:
-                continue
-            said.add(one.message)
-        yield one
+        yield from change(said)
 
 
 def run_through(steps: Generator[object, None, _Result]) -> _Result:
