@@ -38,7 +38,6 @@ def test_an_absent_card_is_refused_with_what_is_there(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
-        ("auto", torch.float32),
         ("fp32", torch.float32),
         ("bf16", torch.bfloat16),
         ("fp16", torch.float16),
@@ -52,3 +51,30 @@ def test_number_formats_on_a_cpu(name: str, dtype: torch.dtype) -> None:
 def test_unknown_number_formats_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="bf16"):
         choose_precision(name, CPU)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"bf16": True}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_auto_on_a_cpu_is_half_precision_with_amx_only(
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: dict[str, bool],
+    dtype: torch.dtype,
+) -> None:
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: capabilities, raising=False
+    )
+    assert choose_precision("auto", CPU) == dtype
+
+
+def test_auto_on_a_cpu_is_single_precision_where_torch_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_precision("auto", CPU) == torch.float32
