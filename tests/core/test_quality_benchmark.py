@@ -15,6 +15,7 @@ import pytest
 import tifffile
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
@@ -27,18 +28,20 @@ from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import measure_source
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
+from napari_dinoprompt.core.timm_import import import_timm
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import quality
 import quality_choices
 from quality_parts.choices import GRID, CutCase, cut_case, shipped
-from quality_parts.data import find_planes
+from quality_parts.data import CLICKS, RANDOM, find_planes
 from quality_parts.figures import QUANTILES, best_iou, boundary_f_score
 from quality_parts.held_out import write_choices
 from quality_parts.methods import find_methods, method_names
 from quality_parts.peer import feed_tokens
 from quality_parts.program import run_benchmark
+from quality_parts.protocols import wrong_places
 from quality_parts.settings import read_settings
 from quality_parts.store import FeatureStore, protocol_upscale
 from quality_parts.summary import Step
@@ -67,6 +70,16 @@ def draw(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     return image, truth
 
 
+def clicks_on(truth: NDArray[np.uint16]) -> list[dict[str, list[list[float]]]]:
+    numbers = np.arange(1, truth.max() + 1)
+    return [
+        {
+            "object": [list(one) for one in ndi.center_of_mass(truth, truth, numbers)],
+            "background": [[2 + 10 * at, 0] for at in range(9)],
+        }
+    ]
+
+
 def draws_of(truth: NDArray[np.uint16], seed: int) -> list[dict[str, list[list[int]]]]:
     rng = np.random.default_rng(seed)
     return [
@@ -82,7 +95,7 @@ def draws_of(truth: NDArray[np.uint16], seed: int) -> list[dict[str, list[list[i
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two nuclei planes, two slices of mitochondria, one field with its fakes."""
     folder: Path = tmp_path_factory.mktemp("data")
-    prompts = {}
+    prompts, clicks = {}, {}
     for seed, key in enumerate(
         (
             "nuclei_dsb2018/fluo_a",
@@ -95,6 +108,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         home, _, stem = key.partition("/")
         image, truth = draw(seed)
         prompts[key] = draws_of(truth, seed)
+        clicks[key] = clicks_on(truth)
         for part in ("images", "labels", "masks"):
             (folder / home / part).mkdir(parents=True, exist_ok=True)
         if home == "stain_fly":
@@ -111,20 +125,32 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             tifffile.imwrite(folder / home / "labels" / f"{stem}.tif", truth)
     (folder / "prompts.json").write_text(json.dumps(prompts))
+    (folder / "prompts_human.json").write_text(json.dumps(clicks))
     return folder
 
 
 def run(data: Path, output: Path, *words: str) -> int:
     options = ["--data", str(data), "--output", str(output), "--draws", "1"]
-    options += ["--method", "product", "--prompts", "1,5", "--device", "cpu", *words]
+    options += [
+        "--sets",
+        "nuclei_fluo,mito_lucchi,stain_fly",
+        "--method",
+        "product",
+        "--prompts",
+        "1,5",
+        "--device",
+        "cpu",
+        *words,
+    ]
     return run_benchmark(read_settings(options, ""), QUIET)
 
 
 @pytest.fixture(scope="module")
 def output(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("quality")
-    # Four planes with three cases, one transfer, four stains and two empty pictures.
-    assert run(data, folder) == 4 * 3 + 1 + 6
+    # Twice, by how prompts are placed: four planes with three cases and three of
+    # correcting, one transfer, four stains and two empty pictures.
+    assert run(data, folder) == 2 * (4 * (3 + 3) + 1 + 6)
     return folder
 
 
@@ -142,14 +168,15 @@ def test_the_program_measures_good_masks_and_nothing_in_empty_pictures(
     assert all(float(row["iou_own"]) > 0.7 for row in usual)
     assert all(float(row["iou_best"]) > 0.8 for row in usual)
     empty = [row for row in found if row["stain"] in ("blank", "noise")]
-    assert [(row["objects"], row["pixels"]) for row in empty] == [("0", "0")] * 2
-    assert [row["iou_own"] for row in empty] == ["", ""]
+    assert [(row["objects"], row["pixels"]) for row in empty] == [("0", "0")] * 4
+    assert [row["iou_own"] for row in empty] == [""] * 4
 
 
 def test_the_program_writes_tables_times_and_pictures(output: Path) -> None:
     text = (output / "quality.md").read_text("utf-8")
     titles = [line for line in text.splitlines() if line.startswith("### ")]
-    assert len(titles) == 7
+    assert len(titles) == 2 * 8
+    assert "clicks in the middle" in text
     assert "filterbank" in text
     assert "seconds" not in text + (output / "quality.csv").read_text("utf-8")
     assert "seconds" in (output / "timing.csv").read_text("utf-8")
@@ -169,7 +196,7 @@ def test_a_second_run_computes_nothing_and_writes_the_same(
     assert after == before
     one = next(output.glob("results/*/product/self/mito_lucchi/*.json"))
     one.unlink()
-    assert run(data, output, "--sets", "mito_lucchi") == 3
+    assert run(data, output, "--sets", "mito_lucchi") == 6
     assert run(data, output) == 0
     assert (output / "quality.md").read_bytes() == text
 
@@ -178,11 +205,12 @@ def test_results_of_other_code_are_computed_anew(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("--sets", "nuclei_fluo", "--limit", "1", "--protocol", "self")
-    assert run(data, tmp_path, *words) == 3
+    assert run(data, tmp_path, *words) == 6
+    # Two draws at random, one of clicks.
     assert run(data, tmp_path, *words, "--draws", "2") == 3
     monkeypatch.setattr("quality_parts.results.core_code", lambda: "other")
-    assert run(data, tmp_path, *words) == 3
-    assert len(cases(tmp_path)) == 3
+    assert run(data, tmp_path, *words) == 6
+    assert len(cases(tmp_path)) == 6
 
 
 def test_wrong_use_is_one_line(
@@ -294,6 +322,53 @@ def test_methods_are_found_by_name_and_tables_may_be_empty() -> None:
     assert write_markdown([]).startswith("# Quality")
 
 
+def test_wrong_places_are_the_middles_of_what_is_wrongly_found() -> None:
+    truth = square(20)
+    mask = truth | square(30, 20, 15) | square(0, 0, 9) | square(50, 50, 3)
+    # 150 pixels of the second square lie below the true one, which they touch.
+    found = wrong_places(mask, truth, apart=False)
+    assert found.shape == (3, 2)
+    assert (found[0] >= (35, 20)).all()
+    assert found[1:].tolist() == [[4, 4], [51, 51]]
+    assert wrong_places(mask, truth, apart=True).tolist() == [[4, 4], [51, 51]]
+    assert wrong_places(truth, truth, apart=False).shape == (0, 2)
+    everywhere = np.ones_like(truth)
+    assert wrong_places(everywhere, ~everywhere, apart=True).shape == (1, 2)
+
+
+def test_the_sample_is_clicked_on_centroids(data: Path, tmp_path: Path) -> None:
+    for plane in find_planes(data, ("sample",), None):
+        assert set(plane.draws) == {CLICKS}
+        assert len(plane.draws[CLICKS]) == 16
+        for one in plane.draws[CLICKS]:
+            assert one.objects.shape == (12, 2)
+            y, x = np.rint(one.objects).astype(int).T
+            assert plane.truth[y, x].mean() > 0.9
+            y, x = one.background.astype(int).T
+            assert not plane.truth[y, x].any()
+    words = ("--sets", "sample", "--limit", "1", "--protocol", "self")
+    assert run(data, tmp_path, *words, "--prompts", "5", "--draws", "2") == 4
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_the_peer_runs_on_our_tokens(
+    data: Path, tmp_path: Path, precision: str
+) -> None:
+    pytest.importorskip("napari_dinosim", reason="the peer is not installed")
+    weights = tmp_path / "model.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = import_timm().create_model("vit_tiny_patch16_224", pretrained=False)
+    save_file(model.state_dict(), weights)
+    words = ["--backbone", "timm:vit_tiny_patch16_224", "--checkpoint", str(weights)]
+    words += ["--peer", "--precision", precision, "--sets", "nuclei_fluo,mito_lucchi"]
+    run(data, tmp_path / "out", *words, "--limit", "1", "--prompts", "5")
+    found = [row for row in cases(tmp_path / "out") if row["method"] == "peer"]
+    # It has no use for background prompts: 5 prompts, and 3 before a correction.
+    assert len(found) == 2 * 2 * 2
+    assert all(0 <= float(row["iou_own"]) <= float(row["iou_best"]) for row in found)
+
+
 def test_the_peer_gets_our_tokens_in_its_crops(data: Path, tmp_path: Path) -> None:
     image = find_planes(data, ("nuclei_fluo",), 1)[0].image()
     backbone = load_backbone("filterbank", device="cpu")
@@ -332,7 +407,7 @@ def test_every_method_finds_the_objects(
     plane: Plane, features: FeatureMap, name: str
 ) -> None:
     (method,) = find_methods([name])
-    draw = plane.draws[0]
+    draw = plane.draws[RANDOM][0]
     for k, around in ((1, 0), (5, 0), (5, 5 if method.background else 0)):
         scored = method.score(
             source=features,
@@ -350,7 +425,7 @@ def test_every_method_finds_the_objects(
 
 
 def test_trials_differ_from_the_product(plane: Plane, features: FeatureMap) -> None:
-    draw = plane.draws[0]
+    draw = plane.draws[RANDOM][0]
     maps: dict[str, NDArray[np.float32]] = {}
     for method in find_methods(method_names()):
         maps[method.name] = method.score(
@@ -389,7 +464,7 @@ class MeanOfPatch:
         return 1
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        return plan_overlapping(grid, size=4, overlap=1)
+        return plan_overlapping(grid, size=4, overlap=1, ramp=1)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         means = torch.nn.functional.avg_pool2d(batch[:, :1], 8)
@@ -413,23 +488,10 @@ def test_shifted_tokens_lie_on_the_centres_of_the_fine_cells() -> None:
         VARIANTS["shifted"](ramp, MeanOfPatch(), upscale=3, window=window)
 
 
-def test_tiles_may_overlap_more_or_less() -> None:
-    noise = np.random.default_rng(0).random((70, 90)).astype(np.float32)
-    window = IntensityWindow(0, 1)
-    usual = extract_features(noise, MeanOfPatch(), window=window)
-    for name in ("no overlap", "half overlap"):
-        # A patch's mean does not depend on the tile.
-        found = VARIANTS[name](noise, MeanOfPatch(), upscale=1, window=window)
-        torch.testing.assert_close(found.vectors, usual.vectors)
-    with pytest.raises(InputError, match="abut"):
-        backbone = load_backbone("filterbank", device="cpu")
-        VARIANTS["no overlap"](noise, backbone, upscale=1, window=window)
-
-
 def test_the_grid_of_constants_holds_the_products_own(
     plane: Plane, features: FeatureMap
 ) -> None:
-    points = plane.draws[0].objects[:5]
+    points = plane.draws[RANDOM][0].objects[:5]
     case = cut_case(features, measure_source(features), points, plane.truth)
     reference = Reference.from_prompts(features, points)
     mask = score(features, reference).mask(reference.auto_thresholds) > 0

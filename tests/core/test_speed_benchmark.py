@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import speed
 from speed_parts.extraction import count_tiles
-from speed_parts.networks import Abutting, KeptWhole, NetworkChoice, rewrap
+from speed_parts.networks import KeptWhole, NetworkChoice, overlapping, rewrap
 from speed_parts.peak import matmul_peak, pass_flops
 from speed_parts.pictures import large_plane, picture, places_on_objects
 from speed_parts.timing import in_turn, ratio
@@ -85,7 +85,7 @@ def test_the_program_writes_what_it_measured(tmp_path: Path, weights: Path) -> N
     # 16 cells are two tiles of 14 along a side; 32 would be three: left out.
     assert {row["upscale"] for row in rows} == {"1.0"}
     tiles = values(rows, "tiles")
-    assert tiles == {"ours, no overlap": 4, "ours, as it ships": 4}
+    assert tiles == {"ours": 4}
     assert all(value > 0 for value in values(rows, "speed").values())
     shares = values(rows, "share of time")
     assert sum(shares.values()) == pytest.approx(100)
@@ -94,7 +94,7 @@ def test_the_program_writes_what_it_measured(tmp_path: Path, weights: Path) -> N
     assert len(written["rows"]) == len(rows)
     assert written["machine"]["device"] == "cpu"
     table = (tmp_path / "speed.md").read_text("utf-8")
-    assert "| 256² | ours, no overlap | " in table
+    assert "| 256² | ours | " in table
     filled = document.read_text("utf-8")
     assert filled.startswith("before\n<!-- click -->\n\n| image | who | 5 prompts")
     assert filled.endswith("ms |\n\n<!-- end -->\nafter\n")
@@ -111,9 +111,7 @@ def test_the_peer_runs_on_the_same_network(tmp_path: Path, weights: Path) -> Non
     assert values(rows, "tiles")["peer"] == 1
     assert values(rows, "5 prompts to map and plain mask")["peer"] > 0
     assert values(rows, "new image to plain mask")["peer"] > 0
-    assert set(values(rows, "against the peer")) == {
-        *("ours", "ours, no overlap", "ours, as it ships")
-    }
+    assert set(values(rows, "against the peer")) == {"ours"}
 
 
 def test_the_peer_sees_the_tokens_that_we_see(network: VisionTransformer) -> None:
@@ -146,9 +144,8 @@ def test_a_large_plane_and_memory_in_processes_of_their_own(
 
 
 def test_plans_and_operations(network: VisionTransformer) -> None:
-    plain = rewrap(Abutting, network)
-    assert count_tiles(plain, 448, 1.0) == 4
-    assert count_tiles(network, 448, 1.0) == 9
+    assert count_tiles(network, 448, 1.0) == 4
+    assert count_tiles(overlapping(network, 4), 448, 1.0) == 9
     # Counted by hand: 12 blocks of 197 tokens of 192 numbers, a hidden layer of 768.
     products = 12 * (2 * 197 * 192 * (3 * 192 + 192 + 768 + 768) + 4 * 197**2 * 192)
     assert pass_flops(network) == products + 2 * 196 * 3 * 16**2 * 192

@@ -126,12 +126,13 @@ def test_precision_and_block_are_no_part_of_the_weights_hash(
     assert half != full
 
 
-def test_tiles_have_the_size_that_was_trained_and_share_a_quarter(
+def test_tiles_have_the_size_that_was_trained_and_are_as_few_as_will_do(
     toy_vit: VisionTransformer,
 ) -> None:
-    plan = toy_vit.plan((20, 30))
+    plan = toy_vit.plan((20, 32))
     assert {(tile.height, tile.width) for tile in plan.tiles} == {(8, 8)}
-    assert plan.overlap == 2
+    assert plan.starts == ([0, 6, 12], [0, 8, 16, 24])
+    assert plan.ramp == 2
 
 
 def test_on_a_cpu_one_tile_at_a_time(toy_vit: VisionTransformer) -> None:

@@ -120,7 +120,7 @@ def whole_bytes(grid: CellGrid, backbone: Backbone) -> int:
     rows, columns = grid.cells
     # Blended tiles are summed up with a weight beside the vectors, then divided. A
     # plan of one cell tells; that of a huge grid would itself take long.
-    copies = 2 if backbone.plan((1, 1)).overlap else 1
+    copies = 2 if backbone.plan((1, 1)).ramp else 1
     size = rows * columns * backbone.info.dimension * _FLOAT_BYTES * copies
     return size + grid.shape[0] * grid.shape[1] * _BYTES_PER_PIXEL
 

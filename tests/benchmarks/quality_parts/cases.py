@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quality_parts.data import Plane
 
-__all__ = ["Case", "Outcome", "Unit"]
+__all__ = ["ANYWHERE", "APART", "CORRECTIONS", "Case", "Outcome", "Unit"]
+
+ANYWHERE = "wrong"
+"""The largest regions that are wrongly found."""
+APART = "wrong apart"
+"""Only those that touch no true object."""
+CORRECTIONS = (ANYWHERE, APART)
 
 
 @dataclass(frozen=True, order=True)
@@ -20,23 +26,33 @@ class Case:
     ----------
     stain : str
         Which picture of the plane: ``"real"``, a fake's name, or one that is empty.
+    placed : str
+        How the prompts were placed: ``"clicks"`` or ``"random"``.
     prompts : int
         Object prompts.
     background : int
         Background prompts.
     draw : int
         Which draw of the prompts.
+    corrects : str
+        Where background prompts go: as drawn if empty, else one of `CORRECTIONS`, in
+        the middle of what the object prompts alone find wrongly.
     """
 
     stain: str
+    placed: str
     prompts: int
     background: int
     draw: int
+    corrects: str = ""
 
     @property
     def name(self) -> str:
         """The case in a file of results."""
-        return f"{self.stain} {self.prompts}+{self.background} draw {self.draw}"
+        count = (
+            f"{self.prompts}+{self.background}{self.corrects and ' '}{self.corrects}"
+        )
+        return f"{self.stain} {self.placed} {count} draw {self.draw}"
 
 
 @dataclass(frozen=True)

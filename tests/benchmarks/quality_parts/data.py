@@ -1,4 +1,4 @@
-"""The measuring data: planes with a truth and fixed prompts."""
+"""The measuring data: planes with a truth and fixed prompts, placed in two ways."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import json
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage as ndi
+from skimage.measure import regionprops
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,10 +25,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "ALL_SETS",
+    "CLICKS",
     "FAKES",
     "IMAGE",
     "MITO_SETS",
     "NUCLEI_SETS",
+    "PLACED",
+    "RANDOM",
+    "SAMPLE_SETS",
     "SETS",
     "STAIN_SETS",
     "Draw",
@@ -36,7 +45,16 @@ __all__ = [
 MITO_SETS = ("mito_lucchi", "mito_vnc")
 NUCLEI_SETS = ("nuclei_bright", "nuclei_fluo", "nuclei_histo")
 STAIN_SETS = ("stain_fly",)
+SAMPLE_SETS = ("sample",)
+"""The pictures that the package ships."""
 SETS = MITO_SETS + NUCLEI_SETS + STAIN_SETS
+ALL_SETS = SETS + SAMPLE_SETS
+
+CLICKS = "clicks"
+"""Prompts as people place them: in the middles of typical objects."""
+RANDOM = "random"
+"""Prompts anywhere inside the truth, nearer to edges than anybody clicks."""
+PLACED = (CLICKS, RANDOM)
 
 IMAGE = "real"
 """The name of the picture that prompts are placed on."""
@@ -44,6 +62,12 @@ FAKES = ("undertrained", "trained250", "trained800")
 
 _ROOT = Path(__file__).resolve().parents[3]
 _NUCLEI = "nuclei_dsb2018"
+_FILES = {CLICKS: "prompts_human.json", RANDOM: "prompts.json"}
+_SAMPLE_DRAWS = 16
+_SAMPLE_SEED = 0
+_SAMPLE_OBJECTS = 12
+_SAMPLE_BACKGROUND = 10
+_FAR_PIXELS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +77,7 @@ class Draw:
     Attributes
     ----------
     objects, background : (n, 2) ndarrays of float64
-        y and x in pixels; n is 20 in the shared data.
+        y and x in pixels.
     """
 
     objects: NDArray[np.float64]
@@ -67,9 +91,10 @@ class Plane:
     Attributes
     ----------
     set_name : str
-        One of `SETS`.
+        One of `ALL_SETS`.
     stem : str
-    draws : tuple of Draw
+    draws : mapping of str to tuple of Draw
+        By how they were placed, of `PLACED`.
     files : mapping of str to Path
         The pictures: `IMAGE`, and the fakes where there are any.
     truth_file : Path
@@ -77,7 +102,7 @@ class Plane:
 
     set_name: str
     stem: str
-    draws: tuple[Draw, ...]
+    draws: Mapping[str, tuple[Draw, ...]] = field(repr=False)
     files: Mapping[str, Path] = field(repr=False)
     truth_file: Path = field(repr=False)
 
@@ -114,7 +139,7 @@ class Plane:
         digest = hashlib.sha256()
         for path in (*self.files.values(), self.truth_file):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        for draw in self.draws:
+        for draw in chain.from_iterable(self.draws.values()):
             digest.update(draw.objects.tobytes())
             digest.update(draw.background.tobytes())
         return digest.hexdigest()
@@ -172,11 +197,20 @@ def find_planes(folder: Path, sets: tuple[str, ...], limit: int | None) -> list[
     InputError
         If there is none at all.
     """
-    prompts = json.loads((folder / "prompts.json").read_text("utf-8"))
+    prompts = {
+        placed: json.loads((folder / file).read_text("utf-8"))
+        for placed, file in _FILES.items()
+        if (folder / file).is_file()
+    }
     planes = [
         plane
         for name in sets
-        for plane in _spread(list(_planes_of(folder, name, prompts)), limit)
+        for plane in _spread(
+            list(_sample_planes())
+            if name in SAMPLE_SETS
+            else list(_planes_of(folder, name, prompts)),
+            limit,
+        )
     ]
     if not planes:
         msg = f"None of the sets {', '.join(sets)} is in {folder}."
@@ -192,17 +226,48 @@ def _spread(planes: list[Plane], limit: int | None) -> list[Plane]:
 
 
 def _planes_of(
-    folder: Path, name: str, prompts: Mapping[str, list[dict[str, list[list[int]]]]]
+    folder: Path,
+    name: str,
+    prompts: Mapping[str, Mapping[str, list[dict[str, list[list[int]]]]]],
 ) -> Iterator[Plane]:
     home = _NUCLEI if name in NUCLEI_SETS else name
     kind = name.removeprefix("nuclei_") + "_" if name in NUCLEI_SETS else ""
-    for key in sorted(prompts):
+    for key in sorted(prompts[RANDOM]):
         place, _, stem = key.partition("/")
         if place != home or not stem.startswith(kind):
             continue
         files, truth = _files_of(folder / home, stem)
+        draws = {
+            placed: _draws(found[key])
+            for placed, found in prompts.items()
+            if key in found
+        }
         if truth is not None and IMAGE in files:
-            yield Plane(name, stem, _draws(prompts[key]), files, truth)
+            yield Plane(name, stem, draws, files, truth)
+
+
+def _sample_planes() -> Iterator[Plane]:
+    """List the sample's fields, clicked on centroids of nuclei."""
+    for number, field_name in enumerate(FIELDS):
+        files = sample_files(field_name)
+        labels = read_image(files["nuclei_truth"])
+        centroids = np.array([one.centroid for one in regionprops(labels)])
+        far = np.argwhere(ndi.distance_transform_edt(labels == 0) > _FAR_PIXELS)
+        random = np.random.default_rng((_SAMPLE_SEED, number))
+        draws = tuple(
+            Draw(
+                random.permutation(centroids)[:_SAMPLE_OBJECTS],
+                random.choice(far, _SAMPLE_BACKGROUND, replace=False).astype(float),
+            )
+            for _ in range(_SAMPLE_DRAWS)
+        )
+        yield Plane(
+            "sample",
+            field_name,
+            {CLICKS: draws},
+            {IMAGE: files["nuclei_real"]},
+            files["nuclei_truth"],
+        )
 
 
 def _files_of(home: Path, stem: str) -> tuple[dict[str, Path], Path | None]:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.statistics import measure_source
 from quality_parts.choices import GRID, CutCase, cut_case, shipped
-from quality_parts.data import STAIN_SETS
+from quality_parts.data import RANDOM, SAMPLE_SETS, STAIN_SETS
 from quality_parts.fingerprints import code_of, core_code, join
 from quality_parts.store import protocol_upscale
 
@@ -35,7 +35,7 @@ def compute_cuts(
     folder: Path,
     planes: Sequence[Plane],
     prompts: Sequence[int],
-    draws: int,
+    draws: int | None,
     store: FeatureStore,
     note: Callable[[str], None],
 ) -> CutCases:
@@ -47,7 +47,7 @@ def compute_cuts(
         For one file per plane.
     planes : sequence of Plane
     prompts : sequence of int
-    draws : int
+    draws : int or None
     store : FeatureStore
     note : function of str
         Told each plane's name.
@@ -58,7 +58,7 @@ def compute_cuts(
     """
     found: CutCases = {}
     for plane in planes:
-        if plane.set_name in STAIN_SETS:
+        if plane.set_name in (*STAIN_SETS, *SAMPLE_SETS):
             continue
         note(plane.key)
         key = join(
@@ -81,7 +81,7 @@ def compute_cuts(
 
 
 def _cases(
-    plane: Plane, prompts: Sequence[int], draws: int, store: FeatureStore
+    plane: Plane, prompts: Sequence[int], draws: int | None, store: FeatureStore
 ) -> list[tuple[int, CutCase]]:
     image = plane.image()
     name = store.backbone.info.name
@@ -90,7 +90,7 @@ def _cases(
     measures = measure_source(features)
     return [
         (k, cut_case(features, measures, draw.objects[:k], plane.truth))
-        for draw in plane.draws[:draws]
+        for draw in plane.draws[RANDOM][:draws]
         for k in prompts
     ]
 

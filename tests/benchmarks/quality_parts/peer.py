@@ -140,7 +140,8 @@ def feed_tokens(pipeline: Any, features: FeatureMap, side: int) -> None:
         torch.from_numpy(np.pad(np.arange(n), (0, side * crops - n), mode="symmetric"))
         for n, crops in ((rows, down), (columns, across))
     )
-    padded = features.vectors[row][:, column]
+    # Ours are kept in half precision; the peer computes in single.
+    padded = features.vectors[row][:, column].float()
     crops = padded.reshape(down, side, across, side, dimension).transpose(1, 2)
     pipeline.embeddings = crops.reshape(-1, side, side, dimension).contiguous()
     pipeline.embeddings_on_cpu = pipeline.emb_precomputed = True

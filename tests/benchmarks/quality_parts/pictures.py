@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.intensity import measure_window
-from quality_parts.data import IMAGE
+from quality_parts.cases import Case
+from quality_parts.data import CLICKS, IMAGE
 from quality_parts.protocols import USUAL, score_case
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from quality_parts.cases import Case, Unit
+    from quality_parts.cases import Unit
     from quality_parts.methods import Method
     from quality_parts.results import Run
     from quality_parts.store import FeatureStore
@@ -60,8 +61,10 @@ def draw_pictures(
     by_set: dict[str, list[tuple[float, Unit, Case]]] = {}
     for unit in units:
         for case in unit.cases:
-            shown = (case.stain, case.prompts, case.background, case.draw)
-            if unit.target is not unit.source or shown != (IMAGE, USUAL, 0, 0):
+            if (
+                case != Case(IMAGE, CLICKS, USUAL, 0, 0)
+                or unit.target is not unit.source
+            ):
                 continue
             outcome = run.read(unit, method)[case.name]
             group = by_set.setdefault(unit.target.set_name, [])
@@ -95,7 +98,7 @@ def _draw_row(
     image = plane.image()
     shown = measure_window(image).apply(image)
     scored = score_case(unit, case, method, store, upscale)
-    points = plane.draws[case.draw].objects[: case.prompts]
+    points = plane.draws[case.placed][case.draw].objects[: case.prompts]
     for title, place in zip(_TITLES, axes, strict=True):
         _draw_image(place, scored.map if title == "similarity" else shown)
         place.set_title(title, fontsize=8)

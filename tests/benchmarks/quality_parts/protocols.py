@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.metrics import measure_agreement
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from quality_parts.cases import Case, Outcome, Unit
+from quality_parts.cases import APART, CORRECTIONS, Case, Outcome, Unit
 from quality_parts.data import FAKES, IMAGE, MITO_SETS, STAIN_SETS
 from quality_parts.fakes import EMPTY, draw_empty
 from quality_parts.figures import best_iou, boundary_f_score
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from quality_parts.methods import Method, Scored
     from quality_parts.store import FeatureStore
 
-__all__ = ["PROTOCOLS", "USUAL", "plan_units", "run_case", "score_case"]
+__all__ = ["PROTOCOLS", "USUAL", "plan_units", "run_case", "score_case", "wrong_places"]
 
-PROTOCOLS = ("self", "transfer", "stain")
+PROTOCOLS = ("self", "correct", "transfer", "stain")
 USUAL = 5
 """Prompts of the transfer and stain protocols, and background prompts added."""
+_BEFORE_CORRECTION, _CORRECTING = 3, 2
 
 
 def plan_units(
     planes: Sequence[Plane],
     protocols: Sequence[str],
     prompts: Sequence[int],
-    draws: int,
+    draws: int | None,
 ) -> list[Unit]:
     """Write down everything that a protocol asks for.
 
@@ -48,8 +49,8 @@ def plan_units(
         Of `PROTOCOLS`.
     prompts : sequence of int
         Numbers of prompts of the self protocol.
-    draws : int
-        The first so many.
+    draws : int or None
+        The first so many; None is all.
 
     Returns
     -------
@@ -58,26 +59,50 @@ def plan_units(
     """
     units = []
     for plane in planes:
-        fly = plane.set_name in STAIN_SETS
         first = next(one for one in planes if one.set_name == plane.set_name)
-        some = range(min(draws, len(first.draws)))
-        usual = tuple(Case(IMAGE, USUAL, 0, draw) for draw in some)
-        if "self" in protocols and not fly:
-            cases = [Case(IMAGE, k, 0, draw) for k in prompts for draw in some]
-            cases += [Case(IMAGE, USUAL, USUAL, draw) for draw in some]
-            units.append(Unit("self", plane, plane, tuple(cases)))
-        follows = plane.set_name in MITO_SETS and plane is not first
-        if "transfer" in protocols and follows:
-            units.append(Unit("transfer", first, plane, usual))
-        if "stain" in protocols and fly:
-            stains = [name for name in (IMAGE, *FAKES) if name in plane.files]
-            cases = [
-                Case(stain, USUAL, 0, draw)
-                for stain in (*stains, *EMPTY)
-                for draw in some
-            ]
-            units.append(Unit("stain", plane, plane, tuple(cases)))
+        target = {
+            "self": plane.set_name not in STAIN_SETS,
+            "correct": plane.set_name not in STAIN_SETS,
+            "transfer": plane.set_name in MITO_SETS and plane is not first,
+            "stain": plane.set_name in STAIN_SETS,
+        }
+        for protocol in protocols:
+            if target[protocol]:
+                source = first if protocol == "transfer" else plane
+                cases = tuple(
+                    case
+                    for placed, drawn in source.draws.items()
+                    for case in _cases(
+                        protocol, plane, placed, range(len(drawn))[:draws], prompts
+                    )
+                )
+                units.append(Unit(protocol, source, plane, cases))
     return units
+
+
+def _cases(
+    protocol: str,
+    plane: Plane,
+    placed: str,
+    draws: range,
+    prompts: Sequence[int],
+) -> list[Case]:
+    if protocol == "self":
+        counts = [*((k, 0) for k in prompts), (USUAL, USUAL)]
+        return [Case(IMAGE, placed, *count, draw) for count in counts for draw in draws]
+    if protocol == "correct":
+        return [
+            Case(IMAGE, placed, _BEFORE_CORRECTION, count, draw, where)
+            for where, count in (
+                ("", 0),
+                *((where, _CORRECTING) for where in CORRECTIONS),
+            )
+            for draw in draws
+        ]
+    stains = [IMAGE]
+    if protocol == "stain":
+        stains = [name for name in (IMAGE, *FAKES) if name in plane.files] + [*EMPTY]
+    return [Case(stain, placed, USUAL, 0, draw) for stain in stains for draw in draws]
 
 
 def score_case(
@@ -116,15 +141,52 @@ def score_case(
     # As the product does by default: what the prompts saw as 0 and 1 is kept.
     same = case.stain == IMAGE and unit.target is plane
     target = source if same else store.features(image, upscale, source.window)
-    draw = plane.draws[case.draw]
-    objects, around = draw.objects[: case.prompts], draw.background[: case.background]
-    return method.score(
-        source=source,
-        target=target,
-        image=image,
-        points=np.concatenate([objects, around]),
-        classes=[OBJECT] * len(objects) + [BACKGROUND] * len(around),
-    )
+    draw = plane.draws[case.placed][case.draw]
+    objects = draw.objects[: case.prompts]
+
+    def score_with(around: NDArray[np.float64]) -> Scored:
+        return method.score(
+            source=source,
+            target=target,
+            image=image,
+            points=np.concatenate([objects, around]),
+            classes=[OBJECT] * len(objects) + [BACKGROUND] * len(around),
+        )
+
+    if not case.corrects:
+        return score_with(draw.background[: case.background])
+    found = score_with(np.empty((0, 2))).mask
+    wrong = wrong_places(found, plane.truth, apart=case.corrects == APART)
+    return score_with(wrong[: case.background])
+
+
+def wrong_places(
+    mask: NDArray[np.bool_], truth: NDArray[np.bool_], *, apart: bool
+) -> NDArray[np.float64]:
+    """Find the middles of what a mask finds wrongly, the largest region first.
+
+    Parameters
+    ----------
+    mask, truth : (H, W) ndarrays of bool
+    apart : bool
+        Leave out regions that touch a true object.
+
+    Returns
+    -------
+    (N, 2) ndarray of float64
+        y and x of the pixel of each region that lies furthest inside it.
+    """
+    eight = np.ones((3, 3))
+    regions, count = ndi.label(mask & ~truth, eight)
+    numbers = np.arange(1, count + 1)
+    if apart:
+        touching = np.unique(regions[ndi.binary_dilation(truth, eight)])
+        numbers = np.setdiff1d(numbers, touching)
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)[numbers]
+    numbers = numbers[np.argsort(-sizes, kind="stable")]
+    depth = ndi.distance_transform_edt(np.pad(regions > 0, 1))[1:-1, 1:-1]
+    places = ndi.maximum_position(depth, regions, numbers) if len(numbers) else []
+    return np.array(places, dtype=np.float64).reshape(-1, 2)
 
 
 def run_case(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
-from quality_parts.data import SETS
+from quality_parts.data import ALL_SETS
 from quality_parts.protocols import PROTOCOLS
 from quality_parts.variants import VARIANTS
 
@@ -35,7 +35,7 @@ class Settings:
     prompts : tuple of int
     peer : bool
     limit : int or None
-    draws : int
+    draws : int or None
     """
 
     backbone: str
@@ -53,7 +53,7 @@ class Settings:
     prompts: tuple[int, ...]
     peer: bool
     limit: int | None
-    draws: int
+    draws: int | None
 
 
 def read_settings(words: Sequence[str] | None, description: str) -> Settings:
@@ -86,7 +86,7 @@ def read_settings(words: Sequence[str] | None, description: str) -> Settings:
         variant=options.variant,
         data=options.data,
         output=options.output,
-        sets=_names(options.sets) or SETS,
+        sets=_names(options.sets) or ALL_SETS,
         protocols=tuple(options.protocol or PROTOCOLS),
         methods=tuple(options.method or ("product", "plain", "centred")),
         prompts=_numbers(options.prompts),
@@ -95,10 +95,12 @@ def read_settings(words: Sequence[str] | None, description: str) -> Settings:
         draws=options.draws,
     )
     for name in settings.sets:
-        if name not in SETS:
-            msg = f"Unknown set {name!r}; there are {', '.join(SETS)}."
+        if name not in ALL_SETS:
+            msg = f"Unknown set {name!r}; there are {', '.join(ALL_SETS)}."
             raise InputError(msg)
-    if settings.draws < 1 or (settings.limit is not None and settings.limit < 1):
+    if (settings.draws is not None and settings.draws < 1) or (
+        settings.limit is not None and settings.limit < 1
+    ):
         msg = "--draws and --limit must be 1 or more."
         raise InputError(msg)
     return settings
@@ -121,10 +123,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--protocol", action="append", choices=PROTOCOLS, help="repeatable")
     add("--method", action="append", help="repeatable; else product, plain, centred")
     add("--peer", action="store_true", help="napari-dinosim on the same tokens, too")
-    add("--sets", help="comma-separated, else all: " + ", ".join(SETS))
+    add("--sets", help="comma-separated, else all: " + ", ".join(ALL_SETS))
     add("--prompts", default="1,3,5,10", help="numbers of prompts of the self protocol")
     add("--limit", type=int, help="so many planes of each set, spread over it")
-    add("--draws", type=int, default=5, help="the first so many draws of prompts")
+    add("--draws", type=int, help="the first so many draws of prompts, else all")
     return parser
 
 

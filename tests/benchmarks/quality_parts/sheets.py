@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_cases", "write_summary", "write_times"]
 
-_NAMES = ("backbone", "protocol", "set", "method", "stain", "prompts", "background")
+_NAMES = ("backbone", "protocol", "set", "method", "stain")
+_CASE = ("placed", "prompts", "background", "corrects")
 _SHARES = ("iou_best", "iou_own", "boundary_best", "boundary_own")
 _FIGURES = (*_SHARES, "threshold_best", "threshold_own", "objects", "pixels", "above")
 
@@ -25,7 +26,7 @@ _FIGURES = (*_SHARES, "threshold_best", "threshold_own", "objects", "pixels", "a
 def write_cases(rows: Sequence[Row]) -> str:
     """Write one line per case, without times."""
     return _sheet(
-        (*_NAMES, "plane", "draw", *_FIGURES),
+        (*_NAMES, *_CASE, "plane", "draw", *_FIGURES),
         (
             [
                 *_key(row),
@@ -41,7 +42,7 @@ def write_cases(rows: Sequence[Row]) -> str:
 def write_summary(rows: Sequence[Row]) -> str:
     """Write one line per group: means over draws, then over planes."""
     return _sheet(
-        (*_NAMES, "planes", *_SHARES),
+        (*_NAMES, *_CASE, "planes", *_SHARES),
         (
             [
                 *key,
@@ -56,7 +57,7 @@ def write_summary(rows: Sequence[Row]) -> str:
 def write_times(rows: Sequence[Row]) -> str:
     """Write seconds of scoring by group."""
     return _sheet(
-        (*_NAMES, "cases", "mean seconds", "median seconds"),
+        (*_NAMES, *_CASE, "cases", "mean seconds", "median seconds"),
         (
             [
                 *key,
@@ -84,8 +85,10 @@ def _key(row: Row) -> tuple[str | int, ...]:
         row.set_name,
         row.method,
         case.stain,
+        case.placed,
         case.prompts,
         case.background,
+        case.corrects,
     )
 
 

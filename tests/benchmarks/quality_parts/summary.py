@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from quality_parts.results import Row
 
-__all__ = ["Step", "distinct", "over_planes", "plane_means", "select", "step"]
+__all__ = ["Step", "distinct", "over_planes", "paired", "plane_means", "select", "step"]
 
 
 def select(rows: Iterable[Row], **wanted: object) -> list[Row]:
@@ -90,7 +90,22 @@ def step(before: Iterable[Row], after: Iterable[Row], figure: str) -> Step:
     Step
         NaN where no plane is in both.
     """
-    old, new = plane_means(before, figure), plane_means(after, figure)
+    return paired(plane_means(before, figure), plane_means(after, figure))
+
+
+def paired(old: Mapping[str, float], new: Mapping[str, float]) -> Step:
+    """Compare a figure of planes before and after.
+
+    Parameters
+    ----------
+    old, new : mapping of str to float
+        By plane.
+
+    Returns
+    -------
+    Step
+        NaN where no plane is in both.
+    """
     changes = np.array([new[plane] - old[plane] for plane in old if plane in new])
     if len(changes) == 0:
         return Step(math.nan, math.nan)

@@ -6,7 +6,8 @@ import math
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from quality_parts.data import FAKES, IMAGE
+from quality_parts.cases import ANYWHERE, APART, CORRECTIONS
+from quality_parts.data import CLICKS, FAKES, IMAGE, RANDOM
 from quality_parts.fakes import EMPTY
 from quality_parts.protocols import USUAL
 from quality_parts.summary import distinct, over_planes, select, step
@@ -36,23 +37,33 @@ def write_markdown(rows: Sequence[Row]) -> str:
     parts = ["# Quality", _INTRODUCTION]
     for backbone in distinct(rows, "backbone"):
         mine = select(rows, backbone=backbone)
-        own = select(mine, protocol="self")
-        parts.append(f"## {backbone}")
-        parts += _section(f"Self, {USUAL} prompts", list(_agreement(own)))
-        parts += _section("Own IoU by number of prompts", list(_steps(own, "iou_own")))
-        best = list(_steps(own, "iou_best"))
-        parts += _section("Best IoU by number of prompts", best)
-        title = f"Own IoU with {USUAL} background prompts more"
-        parts += _section(title, list(_background(own)))
-        title = f"Transfer from the first plane, {USUAL} prompts"
-        transfer = select(mine, protocol="transfer")
-        parts += _section(title, list(_agreement(transfer)))
-        title = f"Stain, {USUAL} prompts on the real one: own IoU"
-        stain = select(mine, protocol="stain")
-        parts += _section(title, list(_stains(stain)))
-        parts += _section("Pictures that show nothing", list(_empty(stain)))
+        for placed in distinct(mine, "placed"):
+            parts.append(f"## {backbone}: {_PLACED[placed]}")
+            parts += _tables(select(mine, placed=placed))
     return "\n\n".join(parts) + "\n"
 
+
+def _tables(rows: Sequence[Row]) -> Iterator[str]:
+    own = select(rows, protocol="self")
+    yield from _section(f"Self, {USUAL} prompts", list(_agreement(own)))
+    yield from _section("Own IoU by number of prompts", list(_steps(own, "iou_own")))
+    best = list(_steps(own, "iou_best"))
+    yield from _section("Best IoU by number of prompts", best)
+    title = f"Own IoU with {USUAL} background prompts more"
+    yield from _section(title, list(_background(own)))
+    title = "Own IoU with two background prompts in what is wrongly found"
+    correct = select(rows, protocol="correct")
+    yield from _section(title, list(_corrections(correct)))
+    title = f"Transfer from the first plane, {USUAL} prompts"
+    transfer = select(rows, protocol="transfer")
+    yield from _section(title, list(_agreement(transfer)))
+    title = f"Stain, {USUAL} prompts on the real one: own IoU"
+    stain = select(rows, protocol="stain")
+    yield from _section(title, list(_stains(stain)))
+    yield from _section("Pictures that show nothing", list(_empty(stain)))
+
+
+_PLACED = {CLICKS: "clicks in the middle of objects", RANDOM: "prompts at random"}
 
 _INTRODUCTION = (
     "best: IoU at the best of 100 thresholds of the map, chosen by the truth. "
@@ -134,6 +145,28 @@ def _background(rows: Sequence[Row]) -> Iterator[list[str]]:
             _number(over_planes(added, "iou_own")),
             _change(change.change, change.error) + (" ↓" if change.falls else ""),
         ]
+
+
+def _corrections(rows: Sequence[Row]) -> Iterator[list[str]]:
+    yield ["set", "method", "3 prompts", *(_CORRECTED[one] for one in CORRECTIONS)]
+    for name, method, group in _groups(rows):
+        before = select(group, corrects="")
+        after = [select(group, corrects=where) for where in CORRECTIONS]
+        if not all(after):
+            continue
+        cells = []
+        for found in after:
+            change = step(before, found, "iou_own")
+            text = _number(over_planes(found, "iou_own"))
+            mark = " ↓" if change.falls else ""
+            cells.append(f"{text} ({_change(change.change, change.error)}{mark})")
+        yield [name, method, _number(over_planes(before, "iou_own")), *cells]
+
+
+_CORRECTED = {
+    ANYWHERE: "and 2 in the largest wrong regions",
+    APART: "and 2 in those that touch no object",
+}
 
 
 def _stains(rows: Sequence[Row]) -> Iterator[list[str]]:

@@ -142,7 +142,7 @@ class _Nothing(_Other):
         return None
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        return plan_overlapping(grid, size=max(grid), overlap=0)
+        return plan_overlapping(grid, size=max(grid), overlap=0, ramp=1)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         count, _, height, width = batch.shape
@@ -150,38 +150,5 @@ class _Nothing(_Other):
         return torch.zeros(count, height // patch, width // patch, self.info.dimension)
 
 
-@dataclass(frozen=True, eq=False)
-class _Overlapping(_Other):
-    """Tiles that share another part with their neighbours."""
-
-    share: float
-
-    def plan(self, grid: tuple[int, int]) -> TilePlan:
-        usual = self.backbone.plan(grid)
-        size = usual.tiles[0].height
-        if usual.halo:
-            msg = "Tiles that abut exactly have nothing to overlap."
-            raise InputError(msg)
-        return plan_overlapping(grid, size=size, overlap=round(size * self.share))
-
-
-def _with_overlap(share: float) -> Extract:
-    def extract(
-        image: NDArray[np.generic],
-        backbone: Backbone,
-        *,
-        upscale: float,
-        window: IntensityWindow,
-    ) -> FeatureMap:
-        other = _Overlapping(backbone, share)
-        return extract_features(image, other, upscale=upscale, window=window)
-
-    return extract
-
-
-VARIANTS: dict[str, Extract] = {
-    "shifted": _shifted,
-    "no overlap": _with_overlap(0),
-    "half overlap": _with_overlap(0.5),
-}
+VARIANTS: dict[str, Extract] = {"shifted": _shifted}
 """By name, as ``--variant`` takes it."""

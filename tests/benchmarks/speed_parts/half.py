@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from quality_parts.data import SETS, find_data, find_planes
+from quality_parts.data import RANDOM, SETS, find_data, find_planes
 from quality_parts.store import protocol_upscale
 
 from napari_dinoprompt.core.extraction import extract_features
@@ -107,7 +107,9 @@ def _result(plane: Plane, backbone: VisionTransformer) -> _Result:
     image = plane.image()
     upscale = protocol_upscale(plane.set_name, image.shape, backbone.info.name)
     features = extract_features(image, backbone, upscale=upscale)
-    reference = Reference.from_prompts(features, plane.draws[0].objects[:_PROMPTS])
+    reference = Reference.from_prompts(
+        features, plane.draws[RANDOM][0].objects[:_PROMPTS]
+    )
     return _Result(score(features, reference), reference.auto_thresholds)
 
 

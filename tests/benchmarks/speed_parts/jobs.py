@@ -19,7 +19,7 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.streaming.live import iter_clean, iter_large_result
 from speed_parts.clicks import PROMPTS, as_prompts
-from speed_parts.networks import Abutting, NetworkChoice, rewrap
+from speed_parts.networks import NetworkChoice
 from speed_parts.peer import Peer
 from speed_parts.pictures import picture, places_on_objects
 from speed_parts.processes import anonymous_bytes
@@ -56,11 +56,10 @@ def extract(*, tool: str, side: int, upscale: float, network: dict[str, Any]) ->
         found["extracted"] = anonymous_bytes()
         peer.click(points)
     else:
-        plain = rewrap(Abutting, backbone) if "no overlap" in tool else backbone
         planes = PreparedPlanes()
         from napari_dinoprompt.core.prepared import PreparedPlane
 
-        features = extract_features(image, plain, upscale=upscale)
+        features = extract_features(image, backbone, upscale=upscale)
         planes.add((), PreparedPlane(features))
         found["extracted"] = anonymous_bytes()
         update(planes, as_prompts(points), (), {}, source="image")

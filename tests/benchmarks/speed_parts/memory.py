@@ -40,7 +40,7 @@ def measure_memory(settings: Settings) -> Iterator[Row]:
     side = max(settings.sizes)
     network = asdict(settings.network)
     network["checkpoint"] = network["checkpoint"] and str(network["checkpoint"])
-    tools = ["ours, as it ships", *(["peer"] if settings.peer else [])]
+    tools = ["ours", *(["peer"] if settings.peer else [])]
     for tool in tools:
         job = {"tool": tool, "side": side, "upscale": 1.0, "network": network}
         outcome = run_job("extract", job)

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.timm_import import import_timm
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RANDOM", "Abutting", "KeptWhole", "NetworkChoice", "rewrap"]
+__all__ = ["RANDOM", "KeptWhole", "NetworkChoice", "overlapping", "rewrap"]
 
 RANDOM = "random"
 """DINOv2-small's architecture with random weights: as fast, and needs no weights."""
@@ -97,12 +97,21 @@ def _random_model() -> torch.nn.Module:
     return model
 
 
-class Abutting(VisionTransformer):
-    """Tiles that do not overlap, as the peer's."""
+@dataclass(frozen=True, eq=False)
+class Overlapping(VisionTransformer):
+    """Tiles that share at least some cells."""
+
+    least: int = 0
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        """Cut a grid of cells into tiles of the trained size, as few as possible."""
-        return plan_overlapping(grid, size=self.tile, overlap=0)
+        """Cut a grid of cells into tiles of the trained size, as few as will do."""
+        ramp = VisionTransformer.plan(self, grid).ramp
+        return plan_overlapping(grid, size=self.tile, overlap=self.least, ramp=ramp)
+
+
+def overlapping(backbone: VisionTransformer, least: int) -> VisionTransformer:
+    """Return the same network with tiles that share at least so many cells."""
+    return Overlapping(**_fields_of(backbone), least=least)
 
 
 class KeptWhole(VisionTransformer):
@@ -122,7 +131,7 @@ def rewrap(
     Parameters
     ----------
     kind : type
-        `Abutting` or `KeptWhole`.
+        Such as `KeptWhole`.
     backbone : VisionTransformer
 
     Returns
@@ -130,7 +139,8 @@ def rewrap(
     VisionTransformer
         It shares the model.
     """
-    values: dict[str, Any] = {
-        field.name: getattr(backbone, field.name) for field in fields(backbone)
-    }
-    return kind(**values)
+    return kind(**_fields_of(backbone))
+
+
+def _fields_of(backbone: VisionTransformer) -> dict[str, Any]:
+    return {field.name: getattr(backbone, field.name) for field in fields(backbone)}

@@ -19,38 +19,47 @@ if TYPE_CHECKING:
 
 __all__ = ["large_plane", "picture", "places_on_objects"]
 
+_REAL = "nuclei_real"
 _PIECE = 256
 _CHUNK = 1024
 
 
 @cache
-def _fields() -> tuple[NDArray[np.generic], ...]:
-    return tuple(read_image(sample_files(name)["nuclei_real"]) for name in FIELDS)
+def _fields(role: str = _REAL) -> tuple[NDArray[np.generic], ...]:
+    return tuple(read_image(sample_files(name)[role]) for name in FIELDS)
 
 
-def _piece(row: int, column: int, seed: int) -> NDArray[np.generic]:
+def _piece(row: int, column: int, seed: int, role: str) -> NDArray[np.generic]:
     """Cut a piece out of one of the sample's fields and turn it."""
     rng = np.random.default_rng((seed, row, column))
-    fields = _fields()
+    fields = _fields(role)
     field = fields[int(rng.integers(len(fields)))]
     y, x = (int(rng.integers(length - _PIECE + 1)) for length in field.shape[:2])
     return np.rot90(field[y : y + _PIECE, x : x + _PIECE], int(rng.integers(4)))
 
 
 def picture(
-    side: int, seed: int = 0, *, first: tuple[int, int] = (0, 0), width: int = 0
+    side: int,
+    seed: int = 0,
+    *,
+    first: tuple[int, int] = (0, 0),
+    width: int = 0,
+    role: str = _REAL,
 ) -> NDArray[np.generic]:
     """Make a picture, or a part of a larger one.
 
     Parameters
     ----------
     side : int
-        Height in pixels, and width unless that is given.
+        Height in pixels, and width unless `width` is given.
     seed : int
         Other seeds, other pictures.
     first : (int, int)
         Of a part, its first row and column, multiples of the pieces' size of 256.
     width : int
+    role : str
+        Which of the sample's pictures, such as ``"nuclei_truth"`` for the labels of
+        the same places.
 
     Returns
     -------
@@ -61,7 +70,7 @@ def picture(
     rows = [
         np.concatenate(
             [
-                _piece((first[0] + y) // _PIECE, (first[1] + x) // _PIECE, seed)
+                _piece((first[0] + y) // _PIECE, (first[1] + x) // _PIECE, seed, role)
                 for x in range(0, width, _PIECE)
             ],
             axis=1,

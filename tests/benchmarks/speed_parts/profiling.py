@@ -8,7 +8,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.files.atomic import open_atomically
-from speed_parts.networks import Abutting, rewrap
 from speed_parts.pictures import picture
 from speed_parts.rows import Row
 
@@ -34,7 +33,7 @@ _KINDS = {
 def profile_extraction(
     backbone: VisionTransformer, side: int, precision: str, folder: Path
 ) -> Iterator[Row]:
-    """Profile one extraction without overlap.
+    """Profile one extraction.
 
     Parameters
     ----------
@@ -50,11 +49,11 @@ def profile_extraction(
         Share of each kind of operation in the time of the device.
     """
     cuda = backbone.device.type == "cuda"
-    image, plain = picture(side), rewrap(Abutting, backbone)
-    extract_features(image, plain)
+    image = picture(side)
+    extract_features(image, backbone)
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda
     with profile(activities=activities) as seen:
-        extract_features(image, plain)
+        extract_features(image, backbone)
     averages = seen.key_averages()
     order = f"self_{'device' if cuda else 'cpu'}_time_total"
     with open_atomically(folder / f"profile_{precision}.txt") as file:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
-from quality_parts.data import Draw, find_planes
+from quality_parts.data import RANDOM, Draw, find_planes
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.studying.subject import make_subject
@@ -56,7 +56,7 @@ def find_cases(data: Path | None, each: int) -> list[Case]:
         for plane in planes[middle : middle + each]:
             group = "mito" if name.startswith("mito") else "nuclei"
             cases.append(
-                Case(plane.key, group, plane.image(), plane.truth, plane.draws)
+                Case(plane.key, group, plane.image(), plane.truth, plane.draws[RANDOM])
             )
     return cases
 

@@ -38,9 +38,12 @@ __all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8
-# Tokens near the border of a tile lack context on one side; a quarter of the tile
-# is shared with each neighbour and blended.
-_OVERLAP = 0.25
+# As few tiles as cover the plane. Measured, more overlap brings nothing: see
+# docs/quality.md.
+_OVERLAP = 0
+# Tokens near the border of a tile lack context on one side: what tiles share counts
+# less the nearer it lies to the border, up to a quarter of the tile.
+_RAMP = 0.25
 _CUDA_BATCH = 64
 # Of the memory that is free, since the features have to go somewhere too.
 _SHARE_OF_FREE = 0.5
@@ -138,8 +141,8 @@ class VisionTransformer:
         -------
         TilePlan
         """
-        overlap = math.ceil(self.tile * _OVERLAP)
-        return plan_overlapping(grid, size=self.tile, overlap=overlap)
+        ramp = math.ceil(self.tile * _RAMP)
+        return plan_overlapping(grid, size=self.tile, overlap=_OVERLAP, ramp=ramp)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute the patch tokens of tiles.

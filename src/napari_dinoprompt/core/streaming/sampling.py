@@ -213,7 +213,7 @@ def _middle(plan: TilePlan, axis: int, near: float) -> tuple[int, int]:
     if cells <= size:
         return 0, cells
     number = min(range(len(starts)), key=lambda at: abs(starts[at] + size / 2 - near))
-    begin, end = starts[number] + plan.overlap, starts[number] + size - plan.overlap
+    begin, end = starts[number] + plan.ramp, starts[number] + size - plan.ramp
     # Neighbours may reach in further than they must.
     first = max(begin, starts[number - 1] + size) if number else begin
     last = min(end, starts[number + 1]) if number + 1 < len(starts) else end

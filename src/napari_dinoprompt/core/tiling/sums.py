@@ -75,7 +75,7 @@ class TileSums:
                 raise
             device = torch.device("cpu")
             total = torch.zeros((*cells, dimension))
-        if plan.overlap == 0:
+        if plan.ramp == 0:
             return cls(first, total, None, None, kept_as)
         blend = torch.from_numpy(plan.weights()).to(device)[:, :, None]
         weight = torch.zeros((*cells, 1), device=device)

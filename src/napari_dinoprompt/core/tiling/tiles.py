@@ -1,8 +1,8 @@
 """Tiles: how a feature map too large for one pass is cut up and put together.
 
 All sizes are in cells. A tile writes its *core* and reads a *halo* around it, which
-is context only. Cores either abut (local filters, exact) or overlap and are blended
-with ramps (networks that look at the whole tile).
+is context only. Cores either abut (local filters, exact) or share cells, which are
+blended with ramps (networks that look at the whole tile).
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class TilePlan:
         All of one size, in reading order.
     halo : int
         Cells of context that a tile reads on each side and throws away.
-    overlap : int
-        Cells over which the weight of a core ramps up at each side; 0 if cores abut.
+    ramp : int
+        Cells over which the weight of a core rises from each side, where it shares
+        cells with a neighbour; 0 if cores never share any.
     align : int
         Where cores abut, any core that starts and ends on multiples of this gives the
         same vectors; 0 if they do not, and only the tiles of the plan will do.
@@ -66,7 +67,7 @@ class TilePlan:
     grid: tuple[int, int]
     tiles: tuple[Tile, ...]
     halo: int
-    overlap: int
+    ramp: int
     align: int
 
     @cached_property
@@ -121,14 +122,14 @@ class TilePlan:
             so that no tile ends abruptly.
         """
         tile = self.tiles[0]
-        rows = _ramp(tile.height, self.overlap)
-        columns = _ramp(tile.width, self.overlap)
+        rows = _ramp(tile.height, self.ramp)
+        columns = _ramp(tile.width, self.ramp)
         return np.outer(rows, columns).astype(np.float32)
 
 
-def _ramp(length: int, overlap: int) -> NDArray[np.float64]:
+def _ramp(length: int, cells: int) -> NDArray[np.float64]:
     distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
-    return np.minimum(distance / max(overlap, 0.5), 1.0)
+    return np.minimum(distance / max(cells, 0.5), 1.0)
 
 
 def _even_starts(cells: int, size: int, overlap: int) -> list[int]:
@@ -150,11 +151,13 @@ def _check_count(counts: list[float]) -> None:
         raise InputError(msg)
 
 
-def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TilePlan:
-    """Plan square tiles of a fixed size that overlap and stay on the grid.
+def plan_overlapping(
+    grid: tuple[int, int], *, size: int, overlap: int, ramp: int
+) -> TilePlan:
+    """Plan square tiles of a fixed size that stay on the grid, evenly spread.
 
-    Along an axis shorter than the tile one tile reaches beyond the grid: the size
-    that a network was trained on is kept.
+    They share what they cover more than the grid. Along an axis shorter than the tile
+    one tile reaches beyond the grid: the size that a network was trained on is kept.
 
     Parameters
     ----------
@@ -163,7 +166,9 @@ def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TileP
     size : int
         Side of a tile in cells.
     overlap : int
-        Least overlap of neighbours in cells, less than `size`.
+        Cells that neighbours share at least, fewer than `size`.
+    ramp : int
+        Cells over which the weight of a tile rises from its border, 1 or more.
 
     Returns
     -------
@@ -173,7 +178,7 @@ def plan_overlapping(grid: tuple[int, int], *, size: int, overlap: int) -> TileP
     rows = _even_starts(grid[0], size, overlap)
     columns = _even_starts(grid[1], size, overlap)
     tiles = tuple(Tile(r, c, size, size) for r in rows for c in columns)
-    return TilePlan(grid, tiles, halo=0, overlap=overlap, align=0)
+    return TilePlan(grid, tiles, halo=0, ramp=ramp, align=0)
 
 
 def plan_abutting(
@@ -204,4 +209,4 @@ def plan_abutting(
         for row in range(0, grid[0], height)
         for column in range(0, grid[1], width)
     )
-    return TilePlan(grid, tiles, halo=halo, overlap=0, align=align)
+    return TilePlan(grid, tiles, halo=halo, ramp=0, align=align)
