@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _CLICKS = 5
+_FEW_TILES = 20
 _CACHE_BYTES = 10_000_000_000
 
 
@@ -82,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--device", default="auto")
     add("--sizes", type=int, nargs="+", default=[1036, 2048, 4096])
     add("--upscales", type=float, nargs="+", default=[1.0, 4.0])
-    add("--rounds", type=int, default=3, help="of images with up to 100 tiles, else 1")
+    add("--rounds", type=int, default=3, help="of images with up to 20 tiles, else 1")
     add("--output", type=Path, default=Path("against-peer"))
     options = parser.parse_args(words)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ def _compare(
             for region in features.regions.regions:
                 features.part(region)
 
-    few = len(plan.tiles) <= 100
+    few = len(plan.tiles) <= _FEW_TILES
     ours, theirs = [], []
     for number in range(rounds if few else 1):
         pair: list[tuple[list[Spent], Callable[[], object]]]
