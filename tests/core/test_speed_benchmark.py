@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import speed
 import tifffile
 import torch
 from skimage.draw import disk
-
-from napari_dinoprompt.core.extraction import extract_features
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import speed
 from speed_parts.extraction import count_tiles
 from speed_parts.networks import Abutting, KeptWhole, NetworkChoice, rewrap
 from speed_parts.peak import matmul_peak, pass_flops
 from speed_parts.pictures import large_plane, picture, places_on_objects
 from speed_parts.timing import in_turn, ratio
 
+from napari_dinoprompt.core.extraction import extract_features
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
 CPU = torch.device("cpu")

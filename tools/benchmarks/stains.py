@@ -1,6 +1,6 @@
 """Real against fake: the tables of docs/real-vs-fake.md.
 
-python tests/benchmarks/stains.py --output stains
+python tools/benchmarks/stains.py --output stains
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.references.reference import Reference
 
 from .pictures import Picture
 
-sys.path.append(str(Path(__file__).parents[2] / "support"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone

@@ -1,6 +1,6 @@
 """Make the sample data anew, or check what is stored.
 
-``python -m napari_dinoprompt.sample_data.make_sample_data [--output DIR] [--check]``
+``python tools/sample_data/make_sample_data.py [--output DIR] [--check]``
 
 Drawn files are the same bit for bit on every run. The fakes are trained: floats are
 summed in another order on another machine, so they are the same within
@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 import imageio.v3 as iio
 import numpy as np
 import tifffile
+from draw_tissue import EARLY, LATE, TissueField, draw_field
 
-from . import FIELDS, ROLES
-from .draw_tissue import EARLY, LATE, TissueField, draw_field
+from napari_dinoprompt import sample_data
+from napari_dinoprompt.sample_data import FIELDS, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +156,7 @@ def _predict_fakes(
 ) -> dict[str, dict[str, NDArray[np.uint8]]]:
     """Train on other fields and return the fakes of each field by role."""
     # Only here, so that drawing and its tests need no torch.
-    from .train_fake_stain import (
+    from train_fake_stain import (
         TrainingPlan,
         predict_nuclei,
         reproducible_torch,
@@ -230,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, or 1 if ``--check`` found a difference.
     """
     parser = argparse.ArgumentParser(description="Make the sample data anew.")
-    here = Path(__file__).resolve().parent
+    here = Path(sample_data.__file__).resolve().parent
     parser.add_argument("--output", type=Path, default=here, help="folder of the files")
     parser.add_argument(
         "--check", action="store_true", help="write nothing, compare with the files"

@@ -1,6 +1,6 @@
 """The prompt study: the tables of docs/prompt-study.md.
 
-python tests/benchmarks/prompt_study.py --data DATA --output study-tables
+python tools/benchmarks/prompt_study.py --data DATA --output study-tables
 
 With weights: --backbone timm:NAME --checkpoint FILE --block 5. Each part can be run
 on its own with --parts.

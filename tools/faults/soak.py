@@ -2,7 +2,7 @@
 
 Usage, on a display (`xvfb-run -a -s "-screen 0 1920x1200x24"` makes one):
 
-    python tests/faults/soak.py [--minutes 30] [--seed 1] [--output soak.md]
+    python tools/faults/soak.py [--minutes 30] [--seed 1] [--output soak.md]
 
 A user who does not wait does at random all that the dock offers. Every minute the work
 is let come to its end, and memory, threads, widgets and open files are read. At the

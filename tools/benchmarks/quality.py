@@ -1,6 +1,6 @@
 """How good the masks are: the quality protocol for any backbone and method.
 
-python tests/benchmarks/quality.py --backbone dinov2-small --output quality
+python tools/benchmarks/quality.py --backbone dinov2-small --output quality
 
 computes the tables for DINOv2, whose weights have to be on this machine (see
 'dinoprompt models'). A run that was stopped goes on where it was; runs with other

@@ -1,6 +1,6 @@
 """Try random inputs on everything that takes some, for as long as is given.
 
-    python tests/faults/fuzz.py --seconds 600 [--seed 0] [TARGET ...]
+    python tools/faults/fuzz.py --seconds 600 [--seed 0] [TARGET ...]
 
 Public functions get images, points, names and numbers of every kind; what reads files
 gets good ones with a few bytes changed. Either a result comes of it that holds, or one

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from draw_cells import smooth_noise
 from scipy.ndimage import center_of_mass, find_objects, gaussian_filter
 
-from .draw_cells import smooth_noise
-
 if TYPE_CHECKING:
+    from draw_cells import CellSheet
     from numpy.typing import NDArray
-
-    from .draw_cells import CellSheet
 
 __all__ = ["NucleiLayer", "Nucleus", "draw_haze_and_debris", "draw_nuclei"]
 

@@ -20,7 +20,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "support"))
 from hub_stand_in import run_hub
 
 from fault_parts.dock_table import Table, alarms, own_threads

@@ -19,9 +19,8 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from draw_tissue import TissueField
     from numpy.typing import NDArray
-
-    from .draw_tissue import TissueField
 
 __all__ = [
     "FakeStainNet",

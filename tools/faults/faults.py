@@ -1,6 +1,6 @@
 """Do each fault to the real software and say what was lost, which must be nothing.
 
-    python tests/faults/faults.py [NAME ...] [--seed 0] [--output FOLDER] [--jobs 2]
+    python tools/faults/faults.py [NAME ...] [--seed 0] [--output FOLDER] [--jobs 2]
 
 A NAME is a case, or the beginning of some: `kill`, `full-batch`, `closing`. Without
 any, all are tried. Disks are filled and made read-only for real, which needs Linux and

@@ -1,6 +1,6 @@
 """Which figure sees a hallucination? Objects planted in real images, or removed.
 
-python tests/benchmarks/hallucinations.py --output hallucinations
+python tools/benchmarks/hallucinations.py --output hallucinations
 
 The "fake" is the real image itself, slightly blurred, brightened and noisy as the
 best virtual stain is, with k objects planted or removed. Compared with fakes in which

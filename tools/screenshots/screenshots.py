@@ -1,7 +1,7 @@
 """Take the pictures of docs/images, those of napari as a user would get them.
 
 Run it on a display, or under ``xvfb-run -a -s "-screen 0 1920x1200x24"``:
-``python docs/screenshots.py [FOLDER [SCENE ...]]``.
+``python tools/screenshots/screenshots.py [FOLDER [SCENE ...]]``.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ SCENES = (
 
 def main() -> None:
     """Take all pictures, or those named after the folder."""
-    folder = Path(
-        sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "images"
-    )
+    images = Path(__file__).parents[2] / "docs" / "images"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else images
     folder.mkdir(parents=True, exist_ok=True)
     unknown = set(sys.argv[2:]) - {scene.__name__ for scene in SCENES}
     if unknown:

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from .draw_cells import draw_cells, draw_membranes
-from .draw_nuclei import draw_haze_and_debris, draw_nuclei
-from .microscope import Camera, photograph
+from draw_cells import draw_cells, draw_membranes
+from draw_nuclei import draw_haze_and_debris, draw_nuclei
+from microscope import Camera, photograph
 
 if TYPE_CHECKING:
+    from draw_nuclei import Nucleus
     from numpy.typing import NDArray
-
-    from .draw_nuclei import Nucleus
 
 __all__ = ["EARLY", "LATE", "CellRecord", "FieldStyle", "TissueField", "draw_field"]
 

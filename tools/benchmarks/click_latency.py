@@ -1,6 +1,6 @@
 """How long a click takes, and whether the window stays alive meanwhile.
 
-``xvfb-run -a -s "-screen 0 1920x1200x24" python tests/benchmarks/click_latency.py``
+``xvfb-run -a -s "-screen 0 1920x1200x24" python tools/benchmarks/click_latency.py``
 opens napari with a 2048 x 2048 image and the dock, waits for the features, and then
 measures the longest gap of the event loop while features are extracted, what is
 computed after a click, and the time from a prompt being added to the new map and

@@ -81,7 +81,7 @@ def stack(folder: Path) -> None:
 
 def all_planes(folder: Path) -> None:
     """All planes of a synthetic stack, its objects numbered in 3-D."""
-    sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))
+    sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
     from synthetic_volume import draw_volume
 
     viewer = open_viewer(LAPTOP)

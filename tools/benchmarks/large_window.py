@@ -1,6 +1,6 @@
 """Whether the window stays alive on a slide that is too large to hold.
 
-``xvfb-run -a -s "-screen 0 1920x1200x24" python tests/benchmarks/large_window.py``
+``xvfb-run -a -s "-screen 0 1920x1200x24" python tools/benchmarks/large_window.py``
 opens napari with a slide of 20,000 x 20,000 pixels in a zarr array (made of the sample
 if ``--slide`` names none) and the dock, places five prompts in its middle, and prints
 when the first of the map is there, the longest gap of the event loop meanwhile, while

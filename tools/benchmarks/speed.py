@@ -1,6 +1,6 @@
 """How fast everything is, and how much memory it takes; the peer in turn.
 
-python tests/benchmarks/speed.py --peer --profile --output speed
+python tools/benchmarks/speed.py --peer --profile --output speed
 
 measures extraction, a click, a reference applied to a second image, the cache and
 memory. '--only large' does planes of up to 20,000 pixels along a side; '--only half'

@@ -1,6 +1,6 @@
 """What 2-D features find in a synthetic 3-D stack: the table of docs/how-to/stacks.md.
 
-``python tests/benchmarks/volumes.py``; it takes about a minute. The stacks are drawn,
+``python tools/benchmarks/volumes.py``; it takes about a minute. The stacks are drawn,
 not recorded: ellipsoids, blurred, with noise.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1] / "support"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))
 
 from synthetic_volume import Volume, draw_volume
 

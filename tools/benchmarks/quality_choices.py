@@ -1,6 +1,6 @@
 """Whether the automatic threshold's constants hold for sets they were not chosen on.
 
-python tests/benchmarks/quality_choices.py --backbone filterbank --prompts 3,5,10
+python tools/benchmarks/quality_choices.py --backbone filterbank --prompts 3,5,10
 
 takes the options of quality.py and tries a small grid of constants on all sets with
 a truth. For each set in turn it takes the combination that is best on the others and

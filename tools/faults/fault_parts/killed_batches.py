@@ -1,6 +1,6 @@
 """Kill batches of 200 images, and workers of them, and see what is left.
 
-    python tests/faults/fault_parts/killed_batches.py [--images 200] [--kills 6]
+    python tools/faults/fault_parts/killed_batches.py [--images 200] [--kills 6]
 
 A part of `faults.py`, with fewer images, and a program of its own for more of them.
 The command `dinoprompt segment` is killed with SIGKILL at random moments and run again
@@ -31,7 +31,7 @@ from scipy import ndimage as ndi
 
 import napari_dinoprompt as dp
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "support"))
 from typing import TYPE_CHECKING
 
 from batch_images import differences, finished_images

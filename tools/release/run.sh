@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is tried before a release: tests/release/run.sh [package] [lowest] [coverage]
+# What is tried before a release: tools/release/run.sh [package] [lowest] [coverage]
 #
 #   package   wheel and sdist from a clean clone, checked, installed into a fresh
 #             environment and used: the command, the Python API, and napari, which has
@@ -63,12 +63,12 @@ package() {
   cd "$work/used" # not in a checkout: only the wheel can be imported
   say "the command"
   env HOME="$work/home" PATH="$work/fresh/bin:$PATH" \
-    bash "$root/tests/release/use_command.sh"
+    bash "$root/tools/release/use_command.sh"
   say "Python"
-  env HOME="$work/home" "$work/fresh/bin/python" "$root/tests/release/use_python.py"
+  env HOME="$work/home" "$work/fresh/bin/python" "$root/tools/release/use_python.py"
   say "napari"
   HOME="$work/home" on_a_screen "$work/fresh/bin/python" \
-    "$root/tests/release/use_napari.py"
+    "$root/tools/release/use_napari.py"
 }
 
 lowest() {
@@ -110,7 +110,7 @@ for part in "$@"; do
   case $part in
     package | lowest | coverage) ("$part") ;;
     *)
-      printf 'tests/release/run.sh: no part %s\n' "$part" >&2
+      printf 'tools/release/run.sh: no part %s\n' "$part" >&2
       exit 2
       ;;
   esac
