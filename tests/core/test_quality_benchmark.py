@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
 
+pytestmark = pytest.mark.slow
+
 SIDE = 96
 QUIET = Console(quiet=True)
 

@@ -47,6 +47,7 @@ def neighbouring_pairs(labels: np.ndarray) -> set[tuple[int, int]]:
     return pairs
 
 
+@pytest.mark.slow
 def test_drawing_twice_gives_the_same_field() -> None:
     first, second = fresh("early"), draw_sample_field("early")
     for name in ("membrane", "nuclei", "truth", "cells"):
@@ -164,6 +165,7 @@ def test_unknown_names_are_refused() -> None:
         sample_path("none.png")
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_training_lower_the_loss() -> None:
     train = pytest.importorskip("train_fake_stain", exc_type=ImportError)
     plan = train.TrainingPlan(steps=10, early_stop=2, batch=2, crop_px=64)

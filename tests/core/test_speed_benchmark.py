@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 # One tile of a small network: 224 pixels. It has random weights, as all tests do.
 ARCHITECTURE = "vit_tiny_patch16_224"

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 PATIENCE = 200.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one, it in TARGETS.items() if it.quick])
 def test_an_input_is_used_or_refused_in_one_line(name: str) -> None:
     target = TARGETS[name]
