@@ -17,7 +17,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
 ]
-exclude_patterns = ["_build", "faults", "scenes"]  # faults: what a program wrote
+exclude_patterns = ["_build", "faults"]  # faults: what a program wrote
 html_theme = "furo"
 html_title = "napari-dinoprompt"
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# The whole check of a fresh clone in one command: tests/run.sh
+# The check of a fresh clone in one command: tests/run.sh [--all]
+#
+# Every feature is tried. What takes long and is covered otherwise as well (programs
+# that are killed, workers of dask, benchmarks, random inputs) only with --all.
 #
 # On Debian and Ubuntu it first installs the system libraries that are missing; on
 # other systems these have to be there. The environment is made in .venv, or where
@@ -17,6 +20,14 @@ die() {
   printf 'tests/run.sh: %s\n' "$*" >&2
   exit 1
 }
+
+everything=0
+for word in "$@"; do
+  case $word in
+    --all) everything=1 ;;
+    *) die "no option $word; there is --all" ;;
+  esac
+done
 
 # --- machine -----------------------------------------------------------------
 
@@ -88,8 +99,14 @@ if ! "$bin/python" -c '' 2>/dev/null; then
   if [[ -d $venv/Scripts ]]; then bin=$venv/Scripts; else bin=$venv/bin; fi
 fi
 
-say "packages (the first time this takes some minutes and about 6 GB)"
-"$bin/python" -m pip install --quiet --disable-pip-version-check -e ".[test]"
+# Nothing is installed again before pyproject.toml changes, or the checkout is another.
+stamp=$venv/.installed
+wanted="$PWD $(cksum <pyproject.toml)"
+if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+  say "packages (the first time this takes some minutes and about 6 GB)"
+  "$bin/python" -m pip install --quiet --disable-pip-version-check -e ".[test]"
+  printf '%s' "$wanted" >"$stamp"
+fi
 
 # --- checks ------------------------------------------------------------------
 # Every check runs, also after one has failed; the summary at the end has them all.
@@ -97,52 +114,51 @@ say "packages (the first time this takes some minutes and about 6 GB)"
 summary=()
 failed=0
 
-check() {
-  local name=$1 log=$logs/$1 result=ok
-  shift
-  say "$name"
-  if ! "$@" 2>&1 | tee "$log"; then
-    result=FAILED
-    failed=1
-  fi
+sum_up() {
   # The last line that says something: for pytest its count of tests.
+  local name=$1 result=$2
+  [[ $result == ok ]] || failed=1
   summary+=("$(printf '%-7s %-7s %s' "$name" "$result" \
-    "$(grep -v '^[[:space:]]*$' "$log" | tail -n 1)")")
+    "$(grep -v '^[[:space:]]*$' "$logs/$name" | tail -n 1)")")
 }
 
-tier() {
-  # A folder that is there but holds no test fails: pytest then exits with 5.
-  local name=$1
+check() {
+  local name=$1 result=ok
   shift
-  if [[ -d tests/$name ]]; then
-    check "$name" "$@" "tests/$name"
-  else
-    summary+=("$(printf '%-7s absent' "$name")")
-  fi
+  say "$name"
+  "$@" 2>&1 | tee "$logs/$name" || result=FAILED
+  sum_up "$name" "$result"
 }
 
 # Two processes of tests side by side: one waits where the other computes.
-pairs=(-n 2 --dist worksteal)
+options=(-n 2 --dist worksteal)
+((everything)) || options+=(-m "not slow")
 
 # The core works on a machine without display, Qt or napari, so its tests do as well.
 core=(env -u DISPLAY -u WAYLAND_DISPLAY
-  "$bin/python" -m pytest "${pairs[@]}" -p no:napari -p no:pytest-qt)
+  "$bin/python" -m pytest "${options[@]}" -p no:napari -p no:pytest-qt)
 
 # Anywhere but on Linux, and on a Linux without xvfb, windows open on the real display.
-windows=("$bin/python" -m pytest "${pairs[@]}")
+windows=("$bin/python" -m pytest "${options[@]}")
 if [[ $(uname -s) == Linux ]] && command -v xvfb-run >/dev/null; then
   windows=(env -u WAYLAND_DISPLAY QT_QPA_PLATFORM=xcb
     xvfb-run -a -s "-screen 0 1920x1200x24" "$bin/python" -m pytest
-    "${pairs[@]}")
+    "${options[@]}")
 fi
 
 check lint "$bin/python" -m ruff check .
 check format "$bin/python" -m ruff format --check .
-check types "$bin/python" -m mypy
-tier core "${core[@]}"
-tier layers "${windows[@]}"
-tier qt "${windows[@]}"
-tier viewer "${windows[@]}"
+# Beside the tests of core, some of which wait for other programs.
+"$bin/python" -m mypy >"$logs/types" 2>&1 &
+types=$!
+check core "${core[@]}" tests/core
+say types
+result=ok
+wait "$types" || result=FAILED
+cat "$logs/types"
+sum_up types "$result"
+# In one go: torch and napari are imported once. The longest come first.
+check windows "${windows[@]}" tests/viewer tests/qt tests/layers
 
 say "summary"
 printf '%s\n' "${summary[@]}"

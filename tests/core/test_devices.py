@@ -47,6 +47,17 @@ def test_number_formats_on_a_cpu(name: str, dtype: torch.dtype) -> None:
     assert choose_precision(name, CPU) == dtype
 
 
+@pytest.mark.parametrize(
+    ("built_in", "dtype"), [(False, torch.float32), (True, torch.bfloat16)]
+)
+def test_auto_on_a_cpu_is_half_precision_where_it_is_built_in(
+    monkeypatch: pytest.MonkeyPatch, built_in: bool, dtype: torch.dtype
+) -> None:
+    told = {"amx_bf16": built_in}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert choose_precision("auto", CPU) == dtype
+
+
 @pytest.mark.parametrize("name", ["fp8", "", "float32"])
 def test_unknown_number_formats_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="bf16"):

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import quality
+import quality_choices
 import tifffile
 import torch
+from quality_parts.choices import GRID, CutCase, cut_case, shipped
+from quality_parts.data import CLICKS, RANDOM, find_planes
+from quality_parts.figures import QUANTILES, best_iou, boundary_f_score
+from quality_parts.held_out import write_choices
+from quality_parts.methods import find_methods, method_names
+from quality_parts.peer import feed_tokens
+from quality_parts.program import run_benchmark
+from quality_parts.protocols import wrong_places
+from quality_parts.settings import read_settings
+from quality_parts.store import FeatureStore, protocol_upscale
+from quality_parts.summary import Step
+from quality_parts.tables import write_markdown
+from quality_parts.variants import VARIANTS
 from rich.console import Console
 from safetensors.torch import save_file
 from scipy import ndimage as ndi
@@ -30,30 +43,16 @@ from napari_dinoprompt.core.statistics import measure_source
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 from napari_dinoprompt.core.timm_import import import_timm
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import quality
-import quality_choices
-from quality_parts.choices import GRID, CutCase, cut_case, shipped
-from quality_parts.data import CLICKS, RANDOM, find_planes
-from quality_parts.figures import QUANTILES, best_iou, boundary_f_score
-from quality_parts.held_out import write_choices
-from quality_parts.methods import find_methods, method_names
-from quality_parts.peer import feed_tokens
-from quality_parts.program import run_benchmark
-from quality_parts.protocols import wrong_places
-from quality_parts.settings import read_settings
-from quality_parts.store import FeatureStore, protocol_upscale
-from quality_parts.summary import Step
-from quality_parts.tables import write_markdown
-from quality_parts.variants import VARIANTS
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from quality_parts.data import Plane
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
+
+pytestmark = pytest.mark.slow
 
 SIDE = 96
 QUIET = Console(quiet=True)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-
-from napari_dinoprompt.sample_data import FIELDS, sample_files, sample_path
-from napari_dinoprompt.sample_data.make_sample_data import (
+from make_sample_data import (
     PROMPT_SEEDS,
     PROMPTS,
     draw_prompts,
@@ -20,10 +18,12 @@ from napari_dinoprompt.sample_data.make_sample_data import (
     write_prompts,
 )
 
+from napari_dinoprompt.sample_data import FIELDS, sample_files, sample_path
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_dinoprompt.sample_data.draw_tissue import TissueField
+    from draw_tissue import TissueField
 
 
 @cache
@@ -47,6 +47,7 @@ def neighbouring_pairs(labels: np.ndarray) -> set[tuple[int, int]]:
     return pairs
 
 
+@pytest.mark.slow
 def test_drawing_twice_gives_the_same_field() -> None:
     first, second = fresh("early"), draw_sample_field("early")
     for name in ("membrane", "nuclei", "truth", "cells"):
@@ -164,10 +165,9 @@ def test_unknown_names_are_refused() -> None:
         sample_path("none.png")
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_training_lower_the_loss() -> None:
-    train = pytest.importorskip(
-        "napari_dinoprompt.sample_data.train_fake_stain", exc_type=ImportError
-    )
+    train = pytest.importorskip("train_fake_stain", exc_type=ImportError)
     plan = train.TrainingPlan(steps=10, early_stop=2, batch=2, crop_px=64)
     with train.reproducible_torch(threads=1):
         first, second = (
@@ -185,9 +185,7 @@ def test_a_few_steps_of_training_lower_the_loss() -> None:
 
 
 def test_training_refuses_what_it_cannot_do() -> None:
-    train = pytest.importorskip(
-        "napari_dinoprompt.sample_data.train_fake_stain", exc_type=ImportError
-    )
+    train = pytest.importorskip("train_fake_stain", exc_type=ImportError)
     with pytest.raises(ValueError, match="at least one field"):
         train.train_fake_stain([], train.TrainingPlan())
     with pytest.raises(ValueError, match="early_stop"):

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import speed
 import tifffile
 import torch
 from skimage.draw import disk
-
-from napari_dinoprompt.core.extraction import extract_features
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import speed
 from speed_parts.extraction import count_tiles
 from speed_parts.networks import KeptWhole, NetworkChoice, overlapping, rewrap
 from speed_parts.peak import matmul_peak, pass_flops
 from speed_parts.pictures import large_plane, picture, places_on_objects
 from speed_parts.timing import in_turn, ratio
 
+from napari_dinoprompt.core.extraction import extract_features
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
+
+pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
 # One tile of a small network: 224 pixels. It has random weights, as all tests do.

@@ -40,6 +40,7 @@ def make_dinov2(registers: bool) -> torch.nn.Module:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registers", [True, False], ids=["registers", "plain"])
 def test_dinov2_small_at_full_size(registers: bool) -> None:
     """One pass each: as timm, without one block, and in bf16."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-
-sys.path.append(str(Path(__file__).parents[1] / "faults"))
-
 from fuzz_parts.targets import TARGETS
 from fuzz_parts.verdict import judge
+from hypothesis import HealthCheck, Phase, given, settings
 
 
 @pytest.mark.parametrize("name", ["writer", "reader"])

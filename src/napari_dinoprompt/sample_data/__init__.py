@@ -1,9 +1,8 @@
 """The project's own sample pictures: two drawn fields, real, fake and truth.
 
-Everything here is made by the scripts beside it: `draw_tissue` draws, and
-`train_fake_stain` trains the small network that predicts the fakes;
-``python -m napari_dinoprompt.sample_data.make_sample_data`` runs both. This module
-only finds the files, and imports nothing heavy.
+All of them are made by ``tools/sample_data/make_sample_data.py``, which draws them and
+trains the small network that predicts the fakes. This module only finds the files, and
+imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -431,6 +431,7 @@ def test_the_image_is_named_as_it_is_given(
     assert bench.table()[0]["image"] == bench.images[0].name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_again_and_again_it_comes_to_the_same(
     tmp_path: Path, blobs, blob_reference, filterbank

@@ -116,6 +116,7 @@ def worker_processes() -> list[int]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_processes_of_which_one_is_killed_give_the_same(
     bench: Bench, blobs, filterbank, capfd: pytest.CaptureFixture[str]
@@ -177,6 +178,7 @@ def test_what_cannot_be_read_is_skipped_with_the_same_words(
     assert differences(Path("plain"), Path("cluster")) == []
 
 
+@pytest.mark.slow
 def test_each_worker_loads_the_backbone_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +235,7 @@ def test_an_image_that_a_dead_worker_had_finished_is_not_done_again(
     assert not before.items() & finished_images(bench.output).items()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_an_image_that_workers_die_of_is_skipped(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -299,6 +302,7 @@ def test_stopped_in_the_middle_it_goes_on(bench: Bench, address: str) -> None:
     assert not list(bench.output.glob(".dinoprompt-*"))
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_is_said(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +330,7 @@ def test_without_scheduler_or_worker_it_is_said(
     assert not bench.output.exists()
 
 
+@pytest.mark.slow
 def test_workers_that_compute_differently_are_refused(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -282,6 +282,7 @@ print(most - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_large_plane_is_never_held(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -1,23 +1,19 @@
-"""A few random inputs for everything; `tests/faults/fuzz.py` tries many more."""
+"""A few random inputs for everything; `tools/faults/fuzz.py` tries many more."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-
-sys.path.append(str(Path(__file__).parents[2] / "faults"))
-
 from fuzz_parts.targets import TARGETS
 from fuzz_parts.verdict import Fault, judge
+from hypothesis import HealthCheck, Phase, given, settings
 
 # In seconds: tests share their machine with others, and import on the way.
 PATIENCE = 200.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one, it in TARGETS.items() if it.quick])
 def test_an_input_is_used_or_refused_in_one_line(name: str) -> None:
     target = TARGETS[name]

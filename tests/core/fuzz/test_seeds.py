@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "faults"))
-
 from fuzz_parts.damage import Edit
 from fuzz_parts.pictures import Picture
 from fuzz_parts.targets import TARGETS

@@ -205,6 +205,7 @@ def test_the_library_lies_where_the_environment_says(
     assert "napari-dinoprompt" in default_library_folder().parts
 
 
+@pytest.mark.slow
 def test_two_programs_may_add_at_once(
     library: Library, blob_reference: Reference, tmp_path: Path
 ) -> None:

@@ -322,6 +322,7 @@ def test_it_says_what_is_wrong(reference, filterbank) -> None:
             segment_stack(draw_stack(3), reference, filterbank, planes=[plane])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_again_and_again_it_comes_to_the_same(
     tmp_path: Path, reference, filterbank

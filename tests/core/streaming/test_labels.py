@@ -225,6 +225,7 @@ print(most - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_large_mask_is_never_held(tmp_path: Path) -> None:
     done = subprocess.run(

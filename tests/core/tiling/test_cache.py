@@ -370,6 +370,7 @@ def start(*words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_programs_at_once(tmp_path: Path) -> None:
     programs = [start("share", tmp_path, seed, 400) for seed in (1, 2)]
     reports = [json.loads(program.communicate()[0]) for program in programs]
@@ -385,6 +386,7 @@ def test_two_programs_at_once(tmp_path: Path) -> None:
     assert ROOM // 2 < found["whole"] <= ROOM + 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_a_killed_program_leaves_only_whole_tiles(tmp_path: Path) -> None:
     program = start("kill", tmp_path)

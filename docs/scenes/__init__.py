@@ -1,1 +1,0 @@
-"""What docs/screenshots.py takes: one file for each kind of scene."""

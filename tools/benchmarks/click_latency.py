@@ -1,0 +1,110 @@
+"""How long a click takes, and whether the window stays alive meanwhile.
+
+``xvfb-run -a -s "-screen 0 1920x1200x24" python tools/benchmarks/click_latency.py``
+opens napari with a 2048 x 2048 image and the dock, waits for the features, and then
+measures the longest gap of the event loop while features are extracted, what is
+computed after a click, and the time from a prompt being added to the new map and
+plain mask being in their layers; the last holds napari's own drawing, which is slow
+where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from time import perf_counter
+
+import imageio.v3 as iio
+import napari
+import numpy as np
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_dinoprompt._qt.dock import PromptSegmentation
+from napari_dinoprompt.core.live import update
+from napari_dinoprompt.layers import placed_prompts
+from napari_dinoprompt.sample_data import sample_files
+
+
+class Heartbeat:
+    """Notes the longest time between two turns of the event loop."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = perf_counter()
+        self._timer = QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self.beat)
+        self._timer.start()
+
+    def beat(self) -> None:
+        """Take the time since the last beat."""
+        now = perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.longest, self._last = 0.0, perf_counter()
+
+
+def settle(dock: PromptSegmentation) -> None:
+    """Run the event loop until nothing is being computed."""
+    while dock.coordinator.working:
+        QApplication.processEvents()
+    QApplication.processEvents()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=2048)
+    parser.add_argument("--clicks", type=int, default=25)
+    options = parser.parse_args()
+    tile = iio.imread(sample_files("late")["nuclei_real"])
+    repeats = -(-options.size // tile.shape[0])
+    image = np.tile(tile, (repeats, repeats))[: options.size, : options.size]
+    viewer = napari.Viewer(show=True)
+    viewer.add_image(image, name="image")
+    dock = PromptSegmentation(viewer)
+    viewer.window.add_dock_widget(dock)
+    settle(dock)  # the first import of torch is not what is measured
+    again = viewer.add_image(image.copy(), name="again")
+    settle(dock)
+    heart = Heartbeat()
+    start = perf_counter()
+    dock.coordinator.choose_image(again)
+    heart.reset()
+    settle(dock)
+    print(f"extraction of {image.shape}: {perf_counter() - start:.2f} s")
+    print(f"longest gap of the event loop meanwhile: {heart.longest * 1e3:.0f} ms")
+    rng = np.random.default_rng(0)
+    prompts = dock.coordinator.session.current.prompts
+    bright = np.argwhere(image > np.percentile(image, 95))
+    state = dock.coordinator.session.current
+    shown: list[float] = []
+    computed: list[float] = []
+    for point in rng.choice(bright, options.clicks):
+        start = perf_counter()
+        prompts.add(point)
+        QApplication.processEvents()
+        while dock.coordinator.working:
+            QApplication.processEvents()
+        shown.append(perf_counter() - start)
+        settle(dock)
+        placed = placed_prompts(prompts, state.image)
+        start = perf_counter()
+        update(state.planes, placed, (), {}, source="image")
+        computed.append(perf_counter() - start)
+    # The first two make the layers.
+    print(
+        f"map and mask computed: median {statistics.median(computed[2:]) * 1e3:.0f} ms"
+    )
+    print(
+        f"click to both in layers: median {statistics.median(shown[2:]) * 1e3:.0f} ms"
+    )
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()

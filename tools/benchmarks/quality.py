@@ -1,0 +1,52 @@
+"""How good the masks are: the quality protocol for any backbone and method.
+
+python tools/benchmarks/quality.py --backbone dinov2-small --output quality
+
+computes the tables for DINOv2, whose weights have to be on this machine (see
+'dinoprompt models'). A run that was stopped goes on where it was; runs with other
+backbones into the same folder stand in the same tables. Written are quality.md,
+quality.csv (every case), quality_summary.csv, timing.csv, and pictures of the best,
+median and worst plane of each set.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from quality_parts.program import run_benchmark
+from quality_parts.settings import read_settings
+from rich.console import Console
+
+from napari_dinoprompt.core.errors import DinopromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the benchmark.
+
+    Parameters
+    ----------
+    words : sequence of str, optional
+        The command line; that of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    console = Console(stderr=True)
+    try:
+        run_benchmark(read_settings(words, str(__doc__)), console)
+    except DinopromptError as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

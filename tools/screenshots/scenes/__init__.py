@@ -1,0 +1,1 @@
+"""What tools/screenshots/screenshots.py takes: one file for each kind of scene."""
