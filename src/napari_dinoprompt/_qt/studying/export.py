@@ -25,7 +25,7 @@ def writing(
     """Return the steps that write the table of a result, or its plot."""
     if plot:
         return study_steps.save_plot(result.part, result.found, result.light, path)
-    return study_steps.save_table(result.part, result.found, path)
+    return study_steps.save_table(result.found, path)
 
 
 def ask_for_path(parent: QWidget, part: str, *, plot: bool) -> Path | None:

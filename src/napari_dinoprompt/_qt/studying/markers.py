@@ -1,7 +1,4 @@
-"""Marks of the study over an image: rings around prompts, and the ghost of one more.
-
-They are Points layers of our own; the prompts themselves are not touched.
-"""
+"""Rings of the study around prompts, in a layer of our own."""
 
 from __future__ import annotations
 
@@ -23,18 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.studying.influence import Influence
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["StudyMarkers"]
 
-_RING, _GHOST = "study influence", "study suggestion"
+_RING = "study influence"
 # Of the size of a prompt.
-_RING_SIZE, _GHOST_SIZE = 2.2, 2.4
+_RING_SIZE = 2.2
 _ON_SCREEN = (14, 10_000)
 _COLOURS = "plasma"
 _UNKNOWN = (0.6, 0.6, 0.6, 1.0)
-_GHOST_COLOUR = "#ffe14d"
 
 
 class StudyMarkers:
@@ -88,31 +83,9 @@ class StudyMarkers:
             },
         )
 
-    def show_ghost(self, state: ImageState, place: Suggestion) -> None:
-        """Show where one more prompt would help."""
-        if self._shown(_GHOST, place):
-            return
-        self._put(
-            _GHOST,
-            place,
-            state,
-            np.array([(*state.view, *place.point)]),
-            name=f"{state.image.name} suggested prompt",
-            size=_GHOST_SIZE,
-            symbol="star",
-            face_color=[(1.0, 0.88, 0.3, 0.35)],
-            border_color=_GHOST_COLOUR,
-            border_width=0.12,
-            text={"string": ["?"], "color": _GHOST_COLOUR, "size": 14},
-        )
-
     def hide_influence(self) -> None:
         """Take the rings away."""
         self._remove(_RING)
-
-    def hide_ghost(self) -> None:
-        """Take the ghost away."""
-        self._remove(_GHOST)
 
     def follow(self, image: Image) -> None:
         """Put the marks where their image was moved to."""

@@ -8,33 +8,27 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
-    QHBoxLayout,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
 from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
-    literal,
     no_margins,
 )
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.influence import Influence
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
 
 __all__ = [
     "ConvergencePage",
     "InfluencePage",
-    "SuggestionPage",
 ]
 
 _ORDERS, _MOST_ORDERS = 200, 5000
-_MOST_LETTERS = 28
 _OWN_LAYER = "The prompts are in a layer of your own, which no button changes."
 
 
@@ -114,54 +108,3 @@ class InfluencePage(QWidget):
             new.clicked.connect(partial(self.remove_requested.emit, index))
             self._column.addWidget(new)
             self._buttons.append(new)
-
-
-class SuggestionPage(QWidget):
-    """What to make of the suggested place."""
-
-    object_requested = Signal()
-    background_requested = Signal()
-    skip_requested = Signal()
-    look_requested = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._object = button("It is an object", "Make it a prompt of the class.")
-        self._background = button("It is bac&kground", "Make it a background prompt.")
-        self._skip = button("Skip", "Show the next place.")
-        self._look = button("Show m&e", "Move the camera there.")
-        self._object.clicked.connect(self.object_requested)
-        self._background.clicked.connect(self.background_requested)
-        self._skip.clicked.connect(self.skip_requested)
-        self._look.clicked.connect(self.look_requested)
-        column = QVBoxLayout(self)
-        no_margins(column)
-        for pair in ((self._object, self._background), (self._skip, self._look)):
-            row = QHBoxLayout()
-            for one in pair:
-                row.addWidget(one)
-            column.addLayout(row)
-
-    def show_ghost(
-        self, ghost: tuple[int, int, Suggestion] | None, *, ours: bool, name: str
-    ) -> None:
-        """Offer what can be done with the suggestion.
-
-        Parameters
-        ----------
-        ghost : (int, int, Suggestion) or None
-            Its number, how many there are, and itself.
-        ours : bool
-            Whether the prompts are in a layer that buttons may change.
-        name : str
-            The class of objects.
-        """
-        self.setVisible(ghost is not None)
-        words = "&It is an object" if name == "object" else f"&It is {literal(name)}"
-        self._object.setText(shorten(words, _MOST_LETTERS))
-        for one, tooltip in (
-            (self._object, f"Make it a prompt of the class {name}."),
-            (self._background, "Make it a background prompt."),
-        ):
-            one.setEnabled(ours)
-            explain(one, tooltip if ours else f"{tooltip} {_OWN_LAYER}")

@@ -107,7 +107,7 @@ class StudyResult:
     part : str
     key : StudyKey
         What it is about.
-    found : Convergence, Influence, Suggestions, Resolution or ThresholdCurve
+    found : Convergence, Influence, Resolution or ThresholdCurve
     light : (H, W) ndarray of float32
         Of the plane, for figures.
     """

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_dinoprompt._qt.studying.request import StudyResult
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
     from napari_dinoprompt.session import ImageState
 
 __all__ = ["StudyShows"]
@@ -33,23 +32,14 @@ class StudyShows:
         if "resolution" not in self._viewpoints.values():
             self.masks.hide()
 
-    def show(
-        self,
-        state: ImageState | None,
-        influence: StudyResult | None,
-        ghost: Suggestion | None,
-    ) -> None:
-        """Show marks of results that hold, where somebody looks at them."""
+    def show(self, state: ImageState | None, influence: StudyResult | None) -> None:
+        """Show rings of a result that holds, where somebody looks at them."""
         parts = set(self._viewpoints.values())
         if state is not None and influence is not None and "influence" in parts:
             planes = influence.key.reference.planes
             self._markers.show_influence(state, influence.found, planes)
         else:
             self._markers.hide_influence()
-        if state is not None and ghost is not None and "suggestion" in parts:
-            self._markers.show_ghost(state, ghost)
-        else:
-            self._markers.hide_ghost()
 
     def follow(self, image: Image) -> None:
         """Put all where an image was moved to."""

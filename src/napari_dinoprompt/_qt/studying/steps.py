@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyMeans", "StudyOptions", "save_plot", "save_table", "study"]
 
-SUGGESTION_KEYS = ("rank", "y", "x", "likely", "settles", "similarity", "reason")
-"""The columns of a table of suggestions that has no line."""
-
 
 @dataclass(frozen=True, eq=False)
 class StudyOptions:
@@ -103,22 +100,17 @@ def study(
         from napari_dinoprompt.core.studying.influence import iter_influence
 
         return (yield from iter_influence(subject)), light
-    if part == "suggestion":
-        from napari_dinoprompt.core.studying.suggestion import iter_suggestions
-
-        return (yield from iter_suggestions(subject)), light
     from napari_dinoprompt.core.studying.threshold import iter_threshold
 
     return (yield from iter_threshold(subject)), light
 
 
-def save_table(part: str, found: Any, path: Path) -> Generator[None, None, Path]:
+def save_table(found: Any, path: Path) -> Generator[None, None, Path]:
     """Write the table of a part; as `core.studying.files.save_table`."""
     from napari_dinoprompt.core.studying import files
 
     yield
-    keys = SUGGESTION_KEYS if part == "suggestion" else None
-    return files.save_table(path, found.rows(), keys)
+    return files.save_table(path, found.rows())
 
 
 def save_plot(

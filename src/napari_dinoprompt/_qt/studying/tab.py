@@ -1,4 +1,4 @@
-"""The tab "Study": what prompts, place, resolution and threshold do to the result."""
+"""The tab "Study": what prompts, resolution and threshold do to the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from napari_dinoprompt._qt.studying.head import StudyHead
 from napari_dinoprompt._qt.studying.pages import (
     ConvergencePage,
     InfluencePage,
-    SuggestionPage,
 )
 from napari_dinoprompt._qt.studying.plot import StudyPlot
 from napari_dinoprompt._qt.studying.resolution_page import ResolutionPage
@@ -21,7 +20,6 @@ from napari_dinoprompt._qt.studying.words import HINTS, say
 from napari_dinoprompt._qt.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.widgets.explaining import button, put_in_tab_order
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
-from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +63,6 @@ class StudyTab(WorkTab):
         self._class = self.head.class_box
         self.convergence = ConvergencePage()
         self.influence = InfluencePage()
-        self.suggestion = SuggestionPage()
         self.resolution = ResolutionPage()
         self._run = button("Ru&n", "Study this with the prompts as they are now.")
         self._undo = button("Und&o", "Take back the prompt that came or went last.")
@@ -93,7 +90,6 @@ class StudyTab(WorkTab):
         self.column.addWidget(ruler())
         self.column.addWidget(self._sentence)
         self.column.addWidget(self.influence)
-        self.column.addWidget(self.suggestion)
         self.column.addWidget(self.resolution.answer)
         self.column.addWidget(self._place)
         self.column.addLayout(save)
@@ -107,10 +103,6 @@ class StudyTab(WorkTab):
         self._run.clicked.connect(self._on_run)
         self._undo.clicked.connect(self.undo_requested)
         self.influence.remove_requested.connect(work.remove)
-        self.suggestion.object_requested.connect(self._on_object)
-        self.suggestion.background_requested.connect(self._on_background)
-        self.suggestion.skip_requested.connect(work.skip)
-        self.suggestion.look_requested.connect(work.go_to_ghost)
         self.resolution.masks.toggled.connect(work.show_masks)
         self._plot.clicked.connect(self._on_save_plot)
         self._table.clicked.connect(self._on_save_table)
@@ -184,27 +176,23 @@ class StudyTab(WorkTab):
         self.resolution.show_images(images, studied)
         result, current = work.result(part), work.is_current(part)
         self._run.setEnabled(not work.obstacle(part))
-        self._undo.setVisible(part in ("influence", "suggestion"))
+        self._undo.setVisible(part == "influence")
         self._undo.setEnabled(state is not None and bool(state.history))
         found = None if result is None else result.found
         if part == "influence":
             self.influence.show_influence(found, current=current, ours=work.can_change)
             put_in_tab_order(self._sentence, *self.influence.buttons)
-        elif part == "suggestion":
-            self.suggestion.show_ghost(
-                work.ghost, ours=work.can_change, name=work.class_name
-            )
         self.resolution.show_resolution(
             found if part == "resolution" else None,
             current=current,
             masks=work.shows.masks.shown,
         )
-        text = "" if found is None else say(part, found, work.ghost)
+        text = "" if found is None else say(part, found)
         self._sentence.setText(text if current or not text else _STALE + text)
         self._sentence.setVisible(bool(text))
         self._table.setVisible(found is not None)
-        self._plot.setVisible(found is not None and part != "suggestion")
-        self._place.show_part(part, None if part == "suggestion" else found)
+        self._plot.setVisible(found is not None)
+        self._place.show_part(part, found)
 
     def _look(self) -> None:
         on_show = self._turned_to and not self._hidden
@@ -214,7 +202,6 @@ class StudyTab(WorkTab):
         part = self.part
         self.convergence.setVisible(part == "convergence")
         self.influence.setVisible(part == "influence")
-        self.suggestion.setVisible(part == "suggestion")
         self.resolution.setVisible(part == "resolution")
         self._offer_backbones()
         self._work.message = ""
@@ -244,12 +231,6 @@ class StudyTab(WorkTab):
             read_other=None if other is None else self._work.reader(other),
         )
         self._work.run(part, options)
-
-    def _on_object(self) -> None:
-        self._work.accept(self._work.class_name)
-
-    def _on_background(self) -> None:
-        self._work.accept(BACKGROUND)
 
     def _on_save_plot(self) -> None:
         self._save(plot=True)

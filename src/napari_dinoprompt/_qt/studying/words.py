@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
+from typing import Any
 
 __all__ = ["HINTS", "TITLES", "say"]
 
 TITLES = {
     "convergence": "Convergence: are the prompts enough?",
     "influence": "Influence: what does each prompt do?",
-    "suggestion": "Suggestion: where would one more help?",
     "resolution": "Resolution: which upscale and backbone?",
     "threshold": "Threshold: how much depends on it?",
 }
@@ -25,10 +21,6 @@ HINTS = {
         "Run leaves each prompt out in turn. Rings in the viewer are the brighter the "
         "more of the mask depends on the prompt."
     ),
-    "suggestion": (
-        "Run marks the place where one more prompt would settle the most; say what is "
-        "there, or skip it."
-    ),
     "resolution": (
         "Run segments with your prompts at each upscale and backbone that is ticked."
     ),
@@ -40,24 +32,6 @@ HINTS = {
 """What to do, for each part."""
 
 
-def say(part: str, found: Any, ghost: tuple[int, int, Suggestion] | None) -> str:
-    """Put a result into words.
-
-    Parameters
-    ----------
-    part : str
-    found : Convergence, Influence, Suggestions, Resolution or ThresholdCurve
-    ghost : (int, int, Suggestion) or None
-        Number of the suggestion on show, how many there are, and itself.
-    """
-    if part == "influence":
-        return " ".join(found.sentences)
-    if part != "suggestion":
-        return str(found.sentence)
-    if ghost is not None:
-        number, count, place = ghost
-        y, x = place.point
-        return f"Place {number} of {count}, at y = {y:.0f}, x = {x:.0f}. {place.reason}"
-    if found.places:
-        return "These were all the places; Run looks again."
-    return "No place for one more prompt stands out: nothing else is in doubt."
+def say(part: str, found: Any) -> str:
+    """Put a result into words."""
+    return " ".join(found.sentences) if part == "influence" else str(found.sentence)

@@ -23,7 +23,7 @@ from napari_dinoprompt._qt.studying.results import StudyResults
 from napari_dinoprompt._qt.studying.shows import StudyShows
 from napari_dinoprompt._qt.studying.steps import StudyOptions
 from napari_dinoprompt._qt.studying.truth import Truth
-from napari_dinoprompt._qt.view import look_at, reader_of
+from napari_dinoprompt._qt.view import reader_of
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt._qt.steps import BackboneShelf
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
     from napari_dinoprompt.session import Session
 
 __all__ = ["StudyWork"]
@@ -45,8 +44,6 @@ __all__ = ["StudyWork"]
 class StudyWork(JobWork):
     """One part of the study at a time; the latest request wins."""
 
-    prompt_wanted = Signal(object, str)
-    """The user accepts a place, y and x in pixels, as a prompt of a class."""
     removal_wanted = Signal(int)
     """The user wants a prompt removed, by its row in the layer."""
 
@@ -108,18 +105,13 @@ class StudyWork(JobWork):
         return self._current(part) is not None
 
     @property
-    def ghost(self) -> tuple[int, int, Suggestion] | None:
-        """Number of the suggestion on show, how many there are, and itself."""
-        return self._results.ghost(self._current("suggestion"))
-
-    @property
     def truth(self) -> Labels | None:
         """Labels of what is really there, if the user has them."""
         return self._truth.layer
 
     @property
     def can_change(self) -> bool:
-        """Whether prompts may be added and removed: not in a layer of the user's."""
+        """Whether prompts may be removed: not in a layer of the user's."""
         state = self._session.current
         if state is None or state.prompts is None:
             return False
@@ -165,18 +157,6 @@ class StudyWork(JobWork):
         self._again = self._asked = None
         self._job.cancel()
 
-    def skip(self) -> None:
-        """Turn to the next suggestion."""
-        self._results.skip()
-        self._say("")
-
-    def accept(self, name: str) -> None:
-        """Make the suggested place a prompt of a class, and ask anew."""
-        ghost = self.ghost
-        if ghost is not None and self.can_change:
-            self._again = ("suggestion", StudyOptions())
-            self.prompt_wanted.emit(ghost[2].point, name)
-
     def remove(self, index: int) -> None:
         """Remove a prompt, by its place in the reference, and ask anew."""
         result = self._current("influence")
@@ -186,12 +166,6 @@ class StudyWork(JobWork):
         if row is not None:
             self._again = ("influence", StudyOptions())
             self.removal_wanted.emit(row)
-
-    def go_to_ghost(self) -> None:
-        """Centre the camera on the suggested place."""
-        ghost, state = self.ghost, self._session.current
-        if ghost is not None and state is not None:
-            look_at(self._viewer, state.image, (*state.view, *ghost[2].point))
 
     def save(self, part: str, path: Path, *, plot: bool) -> None:
         """Write the table or the plot of a part."""
@@ -255,8 +229,7 @@ class StudyWork(JobWork):
     def _show(self) -> None:
         """Let the viewer show what belongs to the part on show."""
         influence = self._current("influence")
-        ghost, state = self.ghost, self._session.current
-        self.shows.show(state, influence, None if ghost is None else ghost[2])
+        self.shows.show(self._session.current, influence)
         if not self.is_current("resolution"):
             self.shows.masks.hide()
 

@@ -36,7 +36,7 @@ def study_paths(folder: Path, parts: Sequence[str]) -> list[Path]:
     list of Path
     """
     tables = [folder / f"{part}.csv" for part in parts]
-    figures = [folder / f"{part}.png" for part in parts if part != "suggestion"]
+    figures = [folder / f"{part}.png" for part in parts]
     return [*tables, *figures, folder / SUMMARY]
 
 
@@ -60,7 +60,7 @@ def save_study(study: Study, folder: Path) -> list[Path]:
     """
     remove_leftovers(folder)
     written = [
-        save_table(folder / f"{name}.csv", part.rows(), keys=_keys(part.rows()))
+        save_table(folder / f"{name}.csv", part.rows())
         for name, part in study.parts.items()
     ]
     written += [
@@ -70,11 +70,7 @@ def save_study(study: Study, folder: Path) -> list[Path]:
     return [*written, write_bytes(folder / SUMMARY, _summary(study))]
 
 
-def save_table(
-    path: Path,
-    rows: Sequence[Mapping[str, object]],
-    keys: Sequence[str] | None = None,
-) -> Path:
+def save_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     """Write records as CSV; what is not known stays empty.
 
     Parameters
@@ -82,8 +78,6 @@ def save_table(
     path : Path
     rows : sequence of mapping
         All with the same keys.
-    keys : sequence of str, optional
-        The header where there may be no record.
 
     Returns
     -------
@@ -94,7 +88,7 @@ def save_table(
     InputError
         If the file cannot be written.
     """
-    return write_bytes(path, as_csv(rows, keys))
+    return write_bytes(path, as_csv(rows))
 
 
 def save_figure(path: Path, figure: Figure) -> Path:
@@ -116,10 +110,6 @@ def save_figure(path: Path, figure: Figure) -> Path:
         If the file cannot be written.
     """
     return write_bytes(path, render(figure, path.suffix.lstrip(".").lower()))
-
-
-def _keys(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    return list(rows[0]) if rows else ["rank", "y", "x", "likely", "settles"]
 
 
 def _summary(study: Study) -> bytes:

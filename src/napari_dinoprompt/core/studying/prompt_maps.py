@@ -50,8 +50,6 @@ class PromptMaps:
         Blocks of which most pixels are truly of an object.
     scale : float
         Pixels per row and column of the masks.
-    block : float
-        Side of a block in pixels; less than `scale` where blocks are thinned.
     """
 
     prompts: Layers
@@ -64,7 +62,6 @@ class PromptMaps:
     held: NDArray[np.bool_] | None
     truth: NDArray[np.bool_] | None
     scale: float
-    block: float
 
     @property
     def count(self) -> int:
@@ -137,7 +134,6 @@ def make_prompt_maps(subject: Subject, without: int | None = None) -> PromptMaps
         held=held,
         truth=_truth(subject, lens),
         scale=lens.step * lens.thin,
-        block=lens.step,
     )
 
 

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.convergence import Convergence
     from napari_dinoprompt.core.studying.influence import Influence
     from napari_dinoprompt.core.studying.resolution import Resolution
-    from napari_dinoprompt.core.studying.suggestion import Suggestions
     from napari_dinoprompt.core.studying.threshold import ThresholdCurve
 
 __all__ = ["PARTS", "Study"]
 
-PARTS = ("convergence", "influence", "suggestion", "resolution", "threshold")
+PARTS = ("convergence", "influence", "resolution", "threshold")
 """Names of the parts in their order."""
 
 _SIZE = (6.4, 4.0)
@@ -35,7 +34,7 @@ class _Part(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What prompts, place, resolution and threshold do to a result.
+    """What prompts, resolution and threshold do to a result.
 
     Attributes
     ----------
@@ -44,8 +43,6 @@ class Study:
         there is one prompt only.
     influence : Influence or None
         What each prompt does.
-    suggestion : Suggestions or None
-        Where one more would settle the most.
     resolution : Resolution or None
         The same prompts at other upscales and with other backbones.
     threshold : ThresholdCurve or None
@@ -74,7 +71,6 @@ class Study:
 
     convergence: Convergence | None
     influence: Influence | None
-    suggestion: Suggestions | None
     resolution: Resolution | None
     threshold: ThresholdCurve | None
     light: NDArray[np.float32]
@@ -98,8 +94,6 @@ class Study:
             lines.append(self.convergence.sentence)
         if self.influence is not None:
             lines.extend(self.influence.sentences)
-        if self.suggestion is not None:
-            lines.append(_say_place(self.suggestion))
         if self.resolution is not None:
             lines.append(self.resolution.sentence)
         if self.threshold is not None:
@@ -182,12 +176,3 @@ class Study:
         from napari_dinoprompt.core.studying.files import save_study
 
         return save_study(self, Path(folder))
-
-
-def _say_place(found: Suggestions) -> str:
-    if not found.places:
-        return "No place for one more prompt stands out: nothing else is in doubt."
-    y, x = found.places[0].point
-    return f"The next prompt belongs at y = {y:.0f}, x = {x:.0f}: " + (
-        found.places[0].reason[0].lower() + found.places[0].reason[1:]
-    )

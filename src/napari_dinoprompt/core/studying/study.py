@@ -20,7 +20,6 @@ from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
 from napari_dinoprompt.core.studying.report import PARTS, Study
 from napari_dinoprompt.core.studying.resolution import Setting, iter_resolution
 from napari_dinoprompt.core.studying.subject import make_subject
-from napari_dinoprompt.core.studying.suggestion import iter_suggestions
 from napari_dinoprompt.core.studying.threshold import iter_threshold
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def study(
     parts: Sequence[str] = PARTS,
     seed: int = 0,
 ) -> Study:
-    """Study what prompts, place, resolution and threshold do to a result.
+    """Study what prompts, resolution and threshold do to a result.
 
     Parameters
     ----------
@@ -80,10 +79,10 @@ def study(
     others : mapping of str to (h, w) or (h, w, 3 or 4) array_like, optional
         The same field with other numbers of pixels, see `iter_resolution`.
     parts : sequence of str
-        Of ``"convergence"``, ``"influence"``, ``"suggestion"``, ``"resolution"`` and
-        ``"threshold"``; all by default.
+        Of ``"convergence"``, ``"influence"``, ``"resolution"`` and ``"threshold"``;
+        all by default.
     seed : int
-        Of the orders and of the places that are tried.
+        Of the orders.
 
     Returns
     -------
@@ -186,7 +185,7 @@ def iter_study(
     subject = make_subject(features, reference, truth=truth, class_name=class_name)
     found: dict[str, object] = dict.fromkeys(PARTS)
     notes: list[str] = []
-    shared = {"convergence", "influence", "suggestion"} & set(wanted)
+    shared = {"convergence", "influence"} & set(wanted)
     maps = make_prompt_maps(subject) if shared else None
     for done, part in enumerate(wanted, start=1):
         job: Generator[Progress | Notice, None, object]
@@ -197,8 +196,6 @@ def iter_study(
             job = iter_convergence(subject, orders=orders, seed=seed, maps=maps)
         elif part == "influence":
             job = iter_influence(subject, maps=maps)
-        elif part == "suggestion":
-            job = iter_suggestions(subject, seed=seed, maps=maps)
         elif part == "threshold":
             job = iter_threshold(subject)
         else:

@@ -113,17 +113,6 @@ class Subset:
             mask &= maps.held
         return Found(mask, threshold)
 
-    def margins(self, threshold: float) -> NDArray[np.float32]:
-        """Return how far each block is above the cut; above 0 it is in the mask."""
-        maps = self._maps
-        _, length = self._lengths()
-        margin = self._shown / np.float32(length) - np.float32(threshold)
-        if maps.background is not None:
-            margin -= maps.background.shown
-        if self._plain is not None and maps.rival is not None:
-            margin = np.minimum(margin, self._plain / np.float32(length) - maps.rival)
-        return np.asarray(margin, dtype=np.float32)
-
     def _lengths(self) -> tuple[NDArray[np.float64], float]:
         """Return the products of the members with their sum, and its length."""
         chosen = self._maps.gram[np.ix_(self._members, self._members)]
