@@ -12,8 +12,7 @@ from PIL import Image
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.studying.files import study_paths
-from napari_dinoprompt.core.studying.report import PARTS
+from napari_dinoprompt.core.studying.report import PARTS, study_paths
 from napari_dinoprompt.core.studying.study import iter_study
 
 

@@ -124,15 +124,7 @@ class CompareTab(WorkTab):
         self._work.cancel()
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Show layers, references and results as they are.
-
-        Parameters
-        ----------
-        images : sequence of napari.layers.Image
-            That can be segmented.
-        labels : sequence of napari.layers.Labels
-            The user's own.
-        """
+        """Show layers, references and results as they are."""
         self.panel.show_layers(images, labels)
         self.panel.show_references(self._session.reference(), self._library.entries)
         if self._work.comparison is not self._shown:

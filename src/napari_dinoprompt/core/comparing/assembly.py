@@ -57,13 +57,7 @@ class Drawn:
         self.figures = [[] for _ in range(self.views)]
 
     def add(self, sides: Sequence[Side]) -> None:
-        """Measure one draw.
-
-        Parameters
-        ----------
-        sides : sequence of Side
-            The real first.
-        """
+        """Measure one draw."""
         real = sides[0]
         against = _against(real, self.truth)
         for figures, side in zip(self.figures, sides, strict=True):
@@ -81,19 +75,7 @@ class Drawn:
 
 
 def assemble(request: Request, applied: Sequence[Applied], drawn: Drawn) -> Comparison:
-    """Measure what was applied and put all together.
-
-    Parameters
-    ----------
-    request : Request
-    applied : sequence of Applied
-        The reference applied to the real, then to the fakes.
-    drawn : Drawn
-
-    Returns
-    -------
-    Comparison
-    """
+    """Measure what was applied and put all together."""
     network = find_network()
     columns = COLUMNS if network is None else (*COLUMNS, LPIPS)
     real = applied[0]

@@ -239,19 +239,5 @@ _BY_KEY = {one.key: one for one in COLUMNS}
 
 
 def column(key: str) -> Column:
-    """Look up a column.
-
-    Parameters
-    ----------
-    key : str
-
-    Returns
-    -------
-    Column
-
-    Raises
-    ------
-    KeyError
-        If there is none of that key.
-    """
+    """Look up a column."""
     return _BY_KEY[key]

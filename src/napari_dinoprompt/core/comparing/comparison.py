@@ -140,22 +140,7 @@ def iter_compare(
     draws: int = 20,
     seed: int = 0,
 ) -> Generator[Progress | Notice, None, Comparison]:
-    """Compare as `compare` does, step by step.
-
-    Parameters
-    ----------
-    real, fakes, reference, backbone, truth, options, names, class_name, draws, seed
-        As `compare`.
-
-    Yields
-    ------
-    Progress
-        Whoever stops asking stops the work.
-
-    Returns
-    -------
-    Comparison
-    """
+    """Compare as `compare` does, step by step."""
     request = make_request(
         real,
         fakes,

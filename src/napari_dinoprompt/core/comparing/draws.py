@@ -79,21 +79,7 @@ class Draw:
 def draw_references(
     reference: Reference, real: View, draws: int, seed: int
 ) -> Iterator[Draw]:
-    """Draw the prompts again and again.
-
-    Parameters
-    ----------
-    reference : Reference
-    real : View
-        Where all prompts lie on it, it is their source, and automatic thresholds are
-        chosen on it anew for each draw; otherwise they are kept.
-    draws : int
-    seed : int
-
-    Yields
-    ------
-    Draw
-    """
+    """Draw the prompts again and again."""
     rng = np.random.default_rng(seed)
     is_source = lies_on(reference, real.features)
     for _ in range(draws):
@@ -111,19 +97,7 @@ def draw_references(
 
 
 def lies_on(reference: Reference, features: FeatureMap) -> bool:
-    """Tell whether all prompts of a reference were placed on an image.
-
-    Parameters
-    ----------
-    reference : Reference
-    features : FeatureMap
-        Of the image.
-
-    Returns
-    -------
-    bool
-        The vectors tell: they are those that the image has at the same points.
-    """
+    """Tell whether all prompts of a reference were placed on an image."""
     points = reference.points
     if len(set(reference.planes)) > 1 or not features.holds_data(points).all():
         return False
@@ -155,20 +129,7 @@ def _take(reference: Reference, chosen: NDArray[np.int64]) -> Reference:
 def intervals(
     drawn: Sequence[Mapping[str, float]], columns: Sequence[Column]
 ) -> dict[str, tuple[float, float] | None]:
-    """Find the range that each figure has over the draws.
-
-    Parameters
-    ----------
-    drawn : sequence of mappings of str to float
-        The figures of each draw; may be empty.
-    columns : sequence of Column
-
-    Returns
-    -------
-    dict of str to (float, float) or None
-        The 2.5 and 97.5 percentiles by column; None where a figure does not depend on
-        the prompts or there is none.
-    """
+    """Find the range that each figure has over the draws."""
     found: dict[str, tuple[float, float] | None] = {}
     for one in columns:
         values = _values(drawn, one.key)
@@ -182,21 +143,7 @@ def intervals(
 def noise_floor(
     drawn: Sequence[Mapping[str, float]], columns: Sequence[Column]
 ) -> dict[str, tuple[float, float]]:
-    """Say what the real makes of itself under pairs of draws.
-
-    Parameters
-    ----------
-    drawn : sequence of mappings of str to float
-        The figures of each pair; may be empty.
-    columns : sequence of Column
-
-    Returns
-    -------
-    dict of str to (float, float)
-        Median, and how bad the best 95 % of pairs are (where neither end is better,
-        the 95th percentile); empty if nothing was drawn. What doesn't depend on the
-        prompts is what it is for identical images.
-    """
+    """Say what the real makes of itself under pairs of draws."""
     found: dict[str, tuple[float, float]] = {}
     if not drawn:
         return found

@@ -33,24 +33,8 @@ def cell_distances(
     1 - cos of the angle between them, once the statistics of the reference are
     applied to both: the statistics of either plane would hide what differs.
 
-    Parameters
-    ----------
-    real, fake : (rows, columns, D) tensor of float32
-        Features on the same grid.
-    mean, inverse_scale : (D,) tensor of float32
-        What is subtracted from vectors and what they are then multiplied with, as
-        `Reference.affine` gives them.
-
-    Returns
-    -------
-    (rows, columns) tensor of float32
-        From 0 (same direction) to 2 (opposite), on the device of `real`. A vector
-        without length has distance 1 to every other and 0 to another such.
-
-    Raises
-    ------
-    InputError
-        If the two grids or dimensions differ.
+    Takes real, fake (rows, columns, D), mean, inverse_scale (D,); returns (rows,
+    columns).
     """
     if real.shape != fake.shape:
         msg = (
@@ -85,16 +69,7 @@ def _unit(
 def mean_distance(distances: torch.Tensor, valid: torch.Tensor | None = None) -> float:
     """Average distances over cells.
 
-    Parameters
-    ----------
-    distances : (rows, columns) tensor of float32
-    valid : (rows, columns) tensor of bool, optional
-        Cells that hold data; all by default.
-
-    Returns
-    -------
-    float
-        From 0 to 2; NaN if no cell is valid.
+    Takes distances, valid (rows, columns).
     """
     counted = distances.reshape(-1) if valid is None else distances[valid]
     return float(counted.double().mean()) if counted.numel() else math.nan
@@ -105,15 +80,6 @@ def distance_map(
 ) -> NDArray[np.float32]:
     """Interpolate distances onto the pixels, as similarities are.
 
-    Parameters
-    ----------
-    distances : (rows, columns) tensor of float32
-    grid : CellGrid
-    no_data : (H, W) ndarray of bool, optional
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        NaN where a plane holds no data.
+    Takes distances (rows, columns), no_data (H, W); returns (H, W).
     """
     return as_map(to_pixels(distances[None], grid)[0], no_data)

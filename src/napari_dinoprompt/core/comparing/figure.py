@@ -45,15 +45,7 @@ def draw_comparison(
 ) -> Figure:
     """Draw the real, each fake with its maps, and a table of the main figures.
 
-    Parameters
-    ----------
-    comparison : Comparison
-    input_image : (H, W) or (H, W, 3 or 4) array_like, optional
-        What the fakes were generated from.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    Takes input_image (H, W) or (H, W, 3 or 4).
     """
     height, width = comparison.real_grey.shape
     panel = min(2 * _PANEL, max(_PANEL / 2, _PANEL * height / width)) + 0.3
@@ -79,18 +71,7 @@ def draw_comparison(
 
 
 def render(figure: Figure, suffix: str) -> bytes:
-    """Turn a figure into the content of a file.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    suffix : str
-        ``"png"`` or ``"pdf"``.
-
-    Returns
-    -------
-    bytes
-    """
+    """Turn a figure into the content of a file."""
     content = BytesIO()
     with rc_context(_STYLE):
         figure.savefig(content, format=suffix, dpi=_DPI)

@@ -37,18 +37,7 @@ _OBJECT_KEYS = (
 
 
 def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:
-    """List the files that a comparison is saved as.
-
-    Parameters
-    ----------
-    folder : Path
-    names : sequence of str
-        Of the fakes.
-
-    Returns
-    -------
-    list of Path
-    """
+    """List the files that a comparison is saved as."""
     tables = [TABLE, SETTINGS, OBJECTS, "comparison.png", "comparison.pdf"]
     maps = [f"{stem}_{kind}.tif" for stem in _stems(names) for kind in _MAPS]
     return [folder / name for name in (*tables, *maps)]
@@ -57,24 +46,7 @@ def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:
 def save_comparison(
     comparison: Comparison, folder: Path, input_image: ArrayLike | None = None
 ) -> list[Path]:
-    """Write tables, maps and the figure, each file whole or not at all.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    folder : Path
-    input_image : array_like, optional
-
-    Returns
-    -------
-    list of Path
-        What was written.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be written.
-    """
+    """Write tables, maps and the figure, each file whole or not at all."""
     remove_leftovers(folder)
     written = [
         write_bytes(folder / TABLE, as_csv(comparison.table)),

@@ -25,19 +25,7 @@ LabelsT = TypeVar("LabelsT", bound=np.generic)
 
 
 def check_same_field(real: tuple[int, int], fake: tuple[int, int]) -> None:
-    """Check that two planes can show the same field at different pixel sizes.
-
-    Parameters
-    ----------
-    real, fake : (int, int)
-        Height and width in pixels.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ by more than 1 % and by more than what rounding
-        the smaller one to whole pixels explains.
-    """
+    """Check that two planes can show the same field at different pixel sizes."""
     small, large = sorted((real, fake), key=lambda shape: shape[0] * shape[1])
     down, across = small[0] / large[0], small[1] / large[1]
     alike = abs(down / across - 1) <= _ASPECT_TOLERANCE
@@ -58,25 +46,7 @@ def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[A
     Linear between pixels; when shrinking, smoothed first against aliasing with a
     Gaussian of (factor - 1) / 2 pixels.
 
-    Parameters
-    ----------
-    plane : (h, w) or (h, w, C) ndarray of bool, int or float
-        NaN and infinity are no data.
-    shape : (int, int)
-        Height and width of the real plane.
-
-    Returns
-    -------
-    (H, W) or (H, W, C) ndarray
-        The plane itself if it has that shape. Otherwise float32, or float64 if the
-        plane was of that or of integers of more than 16 bits; grey values keep their
-        range. NaN where most of what a pixel is made of holds no data; other pixels
-        are made of the rest, in all channels.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ.
+    Takes plane (h, w) or (h, w, C); returns (H, W) or (H, W, C).
 
     References
     ----------
@@ -106,21 +76,7 @@ def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[A
 def match_labels(labels: NDArray[LabelsT], shape: tuple[int, int]) -> NDArray[LabelsT]:
     """Bring a mask or labels onto the real's grid: each pixel takes the nearest.
 
-    Parameters
-    ----------
-    labels : (h, w) ndarray of bool or int
-    shape : (int, int)
-        Height and width of the real plane.
-
-    Returns
-    -------
-    (H, W) ndarray, same dtype
-        The input itself if it has that shape.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ.
+    Takes labels (h, w); returns (H, W).
     """
     if plane_shape(labels) == shape:
         return labels

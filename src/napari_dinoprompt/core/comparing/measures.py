@@ -139,20 +139,6 @@ def measure_pair(real: Side, fake: Side) -> Measures:
 
     Pixels without data in either are left out of every figure: what is left of an
     object there is compared, and cells count if at least half of them holds data.
-
-    Parameters
-    ----------
-    real, fake : Side
-        Where labels by hand stand for the real, its mask and instances are theirs.
-
-    Returns
-    -------
-    Measures
-
-    Raises
-    ------
-    InputError
-        If the two sides differ in shape or in the grid of their features.
     """
     if real.mask.shape != fake.mask.shape:
         msg = (
@@ -178,18 +164,7 @@ def measure_pair(real: Side, fake: Side) -> Measures:
 
 
 def measure_masks(real: Side, fake: Side) -> dict[str, float]:
-    """Compute the figures that depend on the prompts, and no others.
-
-    Parameters
-    ----------
-    real, fake : Side
-        As `measure_pair` takes them.
-
-    Returns
-    -------
-    dict of str to float
-        The columns of pixels, objects and ranking.
-    """
+    """Compute the figures that depend on the prompts, and no others."""
     return _mask_figures(real, fake, _valid(real, fake))[0]
 
 

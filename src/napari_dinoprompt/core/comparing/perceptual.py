@@ -44,13 +44,7 @@ _LEAST_SIDE = 64
 
 
 def find_network() -> Network | None:
-    """Load LPIPS if all of it is on this machine.
-
-    Returns
-    -------
-    callable or None
-        None where the package or torchvision's AlexNet weights are missing.
-    """
+    """Load LPIPS if all of it is on this machine."""
     if find_spec("lpips") is None or find_spec("torchvision") is None:
         return None
     weights = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
@@ -77,19 +71,7 @@ def perceptual_distance(
 ) -> float:
     """Measure how unlike two planes look.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of float32
-        Windowed to [0, 1].
-    network : callable
-        Takes two (1, 3, H, W) tensors in [-1, 1].
-    valid : (H, W) ndarray of bool, optional
-        Elsewhere both are black.
-
-    Returns
-    -------
-    float
-        NaN for planes below 64 pixels a side.
+    Takes real, fake, valid (H, W).
     """
     if min(real.shape) < _LEAST_SIDE:
         return math.nan

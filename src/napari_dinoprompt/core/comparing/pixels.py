@@ -58,20 +58,7 @@ def compare_pixels(
 ) -> PixelAgreement:
     """Count the pixels that two masks share.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of bool
-    valid : (H, W) ndarray of bool, optional
-        Pixels that count; all by default.
-
-    Returns
-    -------
-    PixelAgreement
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake, valid (H, W).
     """
     if valid is not None:
         real, fake = real & valid, fake & valid
@@ -88,21 +75,7 @@ def map_agreement(
 ) -> NDArray[np.uint8]:
     """Say of each pixel which of two masks it is in.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of bool
-    valid : (H, W) ndarray of bool, optional
-        Elsewhere the map is `NEITHER`.
-
-    Returns
-    -------
-    (H, W) ndarray of uint8
-        `NEITHER` (0), `BOTH` (1), `ONLY_IN_REAL` (2) or `ONLY_IN_FAKE` (3).
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake, valid (H, W); returns (H, W).
     """
     if real.shape != fake.shape:
         msg = f"The real mask is {real.shape} pixels, the fake one {fake.shape}."

@@ -26,18 +26,8 @@ def match_range(plane: NDArray[np.generic], real: NDArray[np.generic]) -> NDArra
     16 bits it is the white of 8, 12 or 16 bits, the least that all values fit in.
     Planes of the same type are left as they are: a fake that is too dark stays so.
 
-    Parameters
-    ----------
-    plane : (h, w) or (h, w, C) ndarray
-        The fake.
-    real : (H, W) or (H, W, C) ndarray
-        Whose type counts.
-
-    Returns
-    -------
-    (h, w) or (h, w, C) ndarray
-        The plane itself if both types have the same white, or if that of either is
-        not known, as of floating point beyond 1 and of other integers.
+    Takes plane (h, w) or (h, w, C), real (H, W) or (H, W, C); returns (h, w) or (h, w,
+    C).
     """
     if plane.dtype == real.dtype and plane.dtype.kind != "f":
         return plane

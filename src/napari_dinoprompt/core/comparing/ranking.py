@@ -28,24 +28,7 @@ def average_precision(
     the fraction of true pixels. The definition is that of scikit-learn's
     ``average_precision_score``.
 
-    Parameters
-    ----------
-    truth : (H, W) ndarray of bool
-    scores : (H, W) ndarray of float
-        Higher for what should be in the mask. Equal scores are one step: no order
-        among them is made up.
-    valid : (H, W) ndarray of bool, optional
-        Pixels that count; all by default. Never do those with NaN as their score.
-
-    Returns
-    -------
-    float
-        From 0 to 1; NaN if no pixel is true.
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes truth, scores, valid (H, W).
 
     References
     ----------

@@ -76,22 +76,7 @@ def make_request(
     draws: int,
     seed: int,
 ) -> Request:
-    """Check what `compare` is given.
-
-    Parameters
-    ----------
-    real, fakes, reference, backbone, truth, options, names, class_name, draws, seed
-        As `compare`.
-
-    Returns
-    -------
-    Request
-
-    Raises
-    ------
-    DinopromptError
-        If anything cannot be used.
-    """
+    """Check what `compare` is given."""
     options = options or SegmentOptions()
     name = _check_class(reference, class_name)
     plane = as_plane(real)
@@ -124,20 +109,7 @@ def make_request(
 def read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Read labels and bring them to the grid of the real.
 
-    Parameters
-    ----------
-    truth : (h, w) array_like of bool or int
-        Labels; where all are the same, as in a mask, connected regions are objects.
-    shape : (int, int)
-
-    Returns
-    -------
-    (H, W) ndarray of int32
-
-    Raises
-    ------
-    InputError
-        If these are no labels, or of another field.
+    Takes truth (h, w); returns (H, W).
     """
     from skimage.measure import label
     from skimage.segmentation import relabel_sequential

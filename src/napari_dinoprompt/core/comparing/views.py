@@ -94,21 +94,7 @@ def place_fake(
 ) -> FakePlane:
     """Bring a fake to the range and the grid of the real.
 
-    Parameters
-    ----------
-    image : (h, w) or (h, w, 3 or 4) array_like
-    real : (H, W) or (H, W, 3) ndarray
-    options : SegmentOptions
-        Whose window may ask for the histogram of the real.
-
-    Returns
-    -------
-    FakePlane
-
-    Raises
-    ------
-    InputError
-        If the fake is no image plane or has another aspect ratio.
+    Takes image (h, w) or (h, w, 3 or 4), real (H, W) or (H, W, 3).
     """
     original = as_plane(image)
     plane = match_plane(match_range(original, real), plane_shape(real))
@@ -123,25 +109,7 @@ def iter_view(
     backbone: Backbone,
     options: SegmentOptions,
 ) -> Generator[Progress | Notice, None, View]:
-    """Compute what of an image does not depend on the prompts.
-
-    Parameters
-    ----------
-    plane : FakePlane
-        Or the real as its own fake.
-    reference : Reference
-    backbone : Backbone
-    options : SegmentOptions
-
-    Yields
-    ------
-    Progress
-        In tiles.
-
-    Returns
-    -------
-    View
-    """
+    """Compute what of an image does not depend on the prompts."""
     features = yield from iter_features(
         plane.plane,
         backbone,
@@ -164,24 +132,7 @@ def apply_reference(
     name: str,
     distinct: Reference | None = None,
 ) -> Applied:
-    """Segment a view, at given thresholds and at its own.
-
-    Parameters
-    ----------
-    view : View
-    reference : Reference
-    thresholds : mapping of str to float
-        By object class.
-    cleaning : Cleaning
-    name : str
-        The object class that is compared.
-    distinct : Reference, optional
-        The same without copies of prompts, if it holds any.
-
-    Returns
-    -------
-    Applied
-    """
+    """Segment a view, at given thresholds and at its own."""
     with torch.inference_mode():
         scored = score_plane(view.features, reference, view.lengths)
     similarities = spread(scored, reference)

@@ -18,19 +18,7 @@ _DIGITS = {"mse": 4, "psnr": 1, "boundary_distance": 2, "area_ratio": 2}
 
 
 def say_figure(key: str, value: float) -> str:
-    """Write a figure as people read it.
-
-    Parameters
-    ----------
-    key : str
-        Of its column.
-    value : float
-
-    Returns
-    -------
-    str
-        A dash where nothing can be said.
-    """
+    """Write a figure as people read it."""
     if math.isnan(value):
         return "-"
     if math.isinf(value):

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.version import software_version
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from matplotlib.figure import Figure
@@ -18,12 +22,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.resolution import Resolution
     from napari_dinoprompt.core.studying.threshold import ThresholdCurve
 
-__all__ = ["PARTS", "Study"]
+__all__ = ["PARTS", "Study", "study_paths"]
 
 PARTS = ("convergence", "influence", "resolution", "threshold")
 """Names of the parts in their order."""
 
-_SIZE = (6.4, 4.0)
+_SUMMARY = "study.json"
 
 
 class _Part(Protocol):
@@ -120,40 +124,19 @@ class Study:
         return found
 
     def figures(self) -> dict[str, Figure]:
-        """Draw the parts that have a plot.
+        """Draw all parts.
 
         Returns
         -------
         dict of str to matplotlib.figure.Figure
             By name of the part.
         """
-        from matplotlib.figure import Figure
+        from napari_dinoprompt.core.studying.figures import draw_figure
 
-        from napari_dinoprompt.core.studying import figures
-
-        found: dict[str, Figure] = {}
-        for name in ("convergence", "influence", "threshold"):
-            part = getattr(self, name)
-            if part is not None:
-                figure = Figure(figsize=_SIZE, layout="constrained")
-                getattr(figures, f"draw_{name}")(figure.subplots(), part)
-                found[name] = figure
-        if self.resolution is not None:
-            trials = self.resolution.trials
-            width, height = _SIZE
-            figure = Figure(
-                figsize=(max(width, 2.4 * len(trials)), height + 2.4),
-                layout="constrained",
-            )
-            above, below = figure.subfigures(
-                2, 1, squeeze=False, height_ratios=(2.4, height)
-            )[:, 0]
-            panels = above.subplots(1, len(trials), squeeze=False)[0]
-            for axes, trial in zip(panels, trials, strict=True):
-                figures.draw_trial(axes, trial, self.light)
-            figures.draw_resolution(below.subplots(), self.resolution)
-            found["resolution"] = figure
-        return found
+        return {
+            name: draw_figure(name, part, self.light)
+            for name, part in self.parts.items()
+        }
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write tables, figures and a summary, each file whole or not at all.
@@ -173,6 +156,26 @@ class Study:
         InputError
             If a file cannot be written.
         """
-        from napari_dinoprompt.core.studying.files import save_study
+        from napari_dinoprompt.core.comparing.figure import render
 
-        return save_study(self, Path(folder))
+        folder = Path(folder)
+        remove_leftovers(folder)
+        tables = {name: part.rows() for name, part in self.parts.items()}
+        contents = {f"{name}.csv": as_csv(rows) for name, rows in tables.items()}
+        for name, figure in self.figures().items():
+            contents[f"{name}.png"] = render(figure, "png")
+        summary = {
+            "software": f"napari-dinoprompt {software_version()}",
+            "settings": dict(self.settings),
+            "answers": list(self.sentences),
+            "parts": tables,
+            **self.figures_in_words,
+        }
+        contents[_SUMMARY] = as_json(summary)
+        return [write_bytes(folder / name, one) for name, one in contents.items()]
+
+
+def study_paths(folder: Path, parts: Sequence[str]) -> list[Path]:
+    """List the files that a study of these parts is saved as."""
+    names = [f"{part}.{suffix}" for suffix in ("csv", "png") for part in parts]
+    return [folder / name for name in (*names, _SUMMARY)]

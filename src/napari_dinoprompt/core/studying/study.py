@@ -18,7 +18,7 @@ from napari_dinoprompt.core.studying.convergence import iter_convergence
 from napari_dinoprompt.core.studying.influence import iter_influence
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
 from napari_dinoprompt.core.studying.report import PARTS, Study
-from napari_dinoprompt.core.studying.resolution import Setting, iter_resolution
+from napari_dinoprompt.core.studying.resolution import iter_resolution, list_settings
 from napari_dinoprompt.core.studying.subject import make_subject
 from napari_dinoprompt.core.studying.threshold import iter_threshold
 
@@ -147,26 +147,7 @@ def iter_study(
     parts: Sequence[str] = PARTS,
     seed: int = 0,
 ) -> Generator[Progress | Notice, None, Study]:
-    """Study as `study` does, step by step.
-
-    Parameters
-    ----------
-    image, points, classes, backbone, truth, upscale, window, class_name, orders
-        As `study`.
-    upscales, backbones, others, parts, seed
-        As `study`.
-
-    Yields
-    ------
-    Progress
-        Whoever stops asking stops the work.
-    Notice
-        If a device was too small.
-
-    Returns
-    -------
-    Study
-    """
+    """Study as `study` does, step by step."""
     wanted = _check_parts(parts)
     check_seed(seed)
     plane = as_plane(image)
@@ -199,10 +180,11 @@ def iter_study(
         elif part == "threshold":
             job = iter_threshold(subject)
         else:
+            rest = [one for one in backbones if one.info != backbone.info]
             job = iter_resolution(
                 plane,
                 prompts,
-                _settings(backbone, upscale, upscales, backbones),
+                list_settings([backbone, *rest], (upscale, *upscales)),
                 window=features.window,
                 truth=truth,
                 class_name=subject.class_name,
@@ -244,17 +226,3 @@ def _prompts(points: ArrayLike, classes: Sequence[str] | None) -> Prompts:
         msg = "There is no prompt; place at least one on an object."
         raise InputError(msg)
     return Prompts(where, tuple(classes or (OBJECT,) * len(where)))
-
-
-def _settings(
-    backbone: Backbone,
-    upscale: float,
-    upscales: Sequence[float],
-    backbones: Sequence[Backbone],
-) -> list[Setting]:
-    """List what the resolution is studied with; what is in use comes first."""
-    factors = dict.fromkeys(float(factor) for factor in (upscale, *upscales))
-    settings = [Setting(backbone, factor) for factor in factors]
-    rest = [one for one in backbones if one.info != backbone.info]
-    settings += [Setting(one, factor) for one in rest for factor in factors]
-    return settings
