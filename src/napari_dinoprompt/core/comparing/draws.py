@@ -13,13 +13,14 @@ Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from napari_dinoprompt.core.auto_threshold import Look, auto_thresholds
+from napari_dinoprompt.core.comparing.measures import measure_masks
 from napari_dinoprompt.core.similarity import score_plane
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.comparing.columns import Column
+    from napari_dinoprompt.core.comparing.measures import Side
     from napari_dinoprompt.core.comparing.views import View
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 __all__ = [
     "LEAST_PROMPTS",
     "Draw",
+    "Drawn",
     "draw_references",
     "intervals",
     "lies_on",
     "noise_floor",
+    "true_side",
 ]
 
 LEAST_PROMPTS = 3
@@ -124,6 +128,56 @@ def _take(reference: Reference, chosen: NDArray[np.int64]) -> Reference:
         planes=tuple(reference.planes[i] for i in chosen),
         source_of=reference.source_of[chosen],
     )
+
+
+@dataclass(eq=False)
+class Drawn:
+    """Figures under the draws of the prompts, collected one draw after the other.
+
+    Attributes
+    ----------
+    views : int
+        The real and its fakes.
+    truth : (H, W) ndarray of int32 or None
+    figures : list of list of dict
+        One list per view, the real first, one dictionary per draw.
+    floor : list of dict
+        The real under one draw against the real under the next.
+    """
+
+    views: int
+    truth: NDArray[np.int32] | None
+    figures: list[list[dict[str, float]]] = field(init=False)
+    floor: list[dict[str, float]] = field(default_factory=list)
+    _first: Side | None = None
+    _last: Side | None = None
+
+    def __post_init__(self) -> None:
+        self.figures = [[] for _ in range(self.views)]
+
+    def add(self, sides: Sequence[Side]) -> None:
+        """Measure one draw."""
+        real = sides[0]
+        against = true_side(real, self.truth)
+        for figures, side in zip(self.figures, sides, strict=True):
+            if side is not against:
+                figures.append(measure_masks(against, side))
+        if self._last is not None:
+            self.floor.append(measure_masks(self._last, real))
+        self._first = self._first or real
+        self._last = real
+
+    def close(self) -> None:
+        """Pair the last draw with the first, so that there are as many pairs."""
+        if self._first is not None and self._last is not None:
+            self.floor.append(measure_masks(self._last, self._first))
+
+
+def true_side(real: Side, truth: NDArray[np.int32] | None) -> Side:
+    """Say what is true: the real's mask, itself an estimate, or labels by hand."""
+    if truth is None:
+        return real
+    return replace(real, mask=truth != 0, instances=truth, own_mask=None)
 
 
 def intervals(
