@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.views import Applied, View
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["compare", "iter_compare", "read_truth"]
+__all__ = ["compare", "iter_compare"]
 
 # Steps that the features of an image count as; a draw of the prompts is one.
 _STEPS = 20
@@ -186,7 +186,7 @@ def iter_compare(
         real=plane,
         fakes=planes,
         names=_names(len(planes), names, truth is not None),
-        truth=None if truth is None else read_truth(truth, plane_shape(plane)),
+        truth=None if truth is None else _read_truth(truth, plane_shape(plane)),
         reference=reference,
         backbone=fitting_backbone(reference, backbone),
         options=options,
@@ -342,10 +342,10 @@ def _settings(request: _Request, real: Applied) -> dict[str, object]:
     }
 
 
-def read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Read labels and bring them to the grid of the real.
+def _read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Read (h, w) labels and bring them to the (H, W) grid of the real.
 
-    Takes truth (h, w); returns (H, W).
+    Where all are the same, as in a mask, connected regions are objects.
     """
     from skimage.measure import label
     from skimage.segmentation import relabel_sequential

@@ -83,7 +83,11 @@ class Draw:
 def draw_references(
     reference: Reference, real: View, draws: int, seed: int
 ) -> Iterator[Draw]:
-    """Draw the prompts again and again."""
+    """Draw the prompts again and again.
+
+    Where all of them lie on the real, it is their source, and automatic thresholds are
+    chosen on it anew for each draw; otherwise they are kept.
+    """
     rng = np.random.default_rng(seed)
     is_source = lies_on(reference, real.features)
     for _ in range(draws):
@@ -101,7 +105,10 @@ def draw_references(
 
 
 def lies_on(reference: Reference, features: FeatureMap) -> bool:
-    """Tell whether all prompts of a reference were placed on an image."""
+    """Tell whether all prompts of a reference were placed on an image.
+
+    The vectors tell: they are those that the image has at the same points.
+    """
     points = reference.points
     if len(set(reference.planes)) > 1 or not features.holds_data(points).all():
         return False
@@ -183,7 +190,10 @@ def true_side(real: Side, truth: NDArray[np.int32] | None) -> Side:
 def intervals(
     drawn: Sequence[Mapping[str, float]], columns: Sequence[Column]
 ) -> dict[str, tuple[float, float] | None]:
-    """Find the range that each figure has over the draws."""
+    """Find the 2.5 and 97.5 percentiles of each figure over the draws.
+
+    None where a figure does not depend on the prompts or nothing was drawn.
+    """
     found: dict[str, tuple[float, float] | None] = {}
     for one in columns:
         values = _values(drawn, one.key)
@@ -197,7 +207,12 @@ def intervals(
 def noise_floor(
     drawn: Sequence[Mapping[str, float]], columns: Sequence[Column]
 ) -> dict[str, tuple[float, float]]:
-    """Say what the real makes of itself under pairs of draws."""
+    """Say what the real makes of itself under pairs of draws.
+
+    Of each figure the median, and how bad the best 95 % of pairs are (where neither end
+    is better, the 95th percentile). What doesn't depend on the prompts is what it is
+    for identical images.
+    """
     found: dict[str, tuple[float, float]] = {}
     if not drawn:
         return found

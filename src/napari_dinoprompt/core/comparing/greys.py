@@ -73,7 +73,8 @@ def compare_greys(
 ) -> GreyAgreement:
     """Compare the grey values of two planes.
 
-    Takes real, fake (H, W) or (H, W, C), valid (H, W).
+    Takes real, fake (H, W) or (H, W, C), windowed to [0, 1], valid (H, W). Colours are
+    compared by their mean; pixels that are not finite never count.
 
     References
     ----------

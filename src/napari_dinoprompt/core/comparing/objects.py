@@ -132,7 +132,8 @@ def match_objects(
 ) -> ObjectMatching:
     """Match the objects of two label images one to one.
 
-    Takes real, fake, valid (H, W).
+    Takes real, fake (H, W), whose labels need neither be consecutive nor connected, and
+    valid (H, W): an object is what is left of it there.
     """
     from skimage.metrics import contingency_table
 

@@ -98,7 +98,8 @@ def average_precision(
     the fraction of true pixels. The definition is that of scikit-learn's
     ``average_precision_score``.
 
-    Takes truth, scores, valid (H, W).
+    Takes truth, scores, valid (H, W). Equal scores are one step: no order among them is
+    made up. NaN if no pixel is true; pixels with NaN as their score never count.
 
     References
     ----------

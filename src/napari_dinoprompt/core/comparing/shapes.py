@@ -173,7 +173,8 @@ def _hull_side(rows: NDArray[np.integer], ends: NDArray[np.integer]) -> float:
     The chain of Andrew, Information Processing Letters 9, 1979. The corners come
     sorted: scipy's general ConvexHull takes several times as long for so few.
 
-    Takes rows, ends (n,).
+    Takes rows (n,) that hold pixels, from above, and ends (n,): x of the right edge of
+    the last pixel in each.
     """
     # Each row has a corner above and one below; of two at one height the outer counts.
     corners = dict(zip(rows.tolist(), ends.tolist(), strict=True))
