@@ -276,7 +276,7 @@ def edge_of_ring(dock: PromptSegmentation) -> QColor:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_words_on_plots_can_be_read(theme) -> None:
-    from napari_dinoprompt._qt.studying.canvas import theme_colours
+    from napari_dinoprompt._qt.studying.plot import theme_colours
 
     colours = theme_colours(theme)
     for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
 from napari_dinoprompt._qt.comparing.table import _tell_apart
+from napari_dinoprompt.core.comparing.columns import say_figure
 from napari_dinoprompt.core.comparing.comparison import compare
 from napari_dinoprompt.core.files.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
@@ -133,6 +136,35 @@ def test_maps_lie_over_the_real(trio) -> None:
     # They go with the result.
     bench.press("Compare")
     assert names(bench) == before
+
+
+def test_colours_are_those_of_the_files(trio) -> None:
+    bench, real, missing, _ = trio
+    choose(bench, real, missing, draws=0)
+    bench.press("Compare")
+    bench.press("Show maps")
+    shown = bench.viewer.layers["missing agreement"]
+    (panel,) = [
+        one
+        for one in comparison_of(bench).figure().findobj(Axes)
+        if one.get_title(loc="left").startswith("agreement")
+    ]
+    (drawn,) = panel.images
+    for value in (1, 2, 3):
+        in_file = drawn.cmap(drawn.norm(value))
+        np.testing.assert_allclose(shown.get_color(value), in_file, atol=1 / 255)
+        assert to_hex(in_file) in bench.dock.compare._legend.text().lower()
+
+
+def test_numbers_are_written_as_in_the_files(trio) -> None:
+    bench, real, missing, added = trio
+    choose(bench, real, missing, added, draws=2)
+    bench.press("Compare")
+    found, table = comparison_of(bench), bench.dock.compare.table
+    for row, column in enumerate(found.columns):
+        for place, report in enumerate(found.rows):
+            value = report.measures.figures[column.key]
+            assert table.item(row, place).text() == say_figure(column.key, value)
 
 
 def test_side_by_side_and_back(trio) -> None:

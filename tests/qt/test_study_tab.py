@@ -93,7 +93,7 @@ def same_look(one: list[object], other: list[object]) -> bool:
 # --- the same numbers as in Python
 
 
-@pytest.mark.parametrize("part", ["convergence", "influence", "suggestion"])
+@pytest.mark.parametrize("part", ["convergence", "influence"])
 def test_numbers_are_those_of_the_python_api(study, part) -> None:
     shown = run(study, part)
     np.testing.assert_equal(shown.rows(), expected(study, part).rows())
@@ -232,7 +232,7 @@ def test_what_is_missing_is_said(ready, scene, bench) -> None:
     ready.click(scene.bright[:1])
     assert "at least two" in ready.hint
     assert not ready.button("Run").isEnabled()
-    ready.dock.study.choose("suggestion")
+    ready.dock.study.choose("threshold")
     assert ready.button("Run").isEnabled()
     ready.dock.study.choose("convergence")
     ready.click(scene.bright[1:2])
@@ -416,82 +416,28 @@ def test_own_points_are_not_touched(ready, scene) -> None:
     assert shown.outliers == (5,)
     assert not ready.button("Remove prompt 6").isEnabled()
     ready.work.desk.studying.remove(5)
-    run(ready, "suggestion")
-    assert not ready.button("It is an object").isEnabled()
-    ready.work.desk.studying.accept("object")
     ready.settle()
     ready.turn_to("Segment")
     assert same_look(look_of(mine), before)
     assert mine in ready.viewer.layers
 
 
-# --- the suggested place
-
-
-def test_ghost_is_no_prompt(study) -> None:
-    shown = run(study, "suggestion")
-    (ghost,) = our_points(study)
-    np.testing.assert_array_equal(ghost.data, [shown.places[0].point])
-    assert str(ghost.symbol[0]) != str(study.prompts.current_symbol)
-    assert ghost not in study.work.prompt_layers()
-    assert len(study.state.result.reference.points) == 6
-    assert "1 of" in sentence(study)
-    study.turn_to("Compare")
-    assert our_points(study) == []
-
-
-def test_skipping_shows_the_next_place(study) -> None:
-    shown = run(study, "suggestion")
-    assert len(shown.places) > 1
-    study.press("Skip")
-    (ghost,) = our_points(study)
-    np.testing.assert_array_equal(ghost.data, [shown.places[1].point])
-    study.press("Show me")
-    centre = study.viewer.scene.camera.center[-2:]
-    np.testing.assert_allclose(centre, shown.places[1].point)
-    for _ in shown.places[1:]:
-        study.press("Skip")
-    assert our_points(study) == []
-    assert "all the places" in sentence(study)
-
-
-@pytest.mark.parametrize(
-    ("press", "name"),
-    [("It is an object", "object"), ("It is background", "background")],
-)
-def test_accepting_adds_a_prompt_and_asks_anew(study, press, name) -> None:
-    first = run(study, "suggestion")
-    before = np.array(study.prompts.data)
-    selected = study.work.session.selected_class
-    study.press(press)
-    added = np.array(study.prompts.data)
-    np.testing.assert_array_equal(added, np.vstack([before, first.places[0].point]))
-    assert layers.prompt_classes(study.prompts)[-1] == name
-    assert study.work.session.selected_class == selected
-    second = found(study, "suggestion")
-    assert second is not first
-    (ghost,) = our_points(study)
-    np.testing.assert_array_equal(ghost.data, [second.places[0].point])
-    assert second.places[0].point != first.places[0].point
-    study.press("Undo")
-    np.testing.assert_array_equal(study.prompts.data, before)
-    assert our_points(study) == []
-
-
-def test_accepting_while_another_part_is_under_way(study, idle) -> None:
-    first = run(study, "suggestion")
-    study.dock.study.choose("convergence")
-    study.dock.study.convergence._orders.setValue(5000)
-    study.button("Run").click()
-    study.dock.study.choose("suggestion")
-    study.press("It is background")
+def test_removing_while_another_part_is_under_way(ready, scene, idle) -> None:
+    ready.click(np.vstack([scene.bright, scene.empty]))
+    ready.turn_to("Study")
+    first = run(ready, "influence")
+    ready.dock.study.choose("convergence")
+    ready.dock.study.convergence._orders.setValue(5000)
+    ready.button("Run").click()
+    ready.dock.study.choose("influence")
+    ready.press("Remove prompt 6")
     idle()
-    assert found(study, "suggestion") is not first
-    assert study.work.desk.studying.is_current("suggestion")
-    assert study.work.desk.studying.result("convergence") is None
+    assert found(ready, "influence") is not first
+    assert ready.work.desk.studying.is_current("influence")
+    assert ready.work.desk.studying.result("convergence") is None
 
 
-def test_ghost_lies_on_the_plane_in_view(bench, scene) -> None:
+def test_rings_lie_on_the_planes_of_their_prompts(bench, scene) -> None:
     bench.add_image(np.stack([scene.image, scene.image[::-1]]), name="stack")
     bench.viewer.dims.set_point(0, 1)
     bench.open()
@@ -501,14 +447,9 @@ def test_ghost_lies_on_the_plane_in_view(bench, scene) -> None:
         bench.prompts.add((1, *point))
     bench.settle()
     bench.turn_to("Study")
-    run(bench, "suggestion")
-    (ghost,) = our_points(bench)
-    assert ghost.data[0][0] == 1
-    bench.press("It is background")
-    assert bench.prompts.data[-1][0] == 1
     run(bench, "influence")
     (rings,) = our_points(bench)
-    assert [point[0] for point in rings.data] == [1, 1, 1, 1]
+    assert [point[0] for point in rings.data] == [1, 1, 1]
 
 
 # --- masks of the resolutions

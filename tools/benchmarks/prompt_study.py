@@ -20,7 +20,6 @@ sys.path.append(str(Path(__file__).parent))
 from quality_parts.data import find_data
 from study_parts.cases import find_cases
 from study_parts.curves import curves_rows, threshold_rows, timing_rows
-from study_parts.places import places_rows
 from study_parts.planted import planted_rows
 from study_parts.settings import resolution_rows
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-PARTS = ("timing", "curves", "planted", "places", "resolution", "threshold")
+PARTS = ("timing", "curves", "planted", "resolution", "threshold")
 
 
 def write_tables(folder: Path, name: str, rows: Sequence[dict[str, object]]) -> None:
@@ -86,8 +85,6 @@ def main() -> None:
                 rows += curves_rows(case, backbone, asked.orders)
             elif part == "planted":
                 rows += planted_rows(case, backbone)
-            elif part == "places":
-                rows += places_rows(case, backbone)
             elif part == "threshold":
                 rows += threshold_rows(case, backbone)
             else:

@@ -24,7 +24,6 @@ from scenes.studying import (
     study_convergence,
     study_influence,
     study_resolution,
-    study_suggestion,
     study_threshold,
 )
 from scenes.tutorial import tutorial
@@ -43,7 +42,6 @@ SCENES = (
     recovery,
     study_convergence,
     study_influence,
-    study_suggestion,
     study_resolution,
     study_threshold,
 )

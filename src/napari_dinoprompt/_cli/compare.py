@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.comparing.columns import Column
-    from napari_dinoprompt.core.comparing.report import Comparison, Report
+    from napari_dinoprompt.core.comparing.measures import Report
+    from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
@@ -99,7 +100,7 @@ def compare_files(
 
 
 def _keep_inputs(job: CompareJob, names: list[str]) -> None:
-    from napari_dinoprompt.core.comparing.files import comparison_paths
+    from napari_dinoprompt.core.comparing.report import comparison_paths
 
     written = set(comparison_paths(job.output.resolve(), names))
     for given in (job.real, *job.fakes, job.truth, job.input_image):
@@ -139,7 +140,7 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _line(comparison: Comparison, one: Column) -> list[str]:
-    from napari_dinoprompt.core.comparing.words import say_figure
+    from napari_dinoprompt.core.comparing.columns import say_figure
 
     cells = [comparison.title(one), *(_cell(row, one) for row in comparison.rows)]
     if comparison.noise_floor:
@@ -149,7 +150,7 @@ def _line(comparison: Comparison, one: Column) -> list[str]:
 
 
 def _cell(report: Report, one: Column) -> str:
-    from napari_dinoprompt.core.comparing.words import say_figure, say_interval
+    from napari_dinoprompt.core.comparing.columns import say_figure, say_interval
 
     figure = say_figure(one.key, report.measures.figures[one.key])
     return f"{figure} {say_interval(one.key, report.intervals.get(one.key))}".rstrip()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
+from napari_dinoprompt.core.comparing.columns import AGREEMENT_COLOURS
 from napari_dinoprompt.core.files.atomic import open_atomically
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_demo"]
 
 PROMPT, OUTLINE = "#ffd23f", "#3ddbd9"
-# Three hues that differ in lightness as well, for eyes that confuse red and green.
-FOUND, MISSED, EXTRA = "#4fc3c7", "#3b5bdb", "#f03e8c"
+FOUND, MISSED, EXTRA = AGREEMENT_COLOURS.values()
 _DPI = 150
 
 

@@ -78,6 +78,6 @@ dinoprompt study real.tif --points prompts.csv --output study --truth labels.tif
 dinoprompt study real.tif --points prompts.csv --output study --parts \
 convergence,influence --orders 500
 
-Written: convergence.csv, influence.csv, suggestion.csv, resolution.csv and \
-threshold.csv, a figure .png of each but suggestion, and study.json with all answers. \
-The study takes the automatic threshold."""
+Written: convergence.csv, influence.csv, resolution.csv and threshold.csv, a figure \
+.png of each, and study.json with all answers. The study takes the automatic \
+threshold."""

@@ -118,8 +118,7 @@ def split_parts(text: str) -> tuple[str, ...]:
 
 
 def _keep_inputs(job: StudyJob) -> None:
-    from napari_dinoprompt.core.studying.files import study_paths
-    from napari_dinoprompt.core.studying.report import PARTS
+    from napari_dinoprompt.core.studying.report import PARTS, study_paths
 
     written = set(study_paths(job.output.resolve(), job.parts or PARTS))
     for given in (job.image, job.points, job.truth, *job.others):

@@ -91,7 +91,6 @@ class Coordinator(QObject):
         self._following.image_lost.connect(self.choose_image)
         self._following.image_replaced.connect(self.stop)
         self._following.prompts_opened.connect(self.add_prompts)
-        self.desk.studying.prompt_wanted.connect(self._prompts.append)
         self.desk.studying.removal_wanted.connect(self._prompts.remove)
         self.changed.connect(self.stacks.drop_stale)
         self.changed.connect(self.desk.studying.review)

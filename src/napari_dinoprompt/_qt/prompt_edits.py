@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.recovery.record import ImageRecord
 
 __all__ = [
-    "append_prompt",
     "change_selected",
     "place_prompts",
     "put_back",
@@ -49,20 +48,6 @@ def place_prompts(
     pixels = np.concatenate((on_plane, where), axis=1)
     placed = layers.points_from_pixels(pixels, points, image)
     layers.set_prompts(points, placed, classes)
-
-
-def append_prompt(
-    points: Points,
-    image: Image,
-    plane: PlaneIndex,
-    where: tuple[float, float],
-    name: str,
-) -> None:
-    """Add a prompt on a plane; the arguments as `place_prompts`."""
-    pixels = np.array([(*plane, *where)], dtype=np.float64)
-    placed = layers.points_from_pixels(pixels, points, image)
-    classes = (*layers.prompt_classes(points), name)
-    layers.set_prompts(points, np.concatenate((points.data, placed)), classes)
 
 
 def remove_prompt(points: Points, row: int) -> None:

@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.points_events import PointsEvents
 from napari_dinoprompt._qt.prompt_edits import (
-    append_prompt,
     change_selected,
     place_prompts,
     put_back,
@@ -166,20 +165,6 @@ class PromptLayer(QObject):
         state, ours = self._state, self._ours
         if state is not None and ours is not None:
             place_prompts(ours, state.image, state.view, points, classes)
-
-    def append(self, point: tuple[float, float], name: str) -> None:
-        """Add a point on the plane in view as a prompt of a class; can be undone.
-
-        Parameters
-        ----------
-        point : (float, float)
-            y and x in pixels of the image.
-        name : str
-        """
-        state, ours = self._state, self._ours
-        if state is not None and ours is not None:
-            append_prompt(ours, state.image, state.view, point, name)
-            self.flush()
 
     def remove(self, row: int) -> None:
         """Remove one prompt, unless they are the user's own layer; can be undone."""

@@ -11,10 +11,11 @@ import pytest
 from scipy import ndimage as ndi
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.comparing import assembly, comparison
+from napari_dinoprompt.core.comparing import comparison
 from napari_dinoprompt.core.comparing.columns import COLUMNS
 from napari_dinoprompt.core.comparing.comparison import iter_compare
 from napari_dinoprompt.core.comparing.draws import lies_on
+from napari_dinoprompt.core.comparing.perceptual import perceptual_distance
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.images import read_image
 from napari_dinoprompt.core.files.points import read_prompts
@@ -359,7 +360,7 @@ def test_progress_is_told_and_stops_with_the_asker(
 def test_misuse_is_said_before_any_work(
     compare: Compare, blobs: Blobs, monkeypatch, options: dict[str, Any], words: str
 ) -> None:
-    monkeypatch.setattr(comparison, "iter_view", lambda *_: pytest.fail("worked"))
+    monkeypatch.setattr(comparison, "iter_view", lambda *_, **__: pytest.fail("worked"))
     given = {"fakes": blobs.image} | options
     with pytest.raises(InputError, match=words):
         compare(**given)
@@ -404,7 +405,7 @@ def test_lpips_is_a_column_where_there_is_a_network(
         return (one - other).abs().mean()
 
     assert "lpips" not in figures(compare(fake))
-    monkeypatch.setattr(assembly, "find_network", lambda: network)
+    monkeypatch.setattr(comparison, "find_network", lambda: network)
     found = compare([fake, blobs.image], draws=2)
     assert figures(found, 0)["lpips"] > 0 == figures(found, 1)["lpips"]
     assert found.columns[-1].key == "lpips"
@@ -413,6 +414,27 @@ def test_lpips_is_a_column_where_there_is_a_network(
     (shape, low, high) = seen[0]
     assert shape == (1, 3, *blobs.image.shape)
     assert -1 <= low < high <= 1
+
+
+def test_lpips_leaves_out_pixels_without_data(
+    compare: Compare, blobs: Blobs, fake: np.ndarray, monkeypatch
+) -> None:
+    def network(one, other):
+        return (one - other).abs().mean()
+
+    monkeypatch.setattr(comparison, "find_network", lambda: network)
+    holed = fake.astype(np.float32)
+    holed[:, :60] = np.nan
+    found = compare(holed)
+    held = np.isfinite(holed)
+    differ = np.abs(found.real_grey - found.reports[0].grey)
+    assert differ[~held].max() > 0
+    # The network sees greys from -1 to 1.
+    expected = pytest.approx(2 * float(differ[held].mean()), rel=1e-5)
+    assert figures(found)["lpips"] == expected
+    nowhere = np.zeros(held.shape, dtype=bool)
+    grey = found.real_grey
+    assert math.isnan(perceptual_distance(grey, grey, network, nowhere))
 
 
 def test_the_example_runs() -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_dinoprompt.core.comparing.feature_distance import (
+from napari_dinoprompt.core.comparing.perceptual import (
     cell_distances,
     distance_map,
     mean_distance,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dinoprompt.core.comparing.ranges import match_range
+from napari_dinoprompt.core.comparing.grids import match_range
 
 GREY = np.array([[0, 51], [102, 255]], dtype=np.uint8)
 

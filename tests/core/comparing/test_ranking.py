@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_dinoprompt.core.comparing.ranking import average_precision
+from napari_dinoprompt.core.comparing.pixels import average_precision
 from napari_dinoprompt.core.errors import InputError
 
 

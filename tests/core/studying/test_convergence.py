@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.convergence import (
-    iter_convergence,
-    study_convergence,
-)
-from napari_dinoprompt.core.studying.enough import (
     enough_with_truth,
     enough_without_truth,
+    iter_convergence,
     say_enough,
 )
 from napari_dinoprompt.core.studying.subject import make_subject
 
 NAN = math.nan
+
+
+def study(subject, **options):
+    return run_through(iter_convergence(subject, **options))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def subject(blobs, blob_features, blob_reference):
 
 
 def test_all_orders_of_few_prompts(subject) -> None:
-    found = study_convergence(subject)
+    found = study(subject)
     assert (found.orders, found.exhaustive) == (120, True)
     assert found.counts.tolist() == [1, 2, 3, 4, 5]
     # All prompts make the same mask in whatever order.
@@ -44,7 +45,7 @@ def test_all_orders_of_few_prompts(subject) -> None:
 
 
 def test_random_orders_come_again_with_their_seed(subject) -> None:
-    one, again = (study_convergence(subject, orders=7, seed=3) for _ in range(2))
+    one, again = (study(subject, orders=7, seed=3) for _ in range(2))
     assert (one.orders, one.exhaustive) == (7, False)
     np.testing.assert_array_equal(one.score, again.score)
 
@@ -52,8 +53,8 @@ def test_random_orders_come_again_with_their_seed(subject) -> None:
 def test_without_truth_only_the_score_is_missing(
     subject, blob_features, blob_reference
 ) -> None:
-    blind = study_convergence(make_subject(blob_features, blob_reference), orders=9)
-    seeing = study_convergence(subject, orders=9)
+    blind = study(make_subject(blob_features, blob_reference), orders=9)
+    seeing = study(subject, orders=9)
     assert np.isnan(blind.score).all()
     assert blind.enough_by_truth is None
     np.testing.assert_array_equal(blind.change, seeing.change)
@@ -69,9 +70,9 @@ def test_it_says_how_far_it_is_and_can_be_stopped(subject) -> None:
 def test_one_prompt_cannot_converge(blobs, blob_features, subject) -> None:
     reference = Reference.from_prompts(blob_features, blobs.prompts[:1])
     with pytest.raises(InputError, match="at least two"):
-        study_convergence(make_subject(blob_features, reference))
+        study(make_subject(blob_features, reference))
     with pytest.raises(InputError, match="orders"):
-        study_convergence(subject, orders=0)
+        study(subject, orders=0)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.studying.influence import study_influence
-from napari_dinoprompt.core.studying.outliers import (
+from napari_dinoprompt.core.studying.influence import (
     alike_groups,
     find_outliers,
+    iter_influence,
     likeness,
 )
 from napari_dinoprompt.core.studying.subject import make_subject
@@ -19,7 +20,7 @@ GROUND = (5.0, 5.0)
 
 def study(features, points, classes=None, truth=None):
     reference = Reference.from_prompts(features, points, classes)
-    return study_influence(make_subject(features, reference, truth=truth))
+    return run_through(iter_influence(make_subject(features, reference, truth=truth)))
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])
@@ -41,19 +42,16 @@ def test_the_same_place_twice_says_the_same(blobs, blob_features) -> None:
 
 
 def test_leaving_out_is_what_the_others_make(blobs, blob_features) -> None:
-    from napari_dinoprompt.core.auto_threshold import rarity_of
     from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
-    from napari_dinoprompt.core.studying.subsets import Subset, jaccard_distance
+    from napari_dinoprompt.core.studying.subsets import Subset, iou
 
     found = study(blob_features, blobs.prompts)
     reference = Reference.from_prompts(blob_features, blobs.prompts)
     maps = make_prompt_maps(make_subject(blob_features, reference))
-    rarity = rarity_of(reference.scoring)
     full, four = (
-        Subset(maps, members, rarity=rarity).find().mask
-        for members in ([0, 1, 2, 3, 4], [0, 1, 3, 4])
+        Subset(maps, members).find().mask for members in ([0, 1, 2, 3, 4], [0, 1, 3, 4])
     )
-    assert found.left_out[2] == pytest.approx(jaccard_distance(full, four))
+    assert found.left_out[2] == pytest.approx(1 - iou(full, four))
 
 
 def test_background_and_other_classes(blobs, blob_features) -> None:

@@ -9,15 +9,19 @@ import pytest
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.metrics import measure_agreement
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import score
-from napari_dinoprompt.core.studying.advice import advise
 from napari_dinoprompt.core.studying.resolution import (
     Setting,
-    available_backbones,
-    study_resolution,
+    advise,
+    iter_resolution,
 )
+
+
+def study_resolution(*given, **options):
+    return run_through(iter_resolution(*given, **options))
 
 
 @pytest.fixture(scope="module")
@@ -76,30 +80,38 @@ def test_what_cannot_be_tried(blobs, filterbank, prompts) -> None:
         study_resolution(blobs.image, prompts, [setting, Setting(filterbank, 300)])
 
 
-def tried(name: str, seconds: float, cell: float = 2.0) -> SimpleNamespace:
-    return SimpleNamespace(name=name, seconds=seconds, cell=cell, width=20.0)
+def tried(
+    name: str,
+    seconds: float,
+    agreement: float = 1,
+    *,
+    iou: float = np.nan,
+    cell: float = 2.0,
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        name=name, seconds=seconds, agreement=agreement, iou=iou, cell=cell, width=20.0
+    )
 
 
 def test_with_a_truth_the_fastest_that_is_as_good() -> None:
-    three = [tried("x1", 1), tried("x2", 4), tried("x4", 16)]
-    best, text = advise([0.7, 0.8, 0.805], [1, 0.8, 0.8], three)
+    best, text = advise(
+        [
+            tried("x1", 1, iou=0.7),
+            tried("x2", 4, 0.8, iou=0.8),
+            tried("x4", 16, 0.8, iou=0.805),
+        ]
+    )
     assert best == 1
     assert text == ("Take x2: IoU 0.800 in 4.0 s. x4 has 0.805, but takes 16.0 s.")
 
 
 def test_without_one_agreement_tells_whether_it_matters() -> None:
-    nan = [np.nan] * 2
-    two = [tried("x2", 4), tried("x1", 1)]
-    best, text = advise(nan, [1, 0.95], two)
+    best, text = advise([tried("x2", 4), tried("x1", 1, 0.95)])
     assert best == 1
     assert "matters little" in text
-    coarse = [tried("x1", 1, 16.0), tried("x4", 9, 4.0)]
-    best, text = advise(nan, [1, 0.5], coarse)
+    coarse = [tried("x1", 1, cell=16.0), tried("x4", 9, 0.5, cell=4.0)]
+    best, text = advise(coarse)
     assert best == 1
     assert "The masks differ" in text
     assert "5 cells across" in text
-    assert advise([np.nan], [1], coarse[:1])[0] == 0
-
-
-def test_the_filter_bank_can_always_be_tried() -> None:
-    assert available_backbones()[0] == "filterbank"
+    assert advise(coarse[:1])[0] == 0

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dinoprompt.core.auto_threshold import rarity_of
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.studying.layers import block_means
-from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
+from napari_dinoprompt.core.studying.prompt_maps import block_means, make_prompt_maps
 from napari_dinoprompt.core.studying.subject import make_subject
-from napari_dinoprompt.core.studying.subsets import Subset, iou, jaccard_distance
+from napari_dinoprompt.core.studying.subsets import Subset, iou
 
 GROUND = [(5.0, 5.0), (70.0, 90.0)]
 CLASSES = ("object",) * 3 + ("nuclei",) * 2 + ("background",) * 2
@@ -43,7 +41,7 @@ def test_as_a_reference_of_the_same_prompts(features, blobs, classes) -> None:
     with torch.inference_mode():
         plane = score_plane(features, fewer)
         shown = plane.fitted.blocks(0).numpy()
-    subset = Subset(maps, left, rarity=rarity_of(reference.scoring))
+    subset = Subset(maps, left)
     found = subset.find(0.2)
     expected = shown > 0.2
     if maps.rival is not None:
@@ -69,7 +67,7 @@ def test_masks_leave_out_what_holds_no_data(blobs, filterbank) -> None:
     held = [p for p in blobs.prompts if np.isfinite(image[int(p[0]), int(p[1])])]
     subject = make_subject(features, Reference.from_prompts(features, held))
     maps = make_prompt_maps(subject)
-    found = Subset(maps, [0], rarity=0.5).find(-1.0)
+    found = Subset(maps, [0]).find(-1.0)
     assert maps.blocks == np.count_nonzero(found.mask)
     assert not found.mask[21:29, 21:39].any()
 
@@ -84,7 +82,7 @@ def test_prompts_on_another_plane_count_with_their_vectors(
     subject = make_subject(blob_features, replace(reference, planes=planes), plane=(0,))
     maps = make_prompt_maps(subject)
     assert maps.prompts.at[:, 2] == pytest.approx(maps.gram[:, 2], abs=1e-6)
-    assert Subset(maps, [2], rarity=0.5).find().mask.any()
+    assert Subset(maps, [2]).find().mask.any()
 
 
 def test_block_means_by_hand() -> None:
@@ -97,7 +95,7 @@ def test_jaccard_by_hand() -> None:
     one = np.array([True, True, False, False])
     other = np.array([True, False, True, False])
     assert iou(one, other) == pytest.approx(1 / 3)
-    assert jaccard_distance(one, other) == pytest.approx(2 / 3)
+    assert 1 - iou(one, other) == pytest.approx(2 / 3)
     assert iou(~one & one, ~one & one) == 1
 
 

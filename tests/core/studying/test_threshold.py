@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt.core.metrics import measure_agreement
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.segmentation import score
-from napari_dinoprompt.core.studying.information import information_by_cut
-from napari_dinoprompt.core.studying.plateau import find_plateau
 from napari_dinoprompt.core.studying.subject import make_subject
-from napari_dinoprompt.core.studying.threshold import study_threshold
+from napari_dinoprompt.core.studying.threshold import (
+    find_plateau,
+    information_by_cut,
+    iter_threshold,
+)
 
 
 def test_the_curves_are_those_of_the_masks(
     blobs, blob_features, blob_reference
 ) -> None:
     subject = make_subject(blob_features, blob_reference, truth=blobs.truth)
-    found = study_threshold(subject)
+    found = run_through(iter_threshold(subject))
     assert len(found.thresholds) == 121
     assert (found.thresholds[0], found.thresholds[-1]) == (-0.2, 1.0)
     k = 70
@@ -38,7 +41,7 @@ def test_a_threshold_of_the_user_is_the_one_in_use(
     blob_features, blob_reference
 ) -> None:
     chosen = blob_reference.with_thresholds({"object": 0.77})
-    found = study_threshold(make_subject(blob_features, chosen))
+    found = run_through(iter_threshold(make_subject(blob_features, chosen)))
     assert found.used == 0.77
     assert found.automatic == blob_reference.auto_thresholds["object"]
     assert np.isnan(found.best)

@@ -91,10 +91,7 @@ def subject_of(
     features: FeatureMap,
     points: NDArray[np.float64],
     classes: tuple[str, ...] | None = None,
-    *,
-    with_truth: bool = True,
 ) -> Subject:
     """Make what is studied."""
     reference = dp.Reference.from_prompts(features, points, classes)
-    truth = case.truth if with_truth else None
-    return make_subject(features, reference, truth=truth)
+    return make_subject(features, reference, truth=case.truth)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import napari_dinoprompt as dp
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.studying.convergence import study_convergence
-from napari_dinoprompt.core.studying.enough import enough_without_truth
+from napari_dinoprompt.core.studying.convergence import (
+    enough_without_truth,
+    iter_convergence,
+)
 from napari_dinoprompt.core.studying.subsets import iou
-from napari_dinoprompt.core.studying.threshold import study_threshold
+from napari_dinoprompt.core.studying.threshold import iter_threshold
 from study_parts.cases import Case, lay_out, subject_of
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
         draw = case.draws[0]
         points, classes = lay_out(draw.objects, draw.background[:grounds])
         subject = subject_of(case, features, points, classes)
-        found = study_convergence(subject, orders=orders)
+        found = run_through(iter_convergence(subject, orders=orders))
         shown = [k for k in _SHOWN if k <= len(found.counts)]
         enough, truth = found.enough, found.enough_by_truth
         # What is given up by stopping where the label-free answer says.
@@ -61,14 +64,12 @@ def threshold_rows(case: Case, backbone: Backbone) -> list[dict[str, object]]:
     features = dp.extract_features(case.image, backbone, upscale=case.upscale(backbone))
     points, classes = lay_out(case.draws[0].objects[:5], np.zeros((0, 2)))
     subject = subject_of(case, features, points, classes)
-    found = study_threshold(subject)
-    from napari_dinoprompt.core.auto_threshold import rarity_of
+    found = run_through(iter_threshold(subject))
     from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
     from napari_dinoprompt.core.studying.subsets import Subset
 
     maps = make_prompt_maps(subject)
-    rarity = rarity_of(subject.reference.scoring)
-    grid = Subset(maps, range(maps.count), rarity=rarity).find()
+    grid = Subset(maps, range(maps.count)).find()
     pixels = score(features, subject.reference).mask(subject.reference.auto_thresholds)
     low, high = found.plateau or (np.nan, np.nan)
     middle = (low + high) / 2
@@ -118,7 +119,7 @@ def timing_rows(backbone: Backbone) -> list[dict[str, object]]:
 
         subject = make_subject(features, reference, truth=truth)
         started, worked = time.perf_counter(), time.process_time()
-        found = study_convergence(subject, orders=200)
+        found = run_through(iter_convergence(subject, orders=200))
         rows.append(
             {
                 "backbone": backbone.info.name,

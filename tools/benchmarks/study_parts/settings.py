@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from scipy import ndimage as ndi
 
+from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.studying.resolution import Setting, study_resolution
+from napari_dinoprompt.core.studying.resolution import Setting, iter_resolution
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -31,10 +32,10 @@ def resolution_rows(case: Case, backbones: list[Backbone]) -> list[dict[str, obj
     prompts = Prompts(case.draws[0].objects[:5], ("object",) * 5)
     answers = []
     for truth in (case.truth, None):
-        found = study_resolution(
+        steps = iter_resolution(
             case.image, prompts, settings, truth=truth, others=others
         )
-        answers.append(found)
+        answers.append(run_through(steps))
     known, blind = answers
     return [
         {

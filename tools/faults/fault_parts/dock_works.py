@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import toy_dinov2
 from hub_stand_in import Hub, stall
 
-from napari_dinoprompt._qt.comparing.request import CompareRequest
+from napari_dinoprompt._qt.comparing.panel import CompareRequest
 from napari_dinoprompt._qt.window_box import WindowChoice
 from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.masks import Cleaning

@@ -182,7 +182,7 @@ NAMES = st.lists(choices.names, min_size=1, max_size=4)
 
 def try_names(case: list[str]) -> None:
     """Names that people give, as names of files."""
-    from napari_dinoprompt.core.comparing.files import comparison_paths
+    from napari_dinoprompt.core.comparing.report import comparison_paths
 
     cleaned = [clean_name(name) for name in case]
     for name in cleaned:

@@ -30,12 +30,6 @@ def study_influence(folder: Path) -> None:
     shoot(viewer, folder / "study-influence.png")
 
 
-def study_suggestion(folder: Path) -> None:
-    """The place where one more prompt would help, as a ghost."""
-    viewer, _ = open_study("suggestion", truth=False, prompts=3)
-    shoot(viewer, folder / "study-suggestion.png")
-
-
 def study_resolution(folder: Path) -> None:
     """The masks of several resolutions side by side, and their table."""
     viewer, dock = open_study("resolution")

@@ -70,8 +70,8 @@ def study(
     parts: Annotated[
         str,
         typer.Option(
-            help="Of convergence, influence, suggestion, resolution and threshold, "
-            "separated by commas.",
+            help="Of convergence, influence, resolution and threshold, separated by "
+            "commas.",
         ),
     ] = "all",
     class_name: Annotated[
@@ -86,8 +86,8 @@ def study(
 ) -> None:
     """Study why one prompt is better than another.
 
-    How many prompts are enough, what each of them does and which is an outlier, where
-    the next one belongs, which resolution to take, and what the threshold does.
+    How many prompts are enough, what each of them does and which is an outlier, which
+    resolution to take, and what the threshold does.
     """
     from napari_dinoprompt._cli.loading import load_named
     from napari_dinoprompt._cli.messages import results_console

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.comparing.request import CompareRequest
 from napari_dinoprompt._qt.layer_boxes import LayerBox, LayerChecklist
 from napari_dinoprompt._qt.references.box import ReferenceBox
 from napari_dinoprompt._qt.widgets.explaining import (
@@ -24,13 +24,38 @@ from napari_dinoprompt.core.references.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
 
+    from napari_dinoprompt._qt.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
 
-__all__ = ["ComparePanel"]
+__all__ = ["ComparePanel", "CompareRequest"]
 
 _DRAWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class CompareRequest:
+    """What is compared: at least one fake, none of them the real.
+
+    The input image, from which the fakes were made, is only shown. Histograms are
+    matched to the real. Without a class name it is the reference's first.
+    """
+
+    choice: Entry | Reference
+    real: Image
+    fakes: list[Image]
+    input_image: Image | None
+    truth: Labels | None
+    window: WindowChoice
+    class_name: str | None
+    draws: int
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers that the result depends on."""
+        truth = [] if self.truth is None else [self.truth]
+        return [self.real, *self.fakes, *truth]
 
 
 class ComparePanel(QWidget):
@@ -78,7 +103,7 @@ class ComparePanel(QWidget):
         )
         self._compare = button("Co&mpare", "Apply the reference to all, and compare.")
         self._lay_out()
-        self._real.chosen.connect(self._on_real)
+        self._real.chosen.connect(self._show_fakes)
         self._fakes.ticked.connect(self._enable)
         self._reference.currentIndexChanged.connect(self._on_reference)
         self._compare.clicked.connect(self._on_compare)
@@ -127,9 +152,6 @@ class ComparePanel(QWidget):
     def _show_fakes(self) -> None:
         self._fakes.show_layers([one for one in self._images if one is not self.real])
         self._enable()
-
-    def _on_real(self) -> None:
-        self._show_fakes()
 
     def _on_reference(self) -> None:
         names = _object_classes(self._reference.choice)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
 
 from napari_dinoprompt._qt.comparing.layers import AGREEMENT
@@ -15,6 +14,7 @@ from napari_dinoprompt._qt.comparing.table import CompareTable
 from napari_dinoprompt._qt.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.widgets.explaining import button
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
+from napari_dinoprompt.core.comparing.columns import AGREEMENT_COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +82,8 @@ class CompareTab(WorkTab):
         self._meaning = MessageLabel("meaning of the figure")
         self._legend = QLabel(
             "&nbsp;&nbsp;".join(
-                f'<span style="color:{QColor(colour).name()}">■</span> {word}'
-                for word, colour in AGREEMENT.values()
+                f'<span style="color:{AGREEMENT_COLOURS[value]}">■</span> {word}'
+                for value, word in AGREEMENT.items()
             )
         )
         self._rest = (
@@ -124,15 +124,7 @@ class CompareTab(WorkTab):
         self._work.cancel()
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Show layers, references and results as they are.
-
-        Parameters
-        ----------
-        images : sequence of napari.layers.Image
-            That can be segmented.
-        labels : sequence of napari.layers.Labels
-            The user's own.
-        """
+        """Show layers, references and results as they are."""
         self.panel.show_layers(images, labels)
         self.panel.show_references(self._session.reference(), self._library.entries)
         if self._work.comparison is not self._shown:

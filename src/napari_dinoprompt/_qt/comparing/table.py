@@ -12,10 +12,12 @@ from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QWidget
 
 from napari_dinoprompt._qt.widgets.elided_label import shorten
 from napari_dinoprompt._qt.widgets.explaining import explain, wrap
+from napari_dinoprompt.core.comparing.columns import say_figure
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparing.columns import Column
-    from napari_dinoprompt.core.comparing.report import Comparison, Report
+    from napari_dinoprompt.core.comparing.measures import Report
+    from napari_dinoprompt.core.comparing.report import Comparison
 
 __all__ = ["CompareTable"]
 
@@ -112,14 +114,14 @@ def _cell(
     column: Column, report: Report, floor: dict[str, tuple[float, float]]
 ) -> QTableWidgetItem:
     value = report.measures.figures.get(column.key, math.nan)
-    lines = [f"{report.name}: {_number(value, column)}"]
+    lines = [f"{report.name}: {say_figure(column.key, value)}"]
     interval = report.intervals.get(column.key)
     if interval is not None:
-        low, high = (_number(end, column) for end in interval)
+        low, high = (say_figure(column.key, end) for end in interval)
         lines.append(f"{low} to {high} in 95 % of the draws of the prompts")
     if column.key in floor:
         lines.append(_floor_line(column, floor))
-    return _right(_number(value, column), "\n".join(lines))
+    return _right(say_figure(column.key, value), "\n".join(lines))
 
 
 def _floor_cell(
@@ -127,11 +129,11 @@ def _floor_cell(
 ) -> QTableWidgetItem:
     median, _ = floor.get(column.key, (math.nan, math.nan))
     tooltip = _floor_line(column, floor) if column.key in floor else ""
-    return _right(_number(median, column), tooltip)
+    return _right(say_figure(column.key, median), tooltip)
 
 
 def _floor_line(column: Column, floor: dict[str, tuple[float, float]]) -> str:
-    median, bound = (_number(value, column) for value in floor[column.key])
+    median, bound = (say_figure(column.key, value) for value in floor[column.key])
     return f"Noise floor: {median}, and {bound} for 95 % of the pairs of draws"
 
 
@@ -140,15 +142,6 @@ def _right(text: str, tooltip: str) -> QTableWidgetItem:
     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     item.setToolTip(wrap(tooltip))
     return item
-
-
-def _number(value: float, column: Column) -> str:
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "∞"
-    whole = column.group == "objects" and float(value).is_integer()
-    return f"{value:.0f}" if whole and abs(value) >= 2 else f"{value:.3g}"
 
 
 def _explain(column: Column) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_dinoprompt import layers
 from napari_dinoprompt._qt import work_steps
 from napari_dinoprompt._qt.comparing.layers import CompareLayers
-from napari_dinoprompt._qt.comparing.request import word_on_places
 from napari_dinoprompt._qt.export import Export
 from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.job_work import JobWork
@@ -15,16 +17,14 @@ from napari_dinoprompt._qt.view import look_at, plane_of, reader_of
 from napari_dinoprompt._qt.window_box import WindowChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.comparing.request import CompareRequest
+    from napari_dinoprompt._qt.comparing.panel import CompareRequest
     from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
@@ -89,10 +89,10 @@ class CompareWork(JobWork):
         self._begin(
             work_steps.compare(
                 means,
-                self._reader(request.real),
+                reader_of(self._viewer, request.real),
                 [fake.name for fake in request.fakes],
-                [self._reader(fake) for fake in request.fakes],
-                None if truth is None else self._reader(truth),
+                [reader_of(self._viewer, fake) for fake in request.fakes],
+                None if truth is None else reader_of(self._viewer, truth),
                 request.class_name,
                 request.draws,
             )
@@ -100,9 +100,6 @@ class CompareWork(JobWork):
         for layer in request.layers:
             self._events.watch(layer)
         self._say("")
-
-    def _reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
-        return reader_of(self._viewer, layer)
 
     def cancel(self) -> None:
         """Stop; there is no result then."""
@@ -114,14 +111,19 @@ class CompareWork(JobWork):
     def show_maps(self) -> None:
         """Show the maps of each fake over the real."""
         if self.comparison is not None and self._request is not None:
-            self._layers.show_maps(self._request, self._plane, self.comparison)
+            self._layers.show_maps(self._request.real, self._plane, self.comparison)
 
     def show_side_by_side(self, on: bool) -> None:
         """Show real and fakes in a grid with one camera, or as before."""
         if not on:
             self._layers.end_side_by_side()
         elif self.comparison is not None and self._request is not None:
-            self._layers.begin_side_by_side(self._request, self._plane, self.comparison)
+            self._layers.begin_side_by_side(
+                self._request.real,
+                self._plane,
+                self.comparison,
+                self._request.input_image,
+            )
         self.changed.emit()
 
     def go_to(self, centre: tuple[float, float]) -> None:
@@ -134,7 +136,7 @@ class CompareWork(JobWork):
         """Write tables, maps and the figure into a folder."""
         if self.comparison is not None and self._request is not None:
             shown = self._request.input_image
-            read = None if shown is None else self._reader(shown)
+            read = None if shown is None else reader_of(self._viewer, shown)
             steps = work_steps.save_comparison(self.comparison, folder, read)
             self._export.write(steps)
 
@@ -146,7 +148,7 @@ class CompareWork(JobWork):
     def _on_returned(self, comparison: Comparison) -> None:
         assert self._request is not None
         self.comparison = comparison
-        self._say(comparison.note or word_on_places(self._request))
+        self._say(comparison.note or _word_on_places(self._request))
 
     def _on_failed(self, message: str) -> None:
         self._forget()
@@ -179,3 +181,32 @@ class CompareWork(JobWork):
     def _drop(self, message: str) -> None:
         self._job.cancel()
         self._on_failed(message)
+
+
+def _word_on_places(request: CompareRequest) -> str:
+    """Say so if fakes lie apart from the real: they are compared edge to edge."""
+    apart = [
+        fake.name
+        for fake in request.fakes
+        if layers.pixel_size(fake) and not _same_place(fake, request.real)
+    ]
+    if not apart:
+        return ""
+    return (
+        f"{', '.join(apart)} lies elsewhere than the real; they were compared edge "
+        "to edge."
+    )
+
+
+def _same_place(one: Image, other: Image) -> bool:
+    """Tell whether two planes cover the same part of the world, to a pixel."""
+    pixel = max(layers.pixel_size(other) or (1.0, 1.0))
+    apart = np.abs(_corners(one) - _corners(other))
+    return bool((apart <= pixel).all())
+
+
+def _corners(image: Image) -> NDArray[np.float64]:
+    height, width = layers.plane_shape(image)
+    rest = (0.0,) * (image.ndim - 2)
+    ends = ((-0.5, -0.5), (height - 0.5, width - 0.5))
+    return np.array([image.data_to_world((*rest, *end))[-2:] for end in ends])

@@ -7,34 +7,41 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
+from napari_dinoprompt._qt.layer_boxes import LayerBox
+from napari_dinoprompt._qt.studying.table import StudyTable
 from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
-    literal,
+    new_form,
     no_margins,
+    put_in_tab_order,
 )
+from napari_dinoprompt.core.backbones import FILTERBANK, backbone_names
+from napari_dinoprompt.core.errors import WeightsNotFoundError
+from napari_dinoprompt.core.weights.search import find_dinov2
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.studying.influence import Influence
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
+    from collections.abc import Sequence
 
-__all__ = [
-    "ConvergencePage",
-    "InfluencePage",
-    "SuggestionPage",
-]
+    from napari.layers import Image
+
+    from napari_dinoprompt.core.studying.influence import Influence
+    from napari_dinoprompt.core.studying.resolution import Resolution
+
+__all__ = ["ConvergencePage", "InfluencePage", "ResolutionPage"]
 
 _ORDERS, _MOST_ORDERS = 200, 5000
-_MOST_LETTERS = 28
+_UPSCALES = (1.0, 2.0, 4.0)
 _OWN_LAYER = "The prompts are in a layer of your own, which no button changes."
 
 
@@ -82,16 +89,7 @@ class InfluencePage(QWidget):
     def show_influence(
         self, found: Influence | None, *, current: bool, ours: bool
     ) -> None:
-        """Offer to remove the outliers of a result.
-
-        Parameters
-        ----------
-        found : Influence or None
-        current : bool
-            Whether it is of the prompts as they are now.
-        ours : bool
-            Whether the prompts are in a layer that buttons may change.
-        """
+        """Offer to remove the outliers of a result."""
         if self._shown == (found, current, ours):
             return
         self._shown = (found, current, ours)
@@ -116,52 +114,107 @@ class InfluencePage(QWidget):
             self._buttons.append(new)
 
 
-class SuggestionPage(QWidget):
-    """What to make of the suggested place."""
-
-    object_requested = Signal()
-    background_requested = Signal()
-    skip_requested = Signal()
-    look_requested = Signal()
+class ResolutionPage(QWidget):
+    """What is tried; the table of what it gave is in `answer`, to be put below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._object = button("It is an object", "Make it a prompt of the class.")
-        self._background = button("It is bac&kground", "Make it a background prompt.")
-        self._skip = button("Skip", "Show the next place.")
-        self._look = button("Show m&e", "Move the camera there.")
-        self._object.clicked.connect(self.object_requested)
-        self._background.clicked.connect(self.background_requested)
-        self._skip.clicked.connect(self.skip_requested)
-        self._look.clicked.connect(self.look_requested)
-        column = QVBoxLayout(self)
+        self._upscales = {value: QCheckBox(f"×{value:g}") for value in _UPSCALES}
+        self._backbones: dict[str, QCheckBox] = {}
+        self._shown: Resolution | None = None
+        self._other = LayerBox("none")
+        explain(
+            self._other,
+            "The same field with another number of pixels, such as an image that was "
+            "enlarged by another program; its pixels are taken as they are.",
+        )
+        self.table = StudyTable()
+        self.masks = button(
+            "Show masks", "Show the masks side by side, moved with one camera."
+        )
+        self.masks.setCheckable(True)
+        self._row, self._names = QHBoxLayout(), QVBoxLayout()
+        for value, box in self._upscales.items():
+            box.setChecked(True)
+            explain(
+                box,
+                f"Try the image enlarged {value:g} times."
+                if value != 1
+                else "Try the image in its own size.",
+                f"upscale {value:g}",
+            )
+            self._row.addWidget(box)
+        self._row.addStretch()
+        form = new_form()
+        self.setLayout(form)
+        form.addRow("upscales", self._row)
+        self._also = QLabel("also with")
+        form.addRow(self._also, self._names)
+        form.addRow("sa&me field", self._other)
+        self.answer = QWidget()
+        column = QVBoxLayout(self.answer)
         no_margins(column)
-        for pair in ((self._object, self._background), (self._skip, self._look)):
-            row = QHBoxLayout()
-            for one in pair:
-                row.addWidget(one)
-            column.addLayout(row)
+        column.addWidget(self.table)
+        column.addWidget(self.masks)
+        self.show_resolution(None, current=False, masks=False)
 
-    def show_ghost(
-        self, ghost: tuple[int, int, Suggestion] | None, *, ours: bool, name: str
-    ) -> None:
-        """Offer what can be done with the suggestion.
+    @property
+    def upscales(self) -> tuple[float, ...]:
+        """Those that are ticked."""
+        return tuple(one for one, box in self._upscales.items() if box.isChecked())
 
-        Parameters
-        ----------
-        ghost : (int, int, Suggestion) or None
-            Its number, how many there are, and itself.
-        ours : bool
-            Whether the prompts are in a layer that buttons may change.
-        name : str
-            The class of objects.
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Those that are ticked."""
+        return tuple(one for one, box in self._backbones.items() if box.isChecked())
+
+    @property
+    def other(self) -> Image | None:
+        """The image of the same field, if one is chosen."""
+        return self._other.layer
+
+    def show_images(self, images: Sequence[Image], studied: Image | None) -> None:
+        """Offer the images beside the one that is studied."""
+        self._other.show_layers([one for one in images if one is not studied])
+
+    def show_backbones(self, in_use: str, folder: str | None) -> None:
+        """Offer the backbones that are here, beside the one in use.
+
+        Looks on the disk, so it is called when the page comes on show.
         """
-        self.setVisible(ghost is not None)
-        words = "&It is an object" if name == "object" else f"&It is {literal(name)}"
-        self._object.setText(shorten(words, _MOST_LETTERS))
-        for one, tooltip in (
-            (self._object, f"Make it a prompt of the class {name}."),
-            (self._background, "Make it a background prompt."),
-        ):
-            one.setEnabled(ours)
-            explain(one, tooltip if ours else f"{tooltip} {_OWN_LAYER}")
+        here = [one for one in backbone_names() if one != in_use]
+        here = [one for one in here if _is_here(one, folder)]
+        if here != list(self._backbones):
+            for box in self._backbones.values():
+                self._names.removeWidget(box)
+                box.hide()
+                box.deleteLater()
+            self._backbones = {name: QCheckBox(name) for name in here}
+            for name, box in self._backbones.items():
+                explain(box, f"Try {name}, too.")
+                self._names.addWidget(box)
+            put_in_tab_order(self._upscales[_UPSCALES[-1]], *self._backbones.values())
+        self._also.setVisible(bool(here))
+
+    def show_resolution(
+        self, found: Resolution | None, *, current: bool, masks: bool
+    ) -> None:
+        """Show a result, and whether its masks are on show."""
+        self.answer.setVisible(found is not None)
+        self.masks.setEnabled(current)
+        blocked = self.masks.blockSignals(True)
+        self.masks.setChecked(masks)
+        self.masks.blockSignals(blocked)
+        if found is not self._shown:
+            self._shown = found
+            self.table.show_resolution(found)
+
+
+def _is_here(name: str, folder: str | None) -> bool:
+    if name == FILTERBANK:
+        return True
+    try:
+        find_dinov2(name, folder)
+    except WeightsNotFoundError:
+        return False
+    return True

@@ -5,188 +5,163 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_dinoprompt import layers
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
+    from weakref import ref
 
     import numpy as np
+    from napari.layers import Labels
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt._qt.steps import BackboneShelf
-    from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.studying.resolution import Resolution, Setting
-    from napari_dinoprompt.core.studying.subject import Subject
+    from napari_dinoprompt.core.studying.resolution import Resolution
+    from napari_dinoprompt.session import FeatureRequest, ImageState, PromptSnapshot
 
-__all__ = ["StudyMeans", "StudyOptions", "save_plot", "save_table", "study"]
-
-SUGGESTION_KEYS = ("rank", "y", "x", "likely", "settles", "similarity", "reason")
-"""The columns of a table of suggestions that has no line."""
+__all__ = ["StudyKey", "StudyOptions", "StudyResult", "save", "study"]
 
 
 @dataclass(frozen=True, eq=False)
 class StudyOptions:
-    """What the user chose for a part of the study.
-
-    Attributes
-    ----------
-    orders : int
-        In which prompts are added.
-    upscales : tuple of float
-        That are tried, beside the one in use.
-    backbones : tuple of str
-        That are tried, beside the one in use.
-    other_name : str
-    read_other : callable returning (h, w) or (h, w, C) array_like, optional
-        The same field with another number of pixels, and its name.
-    """
+    """What the user chose for a part of the study, beside what is in use."""
 
     orders: int = 200
     upscales: tuple[float, ...] = (1.0, 2.0, 4.0)
     backbones: tuple[str, ...] = ()
     other_name: str = ""
     read_other: Callable[[], ArrayLike] | None = None
+    """Reads the same field with another number of pixels."""
 
 
 @dataclass(frozen=True, eq=False)
-class StudyMeans:
-    """What is studied.
+class StudyKey:
+    """What a result is about."""
 
-    Attributes
-    ----------
-    planes : PreparedPlanes
-    view : plane index
-        The plane that is studied.
-    reference : Reference
-        Of all prompts.
-    class_name : str or None
-        None is the first.
-    read_plane : callable returning (H, W) or (H, W, C) array_like
-    read_truth : callable returning (H, W) array_like, optional
-    shelf : BackboneShelf
-    backbone : BackboneChoice
-        In use.
-    upscale : float
-        In use.
-    """
-
-    planes: PreparedPlanes
+    state: ImageState
+    planes: ref[PreparedPlanes]
+    """Features take much memory: a result must not keep them."""
     view: PlaneIndex
+    request: FeatureRequest
+    snapshot: PromptSnapshot | None
     reference: Reference
-    class_name: str | None
-    read_plane: Callable[[], ArrayLike]
-    read_truth: Callable[[], ArrayLike] | None
-    shelf: BackboneShelf
-    backbone: BackboneChoice
-    upscale: float
+    thresholds: Mapping[str, float]
+    """That the user set."""
+    truth: Labels | None
+    truth_edits: int
+    """How often a truth had other pixels."""
+    class_name: str
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What a part of the study found, and the (H, W) light of the plane for figures."""
+
+    part: str
+    key: StudyKey
+    found: Any
+    light: NDArray[np.float32]
 
 
 def study(
-    part: str, means: StudyMeans, options: StudyOptions
-) -> Generator[Progress | Notice, None, tuple[Any, NDArray[np.float32]]]:
-    """Do one part of the study; returns what was found, and the light of the plane."""
+    part: str,
+    key: StudyKey,
+    options: StudyOptions,
+    planes: PreparedPlanes,
+    shelf: BackboneShelf,
+    read_truth: Callable[[], ArrayLike] | None,
+) -> Generator[Progress | Notice, None, StudyResult]:
+    """Do one part of the study."""
     from napari_dinoprompt.core.progress import Progress
-
-    yield Progress(0, 0)
-    light = means.planes[means.view].whole.light.cpu().numpy()
-    if part == "resolution":
-        return (yield from _resolution(means, options)), light
-    subject = _subject(means)
-    if part == "convergence":
-        from napari_dinoprompt.core.studying.convergence import iter_convergence
-
-        return (yield from iter_convergence(subject, orders=options.orders)), light
-    if part == "influence":
-        from napari_dinoprompt.core.studying.influence import iter_influence
-
-        return (yield from iter_influence(subject)), light
-    if part == "suggestion":
-        from napari_dinoprompt.core.studying.suggestion import iter_suggestions
-
-        return (yield from iter_suggestions(subject)), light
+    from napari_dinoprompt.core.studying.convergence import iter_convergence
+    from napari_dinoprompt.core.studying.influence import iter_influence
+    from napari_dinoprompt.core.studying.subject import make_subject
     from napari_dinoprompt.core.studying.threshold import iter_threshold
 
-    return (yield from iter_threshold(subject)), light
+    yield Progress(0, 0)
+    plane, reference = planes[key.view], key.reference
+    truth = None if read_truth is None else read_truth()
+    steps: Generator[Progress | Notice, None, Any]
+    if part == "resolution":
+        steps = _try_resolutions(key, options, planes, shelf, truth)
+    else:
+        subject = make_subject(
+            plane.whole,
+            reference,
+            truth=truth,
+            class_name=key.class_name or None,
+            plane=key.view,
+            lengths=plane.lengths(planes.measures(reference.planes)),
+        )
+        if part == "convergence":
+            steps = iter_convergence(subject, orders=options.orders)
+        elif part == "influence":
+            steps = iter_influence(subject)
+        else:
+            steps = iter_threshold(subject)
+    found = yield from steps
+    return StudyResult(part, key, found, plane.whole.light.cpu().numpy())
 
 
-def save_table(part: str, found: Any, path: Path) -> Generator[None, None, Path]:
-    """Write the table of a part; as `core.studying.files.save_table`."""
-    from napari_dinoprompt.core.studying import files
-
-    yield
-    keys = SUGGESTION_KEYS if part == "suggestion" else None
-    return files.save_table(path, found.rows(), keys)
-
-
-def save_plot(
-    part: str, found: Any, light: NDArray[np.float32], path: Path
-) -> Generator[None, None, Path]:
-    """Write the figure of a part, the one that `Study.save` writes."""
-    from napari_dinoprompt.core.studying import files
-    from napari_dinoprompt.core.studying.report import PARTS, Study
-
-    yield
-    parts: dict[str, Any] = dict.fromkeys(PARTS) | {part: found}
-    figure = Study(**parts, light=light, settings={}).figures()[part]
-    return files.save_figure(path, figure)
-
-
-def _subject(means: StudyMeans) -> Subject:
-    from napari_dinoprompt.core.studying.subject import make_subject
-
-    plane, reference = means.planes[means.view], means.reference
-    measures = means.planes.measures(reference.planes)
-    return make_subject(
-        plane.whole,
-        reference,
-        truth=_truth(means),
-        class_name=means.class_name,
-        plane=means.view,
-        lengths=plane.lengths(measures),
-    )
-
-
-def _truth(means: StudyMeans) -> ArrayLike | None:
-    return None if means.read_truth is None else means.read_truth()
-
-
-def _resolution(
-    means: StudyMeans, options: StudyOptions
+def _try_resolutions(
+    key: StudyKey,
+    options: StudyOptions,
+    planes: PreparedPlanes,
+    shelf: BackboneShelf,
+    truth: ArrayLike | None,
 ) -> Generator[Progress | Notice, None, Resolution]:
+    """Try what is in use first, then what the user has ticked."""
     import numpy as np
 
     from napari_dinoprompt.core.prompts import Prompts
-    from napari_dinoprompt.core.studying.resolution import iter_resolution
+    from napari_dinoprompt.core.studying.resolution import (
+        iter_resolution,
+        list_settings,
+    )
 
-    reference = means.reference
+    reference, used = key.reference, key.request.backbone
     prompts = Prompts(reference.points, reference.classes, reference.planes)
-    here = [plane == means.view for plane in reference.planes]
+    here = [plane == key.view for plane in reference.planes]
     others = {}
     if options.read_other is not None:
         others[options.other_name] = options.read_other()
+    image = layers.read_plane(key.state.image, key.view)
+    # Not through the shelf, which would let go of the one in use.
+    rest = [
+        replace(used, name=name, checkpoint=None).load()
+        for name in options.backbones
+        if name != used.name
+    ]
     return (
         yield from iter_resolution(
-            means.read_plane(),
+            image,
             prompts.keep(np.array(here)),
-            _settings(means, options),
-            window=means.planes[means.view].whole.window,
-            truth=_truth(means),
-            class_name=means.class_name,
+            list_settings(
+                [shelf.get(used), *rest], (key.request.upscale, *options.upscales)
+            ),
+            window=planes[key.view].whole.window,
+            truth=truth,
+            class_name=key.class_name or None,
             others=others,
         )
     )
 
 
-def _settings(means: StudyMeans, options: StudyOptions) -> list[Setting]:
-    """List what is tried; what is in use comes first."""
-    from napari_dinoprompt.core.studying.resolution import Setting
+def save(result: StudyResult, path: Path, *, plot: bool) -> Generator[None, None, Path]:
+    """Write the table of a part, or its plot: those that `Study.save` writes."""
+    from napari_dinoprompt.core.comparing.figure import render
+    from napari_dinoprompt.core.files.tables import as_csv, write_bytes
+    from napari_dinoprompt.core.studying.figures import draw_figure
 
-    names = [one for one in options.backbones if one != means.backbone.name]
-    # Not through the shelf, which would let go of the one in use.
-    rest = [replace(means.backbone, name=one, checkpoint=None).load() for one in names]
-    backbones = [means.shelf.get(means.backbone), *rest]
-    factors = dict.fromkeys((means.upscale, *options.upscales))
-    return [Setting(one, factor) for one in backbones for factor in factors]
+    yield
+    if plot:
+        figure = draw_figure(result.part, result.found, result.light)
+        content = render(figure, path.suffix.lstrip(".").lower())
+    else:
+        content = as_csv(result.found.rows())
+    return write_bytes(path, content)

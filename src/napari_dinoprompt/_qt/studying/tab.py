@@ -1,27 +1,30 @@
-"""The tab "Study": what prompts, place, resolution and threshold do to the result."""
+"""The tab "Study": what prompts, resolution and threshold do to the result."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
-from napari_dinoprompt._qt.studying.export import ask_for_path
-from napari_dinoprompt._qt.studying.head import StudyHead
+from napari_dinoprompt._qt.layer_boxes import LayerBox
 from napari_dinoprompt._qt.studying.pages import (
     ConvergencePage,
     InfluencePage,
-    SuggestionPage,
+    ResolutionPage,
 )
-from napari_dinoprompt._qt.studying.plot import StudyPlot
-from napari_dinoprompt._qt.studying.resolution_page import ResolutionPage
 from napari_dinoprompt._qt.studying.steps import StudyOptions
-from napari_dinoprompt._qt.studying.words import HINTS, say
 from napari_dinoprompt._qt.tab_page import WorkTab, ruler
-from napari_dinoprompt._qt.widgets.explaining import button, put_in_tab_order
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    label_of,
+    new_form,
+    put_in_tab_order,
+)
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
-from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +34,34 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_dinoprompt._qt.desk import Desk
-    from napari_dinoprompt._qt.studying.canvas import StudyCanvas
+    from napari_dinoprompt._qt.studying.plot import StudyPlot
     from napari_dinoprompt.session import Session
 
 __all__ = ["StudyTab"]
 
 _WIDTH = 368
 _STALE = "Of earlier prompts or settings; press Run for those of now. "
+# Title and hint of each part, in their order.
+_PARTS = {
+    "convergence": (
+        "Convergence: are the prompts enough?",
+        "Run adds your prompts in many random orders and shows how the mask settles.",
+    ),
+    "influence": (
+        "Influence: what does each prompt do?",
+        "Run leaves each prompt out in turn. Rings in the viewer are the brighter the "
+        "more of the mask depends on the prompt.",
+    ),
+    "resolution": (
+        "Resolution: which upscale and backbone?",
+        "Run segments with your prompts at each upscale and backbone that is ticked.",
+    ),
+    "threshold": (
+        "Threshold: how much depends on it?",
+        "Run cuts the similarity map at all thresholds; a plateau means that the exact "
+        "value matters little.",
+    ),
+}
 
 
 class StudyTab(WorkTab):
@@ -57,20 +81,29 @@ class StudyTab(WorkTab):
         self._work = desk.studying
         self._session = session
         self._viewer = viewer
-        self._images: list[Image] = []
         self._turned_to = False
         self._seen = self._hidden = False
-        self.head = StudyHead()
-        self._part, self._truth = self.head.part, self.head.truth
-        self._class = self.head.class_box
+        self._part = NarrowBox()
+        explain(self._part, "What is studied.")
+        for part, (title, _) in _PARTS.items():
+            self._part.addItem(title, part)
+        self._truth = LayerBox("none")
+        explain(
+            self._truth,
+            "Labels of the objects that are really there. Without them, masks are "
+            "compared with each other.",
+        )
+        self._class = NarrowBox()
+        explain(self._class, "The class of objects that is studied.")
+        self._class_title = label_of("cl&ass", self._class)
         self.convergence = ConvergencePage()
         self.influence = InfluencePage()
-        self.suggestion = SuggestionPage()
         self.resolution = ResolutionPage()
         self._run = button("Ru&n", "Study this with the prompts as they are now.")
         self._undo = button("Und&o", "Take back the prompt that came or went last.")
         self._sentence = MessageLabel("answer of the study")
-        self._place = StudyPlot(viewer)
+        self._canvas: StudyPlot | None = None
+        self._place = QHBoxLayout()
         self._plot = button("Save plot…", "Write the plot as PNG or PDF.")
         self._table = button("Save ta&ble…", "Write the figures as CSV.")
         self._lay_out()
@@ -78,24 +111,29 @@ class StudyTab(WorkTab):
         self._on_part()
 
     def _lay_out(self) -> None:
+        head = QWidget()
+        form = new_form()
+        form.addRow("stud&y", self._part)
+        form.addRow("tr&uth", self._truth)
+        form.addRow(self._class_title, self._class)
+        head.setLayout(form)
         # A dock does not grow by itself when there is a result to show.
-        self.head.setMinimumWidth(_WIDTH)
+        head.setMinimumWidth(_WIDTH)
         run = QHBoxLayout()
         run.addWidget(self._run)
         run.addWidget(self._undo)
         save = QHBoxLayout()
         save.addWidget(self._plot)
         save.addWidget(self._table)
-        self.column.addWidget(self.head)
+        self.column.addWidget(head)
         self.column.addWidget(self.convergence)
         self.column.addWidget(self.resolution)
         self.column.addLayout(run)
         self.column.addWidget(ruler())
         self.column.addWidget(self._sentence)
         self.column.addWidget(self.influence)
-        self.column.addWidget(self.suggestion)
         self.column.addWidget(self.resolution.answer)
-        self.column.addWidget(self._place)
+        self.column.addLayout(self._place)
         self.column.addLayout(save)
         self.column.addStretch()
 
@@ -107,18 +145,11 @@ class StudyTab(WorkTab):
         self._run.clicked.connect(self._on_run)
         self._undo.clicked.connect(self.undo_requested)
         self.influence.remove_requested.connect(work.remove)
-        self.suggestion.object_requested.connect(self._on_object)
-        self.suggestion.background_requested.connect(self._on_background)
-        self.suggestion.skip_requested.connect(work.skip)
-        self.suggestion.look_requested.connect(work.go_to_ghost)
         self.resolution.masks.toggled.connect(work.show_masks)
         self._plot.clicked.connect(self._on_save_plot)
         self._table.clicked.connect(self._on_save_table)
+        self._viewer.events.theme.connect(self._on_theme)
         work.progressed.connect(self.progressed)
-
-    @property
-    def _canvas(self) -> StudyCanvas | None:
-        return self._place.canvas
 
     @property
     def part(self) -> str:
@@ -129,7 +160,7 @@ class StudyTab(WorkTab):
     def hint(self) -> str:
         """What is in the way, what was said last, or what to do."""
         work = self._work
-        return work.obstacle(self.part) or work.message or HINTS[self.part]
+        return work.obstacle(self.part) or work.message or _PARTS[self.part][1]
 
     def choose(self, part: str) -> None:
         """Turn to a part."""
@@ -166,45 +197,59 @@ class StudyTab(WorkTab):
         self._work.cancel()
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Show layers and results as they are.
-
-        Parameters
-        ----------
-        images : sequence of napari.layers.Image
-            That can be segmented.
-        labels : sequence of napari.layers.Labels
-            The user's own.
-        """
+        """Show layers, those of the user, and results as they are."""
         work, state, part = self._work, self._session.current, self.part
-        self._images = list(images)
         self._truth.show_layers(labels)
         self._truth.choose(work.truth)
-        self.head.show_classes(work.classes, work.class_name)
+        self._show_classes(work.classes, work.class_name)
         studied = None if state is None else state.image
         self.resolution.show_images(images, studied)
         result, current = work.result(part), work.is_current(part)
         self._run.setEnabled(not work.obstacle(part))
-        self._undo.setVisible(part in ("influence", "suggestion"))
+        self._undo.setVisible(part == "influence")
         self._undo.setEnabled(state is not None and bool(state.history))
         found = None if result is None else result.found
+        text = "" if found is None else str(found.sentence)
         if part == "influence":
             self.influence.show_influence(found, current=current, ours=work.can_change)
             put_in_tab_order(self._sentence, *self.influence.buttons)
-        elif part == "suggestion":
-            self.suggestion.show_ghost(
-                work.ghost, ours=work.can_change, name=work.class_name
-            )
         self.resolution.show_resolution(
             found if part == "resolution" else None,
             current=current,
-            masks=work.shows.masks.shown,
+            masks=work.masks_shown,
         )
-        text = "" if found is None else say(part, found, work.ghost)
         self._sentence.setText(text if current or not text else _STALE + text)
         self._sentence.setVisible(bool(text))
         self._table.setVisible(found is not None)
-        self._plot.setVisible(found is not None and part != "suggestion")
-        self._place.show_part(part, None if part == "suggestion" else found)
+        self._plot.setVisible(found is not None)
+        self._draw(part, found)
+
+    def _show_classes(self, names: Sequence[str], chosen: str) -> None:
+        """Offer the classes, where there is a choice."""
+        box = self._class
+        if list(names) != [box.itemText(i) for i in range(box.count())]:
+            box.clear()
+            box.addItems(list(names))
+        box.setCurrentText(chosen)
+        for widget in (box, self._class_title):
+            widget.setVisible(len(names) > 1)
+
+    def _draw(self, part: str, found: object | None) -> None:
+        """Draw what was found; None hides the plot."""
+        if self._canvas is None and found is not None:
+            # Not before: matplotlib takes a moment.
+            from napari_dinoprompt._qt.studying.plot import StudyPlot
+
+            self._canvas = StudyPlot(self._viewer.theme)
+            self._place.addWidget(self._canvas)
+        if self._canvas is not None:
+            self._canvas.setVisible(found is not None)
+            if found is not None:
+                self._canvas.show_part(part, found)
+
+    def _on_theme(self, _event: object) -> None:
+        if self._canvas is not None:
+            self._canvas.show_theme(self._viewer.theme)
 
     def _look(self) -> None:
         on_show = self._turned_to and not self._hidden
@@ -214,7 +259,6 @@ class StudyTab(WorkTab):
         part = self.part
         self.convergence.setVisible(part == "convergence")
         self.influence.setVisible(part == "influence")
-        self.suggestion.setVisible(part == "suggestion")
         self.resolution.setVisible(part == "resolution")
         self._offer_backbones()
         self._work.message = ""
@@ -234,7 +278,7 @@ class StudyTab(WorkTab):
         self._work.choose_class(self._class.currentText())
 
     def _on_run(self) -> None:
-        part, page = self.part, self.resolution
+        page = self.resolution
         other = page.other
         options = StudyOptions(
             orders=self.convergence.orders,
@@ -243,13 +287,7 @@ class StudyTab(WorkTab):
             other_name="" if other is None else other.name,
             read_other=None if other is None else self._work.reader(other),
         )
-        self._work.run(part, options)
-
-    def _on_object(self) -> None:
-        self._work.accept(self._work.class_name)
-
-    def _on_background(self) -> None:
-        self._work.accept(BACKGROUND)
+        self._work.run(self.part, options)
 
     def _on_save_plot(self) -> None:
         self._save(plot=True)
@@ -258,6 +296,15 @@ class StudyTab(WorkTab):
         self._save(plot=False)
 
     def _save(self, *, plot: bool) -> None:
-        path = ask_for_path(self, self.part, plot=plot)
-        if path is not None:
+        """Ask where to write, and write."""
+        known = (".png", ".pdf") if plot else (".csv",)
+        kinds = "PNG (*.png);;PDF (*.pdf)" if plot else "CSV (*.csv)"
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save as", f"{self.part}{known[0]}", kinds
+        )
+        if name:
+            path = Path(name)
+            # Added, as what is behind a dot may be part of the name.
+            good = path.suffix.lower() in known
+            path = path if good else path.with_name(path.name + known[0])
             self._work.save(self.part, path, plot=plot)

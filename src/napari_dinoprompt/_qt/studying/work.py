@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import ref
 
+import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.export import Export
 from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.studying import steps as study_steps
-from napari_dinoprompt._qt.studying.export import writing
-from napari_dinoprompt._qt.studying.request import (
-    StudyKey,
-    StudyResult,
-    key_of,
-    means_of,
-    obstacle,
-    row_of,
-)
-from napari_dinoprompt._qt.studying.results import StudyResults
-from napari_dinoprompt._qt.studying.shows import StudyShows
-from napari_dinoprompt._qt.studying.steps import StudyOptions
-from napari_dinoprompt._qt.studying.truth import Truth
-from napari_dinoprompt._qt.view import look_at, reader_of
+from napari_dinoprompt._qt.studying.overlays import StudyOverlays
+from napari_dinoprompt._qt.studying.steps import StudyKey, StudyOptions, StudyResult
+from napari_dinoprompt._qt.view import reader_of
 from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt.session import Phase, is_large, is_live
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
     from napari_dinoprompt._qt.steps import BackboneShelf
-    from napari_dinoprompt.core.studying.suggestion import Suggestion
-    from napari_dinoprompt.session import Session
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["StudyWork"]
+
+_LARGE = (
+    "This image is too large to be studied as a whole. Open a part of it as a layer of "
+    "its own and study that."
+)
 
 
 class StudyWork(JobWork):
     """One part of the study at a time; the latest request wins."""
 
-    prompt_wanted = Signal(object, str)
-    """The user accepts a place, y and x in pixels, as a prompt of a class."""
     removal_wanted = Signal(int)
     """The user wants a prompt removed, by its row in the layer."""
 
@@ -60,15 +54,17 @@ class StudyWork(JobWork):
         super().__init__(viewer, session, shelf, parent, "The study")
         self.message = ""
         """What was written, or what went wrong."""
-        self.shows = StudyShows(viewer)
+        self.truth: Labels | None = None
+        """Labels of what is really there, if the user has them."""
+        self._truth_edits = 0
+        self._overlays = StudyOverlays(viewer)
         self._class_name = ""
-        self._truth = Truth(viewer, self)
-        self._truth.changed.connect(self.review)
-        self._results = StudyResults()
+        self._results: dict[str, StudyResult] = {}
         self._asked: tuple[str, StudyKey] | None = None
         self._again: tuple[str, StudyOptions] | None = None
         self._export = Export(self)
         self._export.said.connect(self._say)
+        viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def running(self) -> bool:
@@ -97,7 +93,7 @@ class StudyWork(JobWork):
 
     def obstacle(self, part: str) -> str:
         """Say what is in the way of a part; empty if nothing."""
-        return obstacle(self._session, part, self.class_name)
+        return _obstacle(self._session, part, self.class_name)
 
     def result(self, part: str) -> StudyResult | None:
         """Return what was found last on the current image, if anything."""
@@ -108,18 +104,13 @@ class StudyWork(JobWork):
         return self._current(part) is not None
 
     @property
-    def ghost(self) -> tuple[int, int, Suggestion] | None:
-        """Number of the suggestion on show, how many there are, and itself."""
-        return self._results.ghost(self._current("suggestion"))
-
-    @property
-    def truth(self) -> Labels | None:
-        """Labels of what is really there, if the user has them."""
-        return self._truth.layer
+    def masks_shown(self) -> bool:
+        """Whether the masks of the resolutions are side by side."""
+        return self._overlays.masks_shown
 
     @property
     def can_change(self) -> bool:
-        """Whether prompts may be added and removed: not in a layer of the user's."""
+        """Whether prompts may be removed: not in a layer of the user's."""
         state = self._session.current
         if state is None or state.prompts is None:
             return False
@@ -129,7 +120,15 @@ class StudyWork(JobWork):
 
     def choose_truth(self, truth: Labels | None) -> None:
         """Take another layer for the truth, or none."""
-        self._truth.choose(truth)
+        if truth is self.truth:
+            return
+        for one, listen in ((self.truth, False), (truth, True)):
+            if one is not None:
+                for emitter in (one.events.data, one.events.paint):
+                    change = emitter.connect if listen else emitter.disconnect
+                    change(self._on_truth_edited)
+        self.truth = truth
+        self.review()
 
     def choose_class(self, name: str) -> None:
         """Study another class of objects."""
@@ -146,12 +145,24 @@ class StudyWork(JobWork):
         if blocked or state is None or reference is None:
             self._say(blocked)
             return
-        key = key_of(self._session, state, reference, self._truth, self.class_name)
+        key = StudyKey(
+            state=state,
+            planes=ref(state.planes),
+            view=state.view,
+            request=self._session.request,
+            snapshot=state.snapshot,
+            reference=reference,
+            thresholds=dict(state.thresholds),
+            truth=self.truth,
+            truth_edits=self._truth_edits,
+            class_name=self.class_name,
+        )
         read = None if self.truth is None else self.reader(self.truth)
-        means = means_of(key, self._shelf, read)
-        self._results.drop(part)
+        self._results.pop(part, None)
         self._asked = (part, key)
-        self._begin(study_steps.study(part, means, options))
+        self._begin(
+            study_steps.study(part, key, options, state.planes, self._shelf, read)
+        )
         self._say("")
 
     def cancel(self) -> None:
@@ -165,43 +176,25 @@ class StudyWork(JobWork):
         self._again = self._asked = None
         self._job.cancel()
 
-    def skip(self) -> None:
-        """Turn to the next suggestion."""
-        self._results.skip()
-        self._say("")
-
-    def accept(self, name: str) -> None:
-        """Make the suggested place a prompt of a class, and ask anew."""
-        ghost = self.ghost
-        if ghost is not None and self.can_change:
-            self._again = ("suggestion", StudyOptions())
-            self.prompt_wanted.emit(ghost[2].point, name)
-
     def remove(self, index: int) -> None:
         """Remove a prompt, by its place in the reference, and ask anew."""
         result = self._current("influence")
         if result is None or not self.can_change:
             return
-        row = row_of(result.key.state, result.key.reference, index)
+        row = _row_of(result.key.state, result.key.reference, index)
         if row is not None:
             self._again = ("influence", StudyOptions())
             self.removal_wanted.emit(row)
-
-    def go_to_ghost(self) -> None:
-        """Centre the camera on the suggested place."""
-        ghost, state = self.ghost, self._session.current
-        if ghost is not None and state is not None:
-            look_at(self._viewer, state.image, (*state.view, *ghost[2].point))
 
     def save(self, part: str, path: Path, *, plot: bool) -> None:
         """Write the table or the plot of a part."""
         result = self._results.get(part)
         if result is not None:
-            self._export.write(writing(result, path, plot=plot))
+            self._export.write(study_steps.save(result, path, plot=plot))
 
     def look(self, viewpoint: QObject, part: str) -> None:
         """Note which part a dock has on show; empty if none."""
-        self.shows.look(viewpoint, part)
+        self._overlays.look(viewpoint, part)
         self._show()
 
     def show_masks(self, on: bool) -> None:
@@ -209,16 +202,25 @@ class StudyWork(JobWork):
         result = self._current("resolution")
         if on and result is not None:
             key = result.key
-            self.shows.masks.show(key.state.image, key.view, result.found)
+            self._overlays.show_masks(key.state.image, key.view, result.found)
         else:
-            self.shows.masks.hide()
+            self._overlays.hide_masks()
         self.changed.emit()
+
+    def reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
+        """Return what reads the plane of an image or of labels that is in view."""
+        return reader_of(self._viewer, layer)
 
     # --- what happens elsewhere
 
     def review(self) -> None:
         """Drop what is of another image, and work that nobody needs any more."""
-        self._results.keep_only(self._session.current)
+        state = self._session.current
+        self._results = {
+            part: result
+            for part, result in self._results.items()
+            if result.key.state is state
+        }
         if self._asked is not None and self._job.running:
             part, key = self._asked
             if not self._holds(part, key):
@@ -226,18 +228,16 @@ class StudyWork(JobWork):
                 self._job.cancel()
                 self.message = "What was studied has changed: run it again."
         if self._again is not None:
-            self._ask_again()
+            self._ask_again(*self._again)
         self._show()
         self.changed.emit()
 
     def follow(self, image: Image) -> None:
-        """Keep marks and masks on their image when it is moved."""
-        self.shows.follow(image)
+        """Keep rings and masks on their image when it is moved."""
+        self._overlays.follow(image)
 
-    def _ask_again(self) -> None:
-        assert self._again is not None
-        part, options = self._again
-        if self._results.get(part) is None:
+    def _ask_again(self, part: str, options: StudyOptions) -> None:
+        if part not in self._results:
             self._again = None
         elif not self.is_current(part) and not self.obstacle(part):
             self.run(part, options)
@@ -248,27 +248,49 @@ class StudyWork(JobWork):
         return result if holds else None
 
     def _holds(self, part: str, key: StudyKey) -> bool:
-        if not key.holds(self._session, self._truth, self.class_name):
+        """Tell whether all is still the same that a part depends on."""
+        session, state = self._session, self._session.current
+        if (
+            state is not key.state
+            or state.planes is not key.planes()
+            or state.view != key.view
+            or session.request != key.request
+            or self.truth is not key.truth
+            or (key.truth is not None and self._truth_edits != key.truth_edits)
+            or self.class_name != key.class_name
+            or (part == "threshold" and state.thresholds != key.thresholds)
+        ):
             return False
-        return part != "threshold" or key.thresholds == key.state.thresholds
+        reference = session.reference()
+        if reference is None:
+            # What the prompts find is under way.
+            return state.snapshot is key.snapshot and state.result is not None
+        return (
+            reference.classes == key.reference.classes
+            and reference.planes == key.reference.planes
+            and np.array_equal(reference.points, key.reference.points)
+        )
 
     def _show(self) -> None:
         """Let the viewer show what belongs to the part on show."""
-        influence = self._current("influence")
-        ghost, state = self.ghost, self._session.current
-        self.shows.show(state, influence, None if ghost is None else ghost[2])
+        result = self._current("influence")
+        found = None if result is None else result.found
+        planes = () if result is None else result.key.reference.planes
+        self._overlays.show_rings(self._session.current, found, planes)
         if not self.is_current("resolution"):
-            self.shows.masks.hide()
+            self._overlays.hide_masks()
 
-    def reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
-        """Return what reads the plane of an image or of labels that is in view."""
-        return reader_of(self._viewer, layer)
+    def _on_truth_edited(self, _event: object) -> None:
+        self._truth_edits += 1
+        self.review()
 
-    def _on_returned(self, said: tuple[Any, NDArray[np.float32]]) -> None:
-        assert self._asked is not None
-        part, key = self._asked
+    def _on_removed(self, event: object) -> None:
+        if self.truth is not None and event.value is self.truth:  # type: ignore[attr-defined]
+            self.choose_truth(None)
+
+    def _on_returned(self, result: StudyResult) -> None:
         self._asked = None
-        self._results.put(StudyResult(part, key, *said))
+        self._results[result.part] = result
         self._say("")
 
     def _on_failed(self, message: str) -> None:
@@ -278,3 +300,52 @@ class StudyWork(JobWork):
         self.message = message
         self._show()
         self.changed.emit()
+
+
+def _obstacle(session: Session, part: str, class_name: str) -> str:
+    """Say what is in the way of a part of the study; empty if nothing."""
+    state = session.current
+    if state is None:
+        return "Open an image and place prompts on it first."
+    held = state.view in state.planes
+    if is_large(state.result) or (held and state.planes[state.view].large):
+        return _LARGE
+    if session.phase is Phase.FAILED:
+        return session.message
+    if session.phase is Phase.STOPPED:
+        return "Computing was stopped. Press Compute features in the tab Segment."
+    counts = state.counts()
+    objects = sum(count for name, count in counts.items() if name != BACKGROUND)
+    if objects == 0:
+        return "Place prompts on a few objects first, in the tab Segment."
+    reference = session.reference()
+    if reference is None:
+        if state.outdated or session.phase is not Phase.READY:
+            return "The result of these prompts is still being computed."
+        return session.message or "There is no result to study yet."
+    if is_live(state.result) and state.result.nothing:
+        return "This image is blank or nothing but noise: there is nothing to study."
+    if part in ("convergence", "influence"):
+        count = sum(name == class_name for name in reference.classes)
+        if count < 2:
+            return "One prompt cannot be compared with others: place at least two."
+    return ""
+
+
+def _row_of(state: ImageState, reference: Reference, index: int) -> int | None:
+    """Find a prompt of a reference in the layer of the prompts.
+
+    Prompts outside the image are in the layer, but in no reference.
+    """
+    if state.prompts is None:
+        return None
+    pixels = layers.pixel_points(state.prompts, state.image)
+    wanted = (*reference.planes[index], *reference.points[index])
+    # A plane is the nearest one, so a point may lie between two.
+    first = len(wanted) - 2
+    apart = np.abs(pixels - wanted)
+    between = apart[:, :first].max(axis=1, initial=0) <= 0.5
+    exact = apart[:, first:].max(axis=1, initial=0) < 1e-6
+    classes = np.array(layers.prompt_classes(state.prompts), dtype=object)
+    found = np.flatnonzero(between & exact & (classes == reference.classes[index]))
+    return int(found[0]) if len(found) else None

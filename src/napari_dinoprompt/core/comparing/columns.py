@@ -1,14 +1,34 @@
-"""What each figure of a comparison is called, means and comes from.
+"""What each figure of a comparison is called, means, comes from and looks like.
 
 The one place for it: tooltips, headers of files and the documentation are made of it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["COLUMNS", "Better", "Column", "Group", "column"]
+__all__ = [
+    "AGREEMENT_COLOURS",
+    "BOTH",
+    "COLUMNS",
+    "NEITHER",
+    "ONLY_IN_FAKE",
+    "ONLY_IN_REAL",
+    "Better",
+    "Column",
+    "Group",
+    "column",
+    "say_figure",
+    "say_interval",
+]
+
+NEITHER, BOTH, ONLY_IN_REAL, ONLY_IN_FAKE = range(4)
+"""Values of an agreement map."""
+AGREEMENT_COLOURS = {BOTH: "#009E73", ONLY_IN_REAL: "#56B4E9", ONLY_IN_FAKE: "#D55E00"}
+"""The same in the dock and in files, for eyes that confuse red and green too: Okabe and
+Ito, Color Universal Design, 2008."""
 
 Group = Literal["pixels", "objects", "intensities", "features", "ranking"]
 Better = Literal["higher", "lower", "none"]
@@ -239,19 +259,34 @@ _BY_KEY = {one.key: one for one in COLUMNS}
 
 
 def column(key: str) -> Column:
-    """Look up a column.
-
-    Parameters
-    ----------
-    key : str
-
-    Returns
-    -------
-    Column
-
-    Raises
-    ------
-    KeyError
-        If there is none of that key.
-    """
+    """Look up a column."""
     return _BY_KEY[key]
+
+
+_COUNTS = {
+    "objects_in_real",
+    "objects_in_fake",
+    "matched",
+    "displaced",
+    "only_in_real",
+    "only_in_fake",
+}
+_DIGITS = {"mse": 4, "psnr": 1, "boundary_distance": 2, "area_ratio": 2}
+
+
+def say_figure(key: str, value: float) -> str:
+    """Write a figure as people read it."""
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    digits = 0 if key in _COUNTS else _DIGITS.get(key, 3)
+    return f"{value:.{digits}f}"
+
+
+def say_interval(key: str, interval: tuple[float, float] | None) -> str:
+    """Write an interval; nothing where there is none."""
+    if interval is None:
+        return ""
+    low, high = (say_figure(key, one) for one in interval)
+    return f"[{low}, {high}]"

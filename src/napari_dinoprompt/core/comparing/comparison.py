@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.comparing.assembly import Drawn, assemble
-from napari_dinoprompt.core.comparing.draws import draw_references
-from napari_dinoprompt.core.comparing.requests import make_request
+import numpy as np
+
+from napari_dinoprompt.core.comparing.columns import COLUMNS
+from napari_dinoprompt.core.comparing.draws import (
+    LEAST_PROMPTS,
+    Drawn,
+    draw_references,
+    intervals,
+    noise_floor,
+    true_side,
+)
+from napari_dinoprompt.core.comparing.grids import check_same_field, match_labels
+from napari_dinoprompt.core.comparing.measures import (
+    Report,
+    measure_pair,
+    valid_pixels,
+)
+from napari_dinoprompt.core.comparing.perceptual import (
+    LPIPS,
+    find_network,
+    perceptual_distance,
+)
+from napari_dinoprompt.core.comparing.report import Comparison
 from napari_dinoprompt.core.comparing.views import (
-    FakePlane,
     apply_reference,
     iter_view,
     place_fake,
 )
-from napari_dinoprompt.core.planes import shows_nothing
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import as_array, check_seed
+from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.planes import as_plane, plane_shape, shows_nothing
 from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
+from napari_dinoprompt.core.prompts import list_classes
+from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
+from napari_dinoprompt.core.target_images import target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from typing import Any
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.comparing.report import Comparison
-    from napari_dinoprompt.core.comparing.requests import Request
+    from napari_dinoprompt.core.comparing.measures import Measures, Side
+    from napari_dinoprompt.core.comparing.perceptual import Network
     from napari_dinoprompt.core.comparing.views import Applied, View
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions
 
 __all__ = ["compare", "iter_compare"]
 
@@ -140,69 +167,105 @@ def iter_compare(
     draws: int = 20,
     seed: int = 0,
 ) -> Generator[Progress | Notice, None, Comparison]:
-    """Compare as `compare` does, step by step.
-
-    Parameters
-    ----------
-    real, fakes, reference, backbone, truth, options, names, class_name, draws, seed
-        As `compare`.
-
-    Yields
-    ------
-    Progress
-        Whoever stops asking stops the work.
-
-    Returns
-    -------
-    Comparison
-    """
-    request = make_request(
-        real,
-        fakes,
-        reference,
-        backbone=backbone,
-        truth=truth,
+    """Compare as `compare` does, step by step; whoever stops asking stops the work."""
+    options = options or SegmentOptions()
+    name = _check_class(reference, class_name)
+    plane = as_plane(real)
+    planes = _planes(fakes)
+    for one in planes:
+        check_same_field(plane_shape(plane), plane_shape(one))
+    check_seed(seed)
+    if draws < 0 or draws == 1:
+        msg = f"The number of draws must be 0 or at least 2, not {draws}."
+        raise InputError(msg)
+    # Both complain about what they cannot use.
+    resolve_thresholds(reference, options.threshold)
+    target_window(reference, options.window)
+    note = _why_no_draws(reference, name, draws)
+    request = _Request(
+        real=plane,
+        fakes=planes,
+        names=_names(len(planes), names, truth is not None),
+        truth=None if truth is None else _read_truth(truth, plane_shape(plane)),
+        reference=reference,
+        backbone=fitting_backbone(reference, backbone),
         options=options,
-        names=names,
-        class_name=class_name,
-        draws=draws,
+        class_name=name,
+        draws=0 if note else draws,
         seed=seed,
+        note=note,
     )
-    total = _STEPS * (1 + len(request.fakes)) + request.draws
+    total = _STEPS * (1 + len(planes)) + request.draws
     yield Progress(0, total)
     views = yield from _iter_views(request, total)
-    applied = [_apply(request, view, request.reference) for view in views]
+    applied = [apply_reference(view, reference, options, name) for view in views]
     drawn = yield from _iter_draws(request, views, total)
-    return assemble(request, applied, drawn)
+    return _assemble(request, applied, drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """What is compared, and how.
+
+    Attributes
+    ----------
+    real : (H, W) or (H, W, 3) ndarray
+    fakes : tuple of (h, w) or (h, w, 3) ndarray
+        At least one.
+    names : tuple of str
+        Of the fakes, all different.
+    truth : (H, W) ndarray of int32 or None
+    reference : Reference
+    backbone : Backbone
+    options : SegmentOptions
+    class_name : str
+    draws, seed : int
+    note : str
+        Why nothing is drawn; empty if it is.
+    """
+
+    real: NDArray[np.generic]
+    fakes: tuple[NDArray[np.generic], ...]
+    names: tuple[str, ...]
+    truth: NDArray[np.int32] | None
+    reference: Reference
+    backbone: Backbone
+    options: SegmentOptions
+    class_name: str
+    draws: int
+    seed: int
+    note: str
 
 
 def _iter_views(
-    request: Request, total: int
+    request: _Request, total: int
 ) -> Generator[Progress | Notice, None, list[View]]:
     """Extract the features of the real and of all fakes, once."""
     views: list[View] = []
-    for image in (None, *request.fakes):
-        placed = (
-            FakePlane(request.real, shows_nothing(request.real))
-            if image is None
-            else place_fake(image, request.real, request.options)
+    for image in (request.real, *request.fakes):
+        steps = iter_view(
+            place_fake(image, request.real, request.options) if views else image,
+            request.reference,
+            request.backbone,
+            request.options,
+            nothing=shows_nothing(image),
         )
-        steps = iter_view(placed, request.reference, request.backbone, request.options)
         view = yield from along(steps, _STEPS * len(views), _STEPS, total)
         views.append(view)
     return views
 
 
 def _iter_draws(
-    request: Request, views: list[View], total: int
+    request: _Request, views: list[View], total: int
 ) -> Generator[Progress | Notice, None, Drawn]:
     """Measure again what depends on the prompts, for each draw of them."""
     drawn = Drawn(len(views), request.truth)
     draws = draw_references(request.reference, views[0], request.draws, request.seed)
+    options, name = request.options, request.class_name
     for done, draw in enumerate(draws, start=1):
         drawn.add(
             [
-                _apply(request, view, draw.reference, draw.distinct).side
+                apply_reference(view, draw.reference, options, name, draw.distinct).side
                 for view in views
             ]
         )
@@ -211,17 +274,141 @@ def _iter_draws(
     return drawn
 
 
-def _apply(
-    request: Request,
-    view: View,
-    reference: Reference,
-    distinct: Reference | None = None,
-) -> Applied:
-    return apply_reference(
-        view,
-        reference,
-        resolve_thresholds(reference, request.options.threshold),
-        request.options.cleaning,
-        request.class_name,
-        distinct,
+def _assemble(
+    request: _Request, applied: Sequence[Applied], drawn: Drawn
+) -> Comparison:
+    """Measure what was applied and put all together."""
+    network = find_network()
+    columns = COLUMNS if network is None else (*COLUMNS, LPIPS)
+    real = applied[0]
+    against = true_side(real.side, request.truth)
+    names = ("real", *request.names)
+    reports = [
+        Report(
+            name=name,
+            segmentation=one.segmentation,
+            grey=one.side.grey,
+            own_threshold=one.own_threshold,
+            measures=_measure(against, one.side, network),
+            intervals=intervals(figures, columns),
+        )
+        for name, one, figures in zip(names, applied, drawn.figures, strict=True)
+        if one.side is not against
+    ]
+    labelled = request.truth is not None
+    return Comparison(
+        class_name=request.class_name,
+        real=real.segmentation,
+        real_grey=real.side.grey,
+        truth=request.truth,
+        real_report=reports[0] if labelled else None,
+        reports=tuple(reports[1:] if labelled else reports),
+        noise_floor=noise_floor(drawn.floor, columns),
+        columns=columns,
+        settings=_settings(request, real),
+        note=request.note,
     )
+
+
+def _measure(real: Side, fake: Side, network: Network | None) -> Measures:
+    found = measure_pair(real, fake)
+    if network is None:
+        return found
+    distance = perceptual_distance(
+        real.grey, fake.grey, network, valid_pixels(real, fake)
+    )
+    return replace(found, figures={**found.figures, LPIPS.key: distance})
+
+
+def _settings(request: _Request, real: Applied) -> dict[str, object]:
+    reference, options = request.reference, request.options
+    window = options.window
+    if not isinstance(window, str | IntensityWindow):
+        window = IntensityWindow(*window)
+    return {
+        "class": request.class_name,
+        "compared_with": "mask of the real" if request.truth is None else "truth",
+        "backbone": asdict(reference.backbone),
+        "upscale": reference.upscale,
+        "scoring": reference.scoring,
+        "prompts": dict(Counter(reference.classes)),
+        "sources": [source.name for source in reference.sources],
+        "reference_window": asdict(reference.window),
+        "window": window if isinstance(window, str) else asdict(window),
+        "thresholds": dict(real.segmentation.thresholds),
+        "cleaning": asdict(options.cleaning),
+        "draws": request.draws,
+        "seed": request.seed,
+    }
+
+
+def _read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Read (h, w) labels and bring them to the (H, W) grid of the real.
+
+    Where all are the same, as in a mask, connected regions are objects.
+    """
+    from skimage.measure import label
+    from skimage.segmentation import relabel_sequential
+
+    labels = as_array(truth)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "bui":
+        msg = (
+            f"The truth must be labels, (H, W) whole numbers, not {labels.shape} of "
+            f"{labels.dtype}."
+        )
+        raise InputError(msg)
+    if labels.dtype.kind == "i" and labels.min() < 0:
+        msg = "The truth holds negative labels; 0 is the background."
+        raise InputError(msg)
+    matched: NDArray[Any] = match_labels(labels, shape)
+    held = np.unique(matched[matched != 0])
+    found = label(matched != 0) if len(held) == 1 else relabel_sequential(matched)[0]
+    return np.asarray(found, dtype=np.int32)
+
+
+def _check_class(reference: Reference, name: str | None) -> str:
+    reference.check_objects()
+    if name is None:
+        return reference.object_classes[0]
+    if name not in reference.object_classes:
+        known = list_classes(reference.object_classes)
+        msg = f"The reference has no object class {name!r}; it has {known}."
+        raise InputError(msg)
+    return name
+
+
+def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic], ...]:
+    images: Sequence[Any] = [fakes]
+    # A list of images, not an image that is written as a list.
+    if isinstance(fakes, list | tuple) and (not fakes or as_array(fakes[0]).ndim > 1):
+        images = fakes
+    planes = tuple(as_plane(one) for one in images)
+    if not planes:
+        msg = "There is no fake to compare; give at least one."
+        raise InputError(msg)
+    return planes
+
+
+def _names(
+    count: int, names: Sequence[str] | None, with_truth: bool
+) -> tuple[str, ...]:
+    if names is None:
+        return ("fake",) if count == 1 else tuple(f"fake {i + 1}" for i in range(count))
+    if len(names) != count or len(set(names)) != count:
+        msg = f"{count} fakes need as many names, all different, not {list(names)}."
+        raise InputError(msg)
+    # That is what the row of the real itself is called.
+    taken = "real" if with_truth else None
+    return tuple(f"{name} (fake)" if name == taken else name for name in names)
+
+
+def _why_no_draws(reference: Reference, name: str, draws: int) -> str:
+    count = int(reference.members(name).sum())
+    if draws == 0:
+        return "No intervals and no noise floor: the prompts were not drawn anew."
+    if count < LEAST_PROMPTS:
+        return (
+            f"No intervals and no noise floor: they need at least {LEAST_PROMPTS} "
+            f"prompts of {name}, there {'is' if count == 1 else 'are'} {count}."
+        )
+    return ""

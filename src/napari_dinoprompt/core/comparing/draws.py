@@ -13,13 +13,14 @@ Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from napari_dinoprompt.core.auto_threshold import Look, auto_thresholds
+from napari_dinoprompt.core.comparing.measures import measure_masks
 from napari_dinoprompt.core.similarity import score_plane
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.comparing.columns import Column
+    from napari_dinoprompt.core.comparing.measures import Side
     from napari_dinoprompt.core.comparing.views import View
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 __all__ = [
     "LEAST_PROMPTS",
     "Draw",
+    "Drawn",
     "draw_references",
     "intervals",
     "lies_on",
     "noise_floor",
+    "true_side",
 ]
 
 LEAST_PROMPTS = 3
@@ -81,18 +85,8 @@ def draw_references(
 ) -> Iterator[Draw]:
     """Draw the prompts again and again.
 
-    Parameters
-    ----------
-    reference : Reference
-    real : View
-        Where all prompts lie on it, it is their source, and automatic thresholds are
-        chosen on it anew for each draw; otherwise they are kept.
-    draws : int
-    seed : int
-
-    Yields
-    ------
-    Draw
+    Where all of them lie on the real, it is their source, and automatic thresholds are
+    chosen on it anew for each draw; otherwise they are kept.
     """
     rng = np.random.default_rng(seed)
     is_source = lies_on(reference, real.features)
@@ -113,16 +107,7 @@ def draw_references(
 def lies_on(reference: Reference, features: FeatureMap) -> bool:
     """Tell whether all prompts of a reference were placed on an image.
 
-    Parameters
-    ----------
-    reference : Reference
-    features : FeatureMap
-        Of the image.
-
-    Returns
-    -------
-    bool
-        The vectors tell: they are those that the image has at the same points.
+    The vectors tell: they are those that the image has at the same points.
     """
     points = reference.points
     if len(set(reference.planes)) > 1 or not features.holds_data(points).all():
@@ -152,22 +137,62 @@ def _take(reference: Reference, chosen: NDArray[np.int64]) -> Reference:
     )
 
 
+@dataclass(eq=False)
+class Drawn:
+    """Figures under the draws of the prompts, collected one draw after the other.
+
+    Attributes
+    ----------
+    views : int
+        The real and its fakes.
+    truth : (H, W) ndarray of int32 or None
+    figures : list of list of dict
+        One list per view, the real first, one dictionary per draw.
+    floor : list of dict
+        The real under one draw against the real under the next.
+    """
+
+    views: int
+    truth: NDArray[np.int32] | None
+    figures: list[list[dict[str, float]]] = field(init=False)
+    floor: list[dict[str, float]] = field(default_factory=list)
+    _first: Side | None = None
+    _last: Side | None = None
+
+    def __post_init__(self) -> None:
+        self.figures = [[] for _ in range(self.views)]
+
+    def add(self, sides: Sequence[Side]) -> None:
+        """Measure one draw."""
+        real = sides[0]
+        against = true_side(real, self.truth)
+        for figures, side in zip(self.figures, sides, strict=True):
+            if side is not against:
+                figures.append(measure_masks(against, side))
+        if self._last is not None:
+            self.floor.append(measure_masks(self._last, real))
+        self._first = self._first or real
+        self._last = real
+
+    def close(self) -> None:
+        """Pair the last draw with the first, so that there are as many pairs."""
+        if self._first is not None and self._last is not None:
+            self.floor.append(measure_masks(self._last, self._first))
+
+
+def true_side(real: Side, truth: NDArray[np.int32] | None) -> Side:
+    """Say what is true: the real's mask, itself an estimate, or labels by hand."""
+    if truth is None:
+        return real
+    return replace(real, mask=truth != 0, instances=truth, own_mask=None)
+
+
 def intervals(
     drawn: Sequence[Mapping[str, float]], columns: Sequence[Column]
 ) -> dict[str, tuple[float, float] | None]:
-    """Find the range that each figure has over the draws.
+    """Find the 2.5 and 97.5 percentiles of each figure over the draws.
 
-    Parameters
-    ----------
-    drawn : sequence of mappings of str to float
-        The figures of each draw; may be empty.
-    columns : sequence of Column
-
-    Returns
-    -------
-    dict of str to (float, float) or None
-        The 2.5 and 97.5 percentiles by column; None where a figure does not depend on
-        the prompts or there is none.
+    None where a figure does not depend on the prompts or nothing was drawn.
     """
     found: dict[str, tuple[float, float] | None] = {}
     for one in columns:
@@ -184,18 +209,9 @@ def noise_floor(
 ) -> dict[str, tuple[float, float]]:
     """Say what the real makes of itself under pairs of draws.
 
-    Parameters
-    ----------
-    drawn : sequence of mappings of str to float
-        The figures of each pair; may be empty.
-    columns : sequence of Column
-
-    Returns
-    -------
-    dict of str to (float, float)
-        Median, and how bad the best 95 % of pairs are (where neither end is better,
-        the 95th percentile); empty if nothing was drawn. What doesn't depend on the
-        prompts is what it is for identical images.
+    Of each figure the median, and how bad the best 95 % of pairs are (where neither end
+    is better, the 95th percentile). What doesn't depend on the prompts is what it is
+    for identical images.
     """
     found: dict[str, tuple[float, float]] = {}
     if not drawn:

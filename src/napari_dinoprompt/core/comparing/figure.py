@@ -11,9 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from napari_dinoprompt.core.comparing.columns import column
+from napari_dinoprompt.core.comparing.columns import (
+    AGREEMENT_COLOURS,
+    column,
+    say_figure,
+    say_interval,
+)
 from napari_dinoprompt.core.comparing.grids import match_plane
-from napari_dinoprompt.core.comparing.words import say_figure, say_interval
 from napari_dinoprompt.core.intensity import measure_window
 from napari_dinoprompt.core.planes import as_plane
 
@@ -22,13 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.comparing.report import Comparison, Report
+    from napari_dinoprompt.core.comparing.measures import Findings, Report
 
 __all__ = ["draw_comparison", "render"]
 
-# Neither, both, only in real, only in fake. Hues that differ in lightness as well,
-# for eyes that confuse red and green.
-_COLOURS = ("#ffffff", "#4fc3c7", "#3b5bdb", "#f03e8c")
 _MAIN = (
     *("iou", "own_threshold_iou", "average_precision", "matched"),
     *("only_in_real", "only_in_fake", "f1", "ssim", "pearson", "feature_distance"),
@@ -41,19 +42,11 @@ _STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "font.size": 8.0}
 
 
 def draw_comparison(
-    comparison: Comparison, input_image: ArrayLike | None = None
+    comparison: Findings, input_image: ArrayLike | None = None
 ) -> Figure:
     """Draw the real, each fake with its maps, and a table of the main figures.
 
-    Parameters
-    ----------
-    comparison : Comparison
-    input_image : (H, W) or (H, W, 3 or 4) array_like, optional
-        What the fakes were generated from.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    Takes input_image (H, W) or (H, W, 3 or 4).
     """
     height, width = comparison.real_grey.shape
     panel = min(2 * _PANEL, max(_PANEL / 2, _PANEL * height / width)) + 0.3
@@ -79,18 +72,7 @@ def draw_comparison(
 
 
 def render(figure: Figure, suffix: str) -> bytes:
-    """Turn a figure into the content of a file.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    suffix : str
-        ``"png"`` or ``"pdf"``.
-
-    Returns
-    -------
-    bytes
-    """
+    """Turn a figure into the content of a file."""
     content = BytesIO()
     with rc_context(_STYLE):
         figure.savefig(content, format=suffix, dpi=_DPI)
@@ -98,7 +80,7 @@ def render(figure: Figure, suffix: str) -> bytes:
 
 
 def _draw_real(
-    axes: NDArray[np.object_], comparison: Comparison, input_image: ArrayLike | None
+    axes: NDArray[np.object_], comparison: Findings, input_image: ArrayLike | None
 ) -> None:
     _show_grey(axes[0], comparison.real_grey, "real")
     number = comparison.real.similarities.names.index(comparison.class_name) + 1
@@ -116,16 +98,14 @@ def _draw_real(
         _show_input(axes[3], input_image, comparison.real_grey.shape)
 
 
-def _draw_fake(
-    axes: NDArray[np.object_], comparison: Comparison, report: Report
-) -> None:
+def _draw_fake(axes: NDArray[np.object_], comparison: Findings, report: Report) -> None:
     _show_grey(axes[0], report.grey, report.name)
     found = report.segmentation.similarities
     _show_similarity(axes[1], found.of(comparison.class_name), "similarity")
     maps = report.measures.maps
     axes[2].imshow(
         maps.agreement,
-        cmap=ListedColormap(_COLOURS),
+        cmap=ListedColormap(["white", *AGREEMENT_COLOURS.values()]),
         vmin=-0.5,
         vmax=3.5,
         interpolation="nearest",
@@ -138,7 +118,9 @@ def _draw_fake(
     axes[2].legend(
         handles=[
             Patch(color=colour, label=label)
-            for colour, label in zip(_COLOURS[1:], ("both", *titles), strict=True)
+            for colour, label in zip(
+                AGREEMENT_COLOURS.values(), ("both", *titles), strict=True
+            )
         ],
         loc="lower right",
         fontsize=6,
@@ -173,7 +155,7 @@ def _show_input(panel: Axes, image: ArrayLike, shape: tuple[int, ...]) -> None:
     panel.set_title("input of the model", loc="left")
 
 
-def _draw_table(panel: Axes, comparison: Comparison) -> None:
+def _draw_table(panel: Axes, comparison: Findings) -> None:
     panel.set_axis_off()
     keys = [one for one in comparison.columns if one.key in _MAIN]
     cells = [

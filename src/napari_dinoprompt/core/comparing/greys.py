@@ -60,13 +60,7 @@ def as_grey(plane: NDArray[np.floating]) -> NDArray[np.float32]:
     Stains have no luminance to weigh the channels by, and a grey plane that is stored
     as RGB keeps its values.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray of float
-
-    Returns
-    -------
-    (H, W) ndarray of float32
+    Takes plane (H, W) or (H, W, C); returns (H, W).
     """
     grey = plane if plane.ndim == 2 else plane.mean(axis=2, dtype=np.float64)
     return grey.astype(np.float32, copy=False)
@@ -79,21 +73,8 @@ def compare_greys(
 ) -> GreyAgreement:
     """Compare the grey values of two planes.
 
-    Parameters
-    ----------
-    real, fake : (H, W) or (H, W, C) ndarray of float
-        Windowed to [0, 1]. Colours are compared by their mean over channels.
-    valid : (H, W) ndarray of bool, optional
-        Pixels that count; all by default. Never do those that are not finite.
-
-    Returns
-    -------
-    GreyAgreement
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake (H, W) or (H, W, C), windowed to [0, 1], valid (H, W). Colours are
+    compared by their mean; pixels that are not finite never count.
 
     References
     ----------

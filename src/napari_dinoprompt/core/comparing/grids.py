@@ -1,4 +1,4 @@
-"""Bringing a fake with another number of pixels onto the grid of the real.
+"""Bringing a fake onto the grid of the real, and to the range of its type.
 
 Both planes show the same field, so they are matched edge to edge: pixel centres are at
 integers and H rows cover [-0.5, H - 0.5].
@@ -16,10 +16,16 @@ from napari_dinoprompt.core.planes import no_data_pixels, plane_shape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_same_field", "match_labels", "match_plane"]
+__all__ = ["check_same_field", "match_labels", "match_plane", "match_range"]
 
 # In this the two may differ, whatever rounding to whole pixels did.
 _ASPECT_TOLERANCE = 0.01
+# Wider integers hold anything: their largest value says nothing about an image.
+_FULL = {"bool": 1.0, "uint8": 255.0}
+# Cameras of 12 bits write 16, and so does whoever widens 8 bits.
+_SIXTEEN_BITS = (255.0, 4095.0, 65535.0)
+# A network's output may go a little beyond black and white.
+_LEAST, _MOST = -0.1, 1.1
 
 LabelsT = TypeVar("LabelsT", bound=np.generic)
 
@@ -27,16 +33,8 @@ LabelsT = TypeVar("LabelsT", bound=np.generic)
 def check_same_field(real: tuple[int, int], fake: tuple[int, int]) -> None:
     """Check that two planes can show the same field at different pixel sizes.
 
-    Parameters
-    ----------
-    real, fake : (int, int)
-        Height and width in pixels.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ by more than 1 % and by more than what rounding
-        the smaller one to whole pixels explains.
+    Their aspect ratios may differ by 1 %, or by what rounding the smaller one to whole
+    pixels explains.
     """
     small, large = sorted((real, fake), key=lambda shape: shape[0] * shape[1])
     down, across = small[0] / large[0], small[1] / large[1]
@@ -58,25 +56,11 @@ def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[A
     Linear between pixels; when shrinking, smoothed first against aliasing with a
     Gaussian of (factor - 1) / 2 pixels.
 
-    Parameters
-    ----------
-    plane : (h, w) or (h, w, C) ndarray of bool, int or float
-        NaN and infinity are no data.
-    shape : (int, int)
-        Height and width of the real plane.
-
-    Returns
-    -------
-    (H, W) or (H, W, C) ndarray
-        The plane itself if it has that shape. Otherwise float32, or float64 if the
-        plane was of that or of integers of more than 16 bits; grey values keep their
-        range. NaN where most of what a pixel is made of holds no data; other pixels
-        are made of the rest, in all channels.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ.
+    Takes plane (h, w) or (h, w, C); returns (H, W) or (H, W, C): the plane itself if it
+    has that shape. Otherwise float32, or float64 if the plane was of that or of
+    integers of more than 16 bits; grey values keep their range. NaN where most of what
+    a pixel is made of holds no data; other pixels are made of the rest, in all
+    channels.
 
     References
     ----------
@@ -86,8 +70,7 @@ def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[A
     if plane_shape(plane) == shape:
         return plane
     check_same_field(shape, plane_shape(plane))
-    exact = plane.dtype.itemsize <= 2 or plane.dtype == np.float32
-    values: NDArray[np.floating] = plane.astype(np.float32 if exact else np.float64)
+    values = _as_floats(plane)
     missing = no_data_pixels(plane)
     if missing is None:
         return _resize(values, shape)
@@ -106,21 +89,7 @@ def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[A
 def match_labels(labels: NDArray[LabelsT], shape: tuple[int, int]) -> NDArray[LabelsT]:
     """Bring a mask or labels onto the real's grid: each pixel takes the nearest.
 
-    Parameters
-    ----------
-    labels : (h, w) ndarray of bool or int
-    shape : (int, int)
-        Height and width of the real plane.
-
-    Returns
-    -------
-    (H, W) ndarray, same dtype
-        The input itself if it has that shape.
-
-    Raises
-    ------
-    InputError
-        If the aspect ratios differ.
+    Takes labels (h, w); returns (H, W).
     """
     if plane_shape(labels) == shape:
         return labels
@@ -132,6 +101,12 @@ def match_labels(labels: NDArray[LabelsT], shape: tuple[int, int]) -> NDArray[La
     )
     found: NDArray[LabelsT] = labels[rows[:, None], columns]
     return found
+
+
+def _as_floats(plane: NDArray[np.generic]) -> NDArray[np.floating]:
+    """Copy as float32, or as float64 what that would not hold exactly."""
+    exact = plane.dtype.itemsize <= 2 or plane.dtype == np.float32
+    return plane.astype(np.float32 if exact else np.float64)
 
 
 def _resize(
@@ -149,3 +124,34 @@ def _resize(
         preserve_range=True,
     )
     return found
+
+
+def match_range(plane: NDArray[np.generic], real: NDArray[np.generic]) -> NDArray[Any]:
+    """Scale grey values by what is white in the types of two planes.
+
+    White is 255 in 8 bits, and 1 in floating point if all values are about 0 to 1. In
+    16 bits it is the white of 8, 12 or 16 bits, the least that all values fit in.
+    Planes of the same type are left as they are: a fake that is too dark stays so.
+
+    Takes plane (h, w) or (h, w, C), real (H, W) or (H, W, C). Returns the plane itself
+    if both types have the same white, or if that of either is not known, as of floating
+    point beyond 1 and of other integers.
+    """
+    if plane.dtype == real.dtype and plane.dtype.kind != "f":
+        return plane
+    white, wanted = _white(plane), _white(real)
+    if white is None or wanted is None or white == wanted:
+        return plane
+    values = _as_floats(plane)
+    values *= wanted / white
+    return values
+
+
+def _white(plane: NDArray[np.generic]) -> float | None:
+    if plane.dtype == np.uint16:
+        return next(white for white in _SIXTEEN_BITS if plane.max() <= white)
+    if plane.dtype.kind != "f":
+        return _FULL.get(plane.dtype.name)
+    held = plane[np.isfinite(plane)]
+    inside = held.size and held.min() >= _LEAST and held.max() <= _MOST
+    return 1.0 if inside else None

@@ -1,4 +1,4 @@
-"""All figures and maps of one fake against the real."""
+"""All figures and maps of fakes against the real."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.comparing.columns import COLUMNS
-from napari_dinoprompt.core.comparing.feature_distance import (
+from napari_dinoprompt.core.comparing.greys import compare_greys
+from napari_dinoprompt.core.comparing.objects import ObjectMatching, match_objects
+from napari_dinoprompt.core.comparing.perceptual import (
     cell_distances,
     distance_map,
     mean_distance,
 )
-from napari_dinoprompt.core.comparing.greys import GreyAgreement, compare_greys
-from napari_dinoprompt.core.comparing.objects import ObjectMatching, match_objects
-from napari_dinoprompt.core.comparing.pixels import compare_pixels, map_agreement
-from napari_dinoprompt.core.comparing.ranking import average_precision
+from napari_dinoprompt.core.comparing.pixels import (
+    average_precision,
+    compare_pixels,
+    map_agreement,
+)
 from napari_dinoprompt.core.comparing.shapes import compare_shapes
 from napari_dinoprompt.core.errors import InputError
 
@@ -27,10 +30,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.comparing.columns import Column
     from napari_dinoprompt.core.comparing.objects import UnmatchedObject
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.segmentation import Segmentation
 
-__all__ = ["Maps", "Measures", "Side", "measure_masks", "measure_pair"]
+__all__ = [
+    "Findings",
+    "Maps",
+    "Measures",
+    "Report",
+    "Side",
+    "measure_masks",
+    "measure_pair",
+    "valid_pixels",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +85,10 @@ class Side:
     no_data: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        names = ("instances", "grey", "similarity", "own_mask", "no_data")
         shapes = {
             name: array.shape
-            for name in (
-                "mask",
-                "instances",
-                "grey",
-                "similarity",
-                "own_mask",
-                "no_data",
-            )
+            for name in names
             if (array := getattr(self, name)) is not None
         }
         if self.features is not None:
@@ -134,25 +142,86 @@ class Measures:
     unmatched: tuple[UnmatchedObject, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One fake against the real, or the real against the truth.
+
+    Attributes
+    ----------
+    name : str
+    segmentation : Segmentation
+        The reference applied to the fake, on the grid of the real.
+    grey : (H, W) ndarray of float32
+        What was compared, windowed to [0, 1].
+    own_threshold : float
+        Where the fake itself would be cut.
+    measures : Measures
+        Figures, maps, and objects without a partner.
+    intervals : mapping of str to (float, float) or None
+        From the 2.5 to the 97.5 percentile of a figure over the draws of the prompts;
+        None where it does not depend on them or nothing was drawn.
+    """
+
+    name: str
+    segmentation: Segmentation
+    grey: NDArray[np.float32]
+    own_threshold: float
+    measures: Measures
+    intervals: Mapping[str, tuple[float, float] | None]
+
+    @property
+    def record(self) -> dict[str, object]:
+        """The figures as one record; an interval that there is not is NaN."""
+        found: dict[str, object] = {"name": self.name}
+        for key, value in self.measures.figures.items():
+            low, high = self.intervals.get(key) or (math.nan, math.nan)
+            found |= {key: value, f"{key}_low": low, f"{key}_high": high}
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that a comparison found; what each field is, `Comparison` tells."""
+
+    class_name: str
+    real: Segmentation
+    real_grey: NDArray[np.float32]
+    truth: NDArray[np.int32] | None
+    real_report: Report | None
+    reports: tuple[Report, ...]
+    noise_floor: dict[str, tuple[float, float]]
+    columns: tuple[Column, ...]
+    settings: Mapping[str, object]
+    note: str
+
+    @property
+    def rows(self) -> tuple[Report, ...]:
+        """All reports in the order of the table."""
+        first = () if self.real_report is None else (self.real_report,)
+        return (*first, *self.reports)
+
+    def title(self, column: Column) -> str:
+        """Return what a column is called here: with a truth, some can be named.
+
+        Parameters
+        ----------
+        column : Column
+            One of `columns`.
+
+        Returns
+        -------
+        str
+            For example *hallucinated*; without a truth *only in fake*.
+        """
+        known = self.truth is not None and column.with_truth
+        return column.with_truth if known else column.title
+
+
 def measure_pair(real: Side, fake: Side) -> Measures:
     """Compare a fake with the real.
 
     Pixels without data in either are left out of every figure: what is left of an
     object there is compared, and cells count if at least half of them holds data.
-
-    Parameters
-    ----------
-    real, fake : Side
-        Where labels by hand stand for the real, its mask and instances are theirs.
-
-    Returns
-    -------
-    Measures
-
-    Raises
-    ------
-    InputError
-        If the two sides differ in shape or in the grid of their features.
     """
     if real.mask.shape != fake.mask.shape:
         msg = (
@@ -160,11 +229,17 @@ def measure_pair(real: Side, fake: Side) -> Measures:
             "bring the fake onto the grid of the real first."
         )
         raise InputError(msg)
-    valid = _valid(real, fake)
+    valid = valid_pixels(real, fake)
     figures, matching = _mask_figures(real, fake, valid)
     greys = compare_greys(real.grey, fake.grey, valid)
     distance, distances = _features(real, fake, valid)
-    figures |= {**_grey_figures(greys), "feature_distance": distance}
+    figures |= {
+        "mse": greys.mse,
+        "psnr": greys.psnr,
+        "ssim": greys.ssim,
+        "pearson": greys.pearson,
+        "feature_distance": distance,
+    }
     return Measures(
         figures={one.key: figures[one.key] for one in COLUMNS},
         maps=Maps(
@@ -178,61 +253,25 @@ def measure_pair(real: Side, fake: Side) -> Measures:
 
 
 def measure_masks(real: Side, fake: Side) -> dict[str, float]:
-    """Compute the figures that depend on the prompts, and no others.
-
-    Parameters
-    ----------
-    real, fake : Side
-        As `measure_pair` takes them.
-
-    Returns
-    -------
-    dict of str to float
-        The columns of pixels, objects and ranking.
-    """
-    return _mask_figures(real, fake, _valid(real, fake))[0]
+    """Compute the figures that depend on the prompts, and no others."""
+    return _mask_figures(real, fake, valid_pixels(real, fake))[0]
 
 
 def _mask_figures(
     real: Side, fake: Side, valid: NDArray[np.bool_] | None
 ) -> tuple[dict[str, float], ObjectMatching]:
     matching = match_objects(real.instances, fake.instances, valid)
-    figures = {
-        **_pixel_figures(real, fake, valid),
-        **_object_figures(real, fake, valid, matching),
-        "average_precision": average_precision(real.mask, fake.similarity, valid),
-    }
-    return figures, matching
-
-
-def _valid(real: Side, fake: Side) -> NDArray[np.bool_] | None:
-    """Find the pixels that hold data in both; None if all do."""
-    sides = [part for one in (real, fake) for part in (one, one.features) if part]
-    missing = [part.no_data for part in sides if part.no_data is not None]
-    return ~np.logical_or.reduce(missing) if missing else None
-
-
-def _pixel_figures(
-    real: Side, fake: Side, valid: NDArray[np.bool_] | None
-) -> dict[str, float]:
-    found = compare_pixels(real.mask, fake.mask, valid)
+    shapes = compare_shapes(real.instances, fake.instances, matching.matches, valid)
+    pixels = compare_pixels(real.mask, fake.mask, valid)
     own = math.nan
     if fake.own_mask is not None:
         own = compare_pixels(real.mask, fake.own_mask, valid).iou
-    return {
-        "iou": found.iou,
-        "dice": found.dice,
-        "precision": found.precision,
-        "recall": found.recall,
+    figures = {
+        "iou": pixels.iou,
+        "dice": pixels.dice,
+        "precision": pixels.precision,
+        "recall": pixels.recall,
         "own_threshold_iou": own,
-    }
-
-
-def _object_figures(
-    real: Side, fake: Side, valid: NDArray[np.bool_] | None, matching: ObjectMatching
-) -> dict[str, float]:
-    shapes = compare_shapes(real.instances, fake.instances, matching.matches, valid)
-    return {
         "objects_in_real": float(matching.real_count),
         "objects_in_fake": float(matching.fake_count),
         "matched": float(len(matching.matches)),
@@ -243,16 +282,16 @@ def _object_figures(
         "area_ratio": shapes.area_ratio,
         "boundary_distance": shapes.boundary_distance,
         "shape_difference": shapes.shape_difference,
+        "average_precision": average_precision(real.mask, fake.similarity, valid),
     }
+    return figures, matching
 
 
-def _grey_figures(greys: GreyAgreement) -> dict[str, float]:
-    return {
-        "mse": greys.mse,
-        "psnr": greys.psnr,
-        "ssim": greys.ssim,
-        "pearson": greys.pearson,
-    }
+def valid_pixels(real: Side, fake: Side) -> NDArray[np.bool_] | None:
+    """Find the pixels that hold data in both; None if all do."""
+    sides = [part for one in (real, fake) for part in (one, one.features) if part]
+    missing = [part.no_data for part in sides if part.no_data is not None]
+    return ~np.logical_or.reduce(missing) if missing else None
 
 
 def _features(

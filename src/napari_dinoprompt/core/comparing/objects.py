@@ -132,22 +132,8 @@ def match_objects(
 ) -> ObjectMatching:
     """Match the objects of two label images one to one.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of int
-        0, or the label of an object. Labels need neither be consecutive nor
-        connected.
-    valid : (H, W) ndarray of bool, optional
-        Pixels that count; all by default. An object is what is left of it there.
-
-    Returns
-    -------
-    ObjectMatching
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake (H, W), whose labels need neither be consecutive nor connected, and
+    valid (H, W): an object is what is left of it there.
     """
     from skimage.metrics import contingency_table
 

@@ -1,30 +1,26 @@
-"""Agreement of two masks, pixel by pixel."""
+"""How two masks, or a similarity map and a mask, agree pixel by pixel."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dinoprompt.core.comparing.columns import (
+    BOTH,
+    NEITHER,
+    ONLY_IN_FAKE,
+    ONLY_IN_REAL,
+)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.metrics import measure_agreement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "BOTH",
-    "NEITHER",
-    "ONLY_IN_FAKE",
-    "ONLY_IN_REAL",
-    "PixelAgreement",
-    "compare_pixels",
-    "map_agreement",
-]
-
-NEITHER, BOTH, ONLY_IN_REAL, ONLY_IN_FAKE = range(4)
-"""Values of the agreement map."""
+__all__ = ["PixelAgreement", "average_precision", "compare_pixels", "map_agreement"]
 
 
 @dataclass(frozen=True)
@@ -58,20 +54,7 @@ def compare_pixels(
 ) -> PixelAgreement:
     """Count the pixels that two masks share.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of bool
-    valid : (H, W) ndarray of bool, optional
-        Pixels that count; all by default.
-
-    Returns
-    -------
-    PixelAgreement
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake, valid (H, W).
     """
     if valid is not None:
         real, fake = real & valid, fake & valid
@@ -88,21 +71,7 @@ def map_agreement(
 ) -> NDArray[np.uint8]:
     """Say of each pixel which of two masks it is in.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of bool
-    valid : (H, W) ndarray of bool, optional
-        Elsewhere the map is `NEITHER`.
-
-    Returns
-    -------
-    (H, W) ndarray of uint8
-        `NEITHER` (0), `BOTH` (1), `ONLY_IN_REAL` (2) or `ONLY_IN_FAKE` (3).
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    Takes real, fake, valid (H, W); returns (H, W).
     """
     if real.shape != fake.shape:
         msg = f"The real mask is {real.shape} pixels, the fake one {fake.shape}."
@@ -114,3 +83,42 @@ def map_agreement(
     if valid is not None:
         found[~valid] = NEITHER
     return found
+
+
+def average_precision(
+    truth: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    valid: NDArray[np.bool_] | None = None,
+) -> float:
+    """Compute the average precision of scores against a mask.
+
+    The sum over all thresholds of (R_n - R_(n-1)) P_n, with precision P and recall R
+    of the pixels at or above the n-th highest score. No threshold is chosen, and
+    there is no interpolation, which would flatter. A map that ranks at random gets
+    the fraction of true pixels. The definition is that of scikit-learn's
+    ``average_precision_score``.
+
+    Takes truth, scores, valid (H, W). Equal scores are one step: no order among them is
+    made up. NaN if no pixel is true; pixels with NaN as their score never count.
+
+    References
+    ----------
+    Davis and Goadrich, "The relationship between precision-recall and ROC curves",
+    ICML 2006 (why not to interpolate); Boyd, Eng and Page, "Area under the
+    precision-recall curve", ECML PKDD 2013 (the estimator).
+    """
+    if truth.shape != scores.shape:
+        msg = f"The mask is {truth.shape} pixels, the map {scores.shape}."
+        raise InputError(msg)
+    counted = ~np.isnan(scores)
+    if valid is not None:
+        counted &= valid
+    falling, values = truth[counted], scores[counted]
+    order = np.argsort(values)[::-1]
+    falling, values = falling[order], values[order]
+    # The last pixel of each run of equal scores.
+    steps = np.flatnonzero(np.r_[values[1:] != values[:-1], True][: len(values)])
+    hits = np.cumsum(falling)[steps]
+    if len(hits) == 0 or hits[-1] == 0:
+        return math.nan
+    return float(np.sum(np.diff(hits, prepend=0) * (hits / (steps + 1))) / hits[-1])

@@ -1,65 +1,44 @@
-"""What a comparison of a real stain with fakes has found."""
+"""What a comparison of a real stain with fakes has found, and as files."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_dinoprompt.core.comparing.columns import (
+    BOTH,
+    NEITHER,
+    ONLY_IN_FAKE,
+    ONLY_IN_REAL,
+)
+from napari_dinoprompt.core.comparing.measures import Findings
+from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.images import write_tiff
+from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.version import software_version
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.comparing.columns import Column
-    from napari_dinoprompt.core.comparing.measures import Measures
-    from napari_dinoprompt.core.segmentation import Segmentation
+__all__ = ["Comparison", "comparison_paths"]
 
-__all__ = ["Comparison", "Report"]
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """One fake against the real, or the real against the truth.
-
-    Attributes
-    ----------
-    name : str
-    segmentation : Segmentation
-        The reference applied to the fake, on the grid of the real.
-    grey : (H, W) ndarray of float32
-        What was compared, windowed to [0, 1].
-    own_threshold : float
-        Where the fake itself would be cut.
-    measures : Measures
-        Figures, maps, and objects without a partner.
-    intervals : mapping of str to (float, float) or None
-        From the 2.5 to the 97.5 percentile of a figure over the draws of the prompts;
-        None where it does not depend on them or nothing was drawn.
-    """
-
-    name: str
-    segmentation: Segmentation
-    grey: NDArray[np.float32]
-    own_threshold: float
-    measures: Measures
-    intervals: Mapping[str, tuple[float, float] | None]
-
-    @property
-    def record(self) -> dict[str, object]:
-        """The figures as one record; an interval that there is not is NaN."""
-        found: dict[str, object] = {"name": self.name}
-        for key, value in self.measures.figures.items():
-            low, high = self.intervals.get(key) or (math.nan, math.nan)
-            found |= {key: value, f"{key}_low": low, f"{key}_high": high}
-        return found
+_TABLE, _SETTINGS, _OBJECTS = "comparison.csv", "comparison.json", "objects.csv"
+_LONGEST = 180
+_MAPS = ("agreement", "ssim", "squared_error", "feature_distance")
+_OBJECT_KEYS = (
+    *("name", "side", "kind", "label", "y", "x", "area"),
+    *("first_row", "first_column", "end_row", "end_column"),
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Findings):
     """A real stain and fakes of the same field, side by side.
 
     Attributes
@@ -106,17 +85,6 @@ class Comparison:
     1.0
     """
 
-    class_name: str
-    real: Segmentation
-    real_grey: NDArray[np.float32]
-    truth: NDArray[np.int32] | None
-    real_report: Report | None
-    reports: tuple[Report, ...]
-    noise_floor: dict[str, tuple[float, float]]
-    columns: tuple[Column, ...]
-    settings: Mapping[str, object]
-    note: str
-
     @property
     def table(self) -> list[dict[str, object]]:
         """One record per fake; with a truth, the real against it comes first.
@@ -127,31 +95,9 @@ class Comparison:
         return [report.record for report in self.rows]
 
     @property
-    def rows(self) -> tuple[Report, ...]:
-        """All reports in the order of the table."""
-        first = () if self.real_report is None else (self.real_report,)
-        return (*first, *self.reports)
-
-    @property
     def agreement(self) -> NDArray[np.uint8]:
         """The agreement map of the first fake, see `Maps`."""
         return self.reports[0].measures.maps.agreement
-
-    def title(self, column: Column) -> str:
-        """Return what a column is called here: with a truth, some can be named.
-
-        Parameters
-        ----------
-        column : Column
-            One of `columns`.
-
-        Returns
-        -------
-        str
-            For example *hallucinated*; without a truth *only in fake*.
-        """
-        known = self.truth is not None and column.with_truth
-        return column.with_truth if known else column.title
 
     def figure(self, input_image: ArrayLike | None = None) -> Figure:
         """Draw real and fakes, maps and the main figures, ready to be published.
@@ -192,6 +138,88 @@ class Comparison:
         InputError
             If a file cannot be written.
         """
-        from napari_dinoprompt.core.comparing.files import save_comparison
+        from napari_dinoprompt.core.comparing.figure import draw_comparison, render
 
-        return save_comparison(self, Path(folder), input_image)
+        folder = Path(folder)
+        remove_leftovers(folder)
+        written = [
+            write_bytes(folder / _TABLE, as_csv(self.table)),
+            write_bytes(folder / _SETTINGS, as_json(_describe(self))),
+            write_bytes(folder / _OBJECTS, as_csv(_list_objects(self), _OBJECT_KEYS)),
+        ]
+        stems = _stems([report.name for report in self.reports])
+        for stem, report in zip(stems, self.reports, strict=True):
+            for kind in _MAPS:
+                array = getattr(report.measures.maps, kind)
+                path = folder / f"{stem}_{kind}.tif"
+                if array is not None:
+                    write_tiff(path, array)
+                    written.append(path)
+        figure = draw_comparison(self, input_image)
+        for suffix in ("png", "pdf"):
+            path = folder / f"comparison.{suffix}"
+            written.append(write_bytes(path, render(figure, suffix)))
+        return written
+
+
+def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """List the files that a comparison with fakes of these names is saved as."""
+    tables = [_TABLE, _SETTINGS, _OBJECTS, "comparison.png", "comparison.pdf"]
+    maps = [f"{stem}_{kind}.tif" for stem in _stems(names) for kind in _MAPS]
+    return [folder / name for name in (*tables, *maps)]
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """Make file names of the names of fakes, and keep them apart."""
+    stems: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "fake"
+        # File systems take 255 bytes, and a suffix and a number come behind.
+        stem = stem.encode()[:_LONGEST].decode(errors="ignore")
+        taken = {one.casefold() for one in stems}
+        number = 2
+        unique = stem
+        while unique.casefold() in taken:
+            unique = f"{stem}_{number}"
+            number += 1
+        stems.append(unique)
+    return stems
+
+
+def _list_objects(comparison: Comparison) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for report in comparison.rows:
+        for one in report.measures.unmatched:
+            values = (
+                *(report.name, one.side, one.kind, one.label, *one.centre),
+                *(one.area, *one.bbox),
+            )
+            rows.append(dict(zip(_OBJECT_KEYS, values, strict=True)))
+    return rows
+
+
+def _describe(comparison: Comparison) -> dict[str, object]:
+    floor = {
+        key: {"median": median, "95_percent": bound}
+        for key, (median, bound) in comparison.noise_floor.items()
+    }
+    return {
+        "software": f"napari-dinoprompt {software_version()}",
+        "settings": comparison.settings,
+        "note": comparison.note,
+        "columns": [
+            {**asdict(one), "title": comparison.title(one)}
+            for one in comparison.columns
+        ],
+        "intervals": "KEY_low and KEY_high are the 2.5 and 97.5 percentiles over draws "
+        "of the prompts; null: none. Infinity is written as a string.",
+        "agreement_values": {
+            "neither": NEITHER,
+            "both": BOTH,
+            "only_in_real": ONLY_IN_REAL,
+            "only_in_fake": ONLY_IN_FAKE,
+        },
+        "own_thresholds": {one.name: one.own_threshold for one in comparison.rows},
+        "table": comparison.table,
+        "noise_floor": floor,
+    }

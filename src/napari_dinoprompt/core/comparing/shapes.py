@@ -71,23 +71,7 @@ def compare_shapes(
 ) -> MatchedShapes:
     """Compare objects that were matched.
 
-    Parameters
-    ----------
-    real, fake : (H, W) ndarray of int
-        Label images.
-    matches : sequence of M Match
-        Pairs of labels of the two, as `match_objects` gives them.
-    valid : (H, W) ndarray of bool, optional
-        As for `match_objects`.
-
-    Returns
-    -------
-    MatchedShapes
-
-    Raises
-    ------
-    InputError
-        If a label of a match is not in its image.
+    Takes real, fake, valid (H, W).
 
     References
     ----------
@@ -189,12 +173,8 @@ def _hull_side(rows: NDArray[np.integer], ends: NDArray[np.integer]) -> float:
     The chain of Andrew, Information Processing Letters 9, 1979. The corners come
     sorted: scipy's general ConvexHull takes several times as long for so few.
 
-    Parameters
-    ----------
-    rows : (n,) ndarray of int
-        Rows that hold pixels, from above.
-    ends : (n,) ndarray of int
-        x of the right edge of the last pixel in each.
+    Takes rows (n,) that hold pixels, from above, and ends (n,): x of the right edge of
+    the last pixel in each.
     """
     # Each row has a corner above and one below; of two at one height the outer counts.
     corners = dict(zip(rows.tolist(), ends.tolist(), strict=True))

@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.auto_threshold import rarity_of
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.progress import Progress, run_through
-from napari_dinoprompt.core.studying.enough import (
-    enough_with_truth,
-    enough_without_truth,
-    say_enough,
-)
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
 from napari_dinoprompt.core.studying.subsets import Subset
 
@@ -29,11 +23,27 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.subject import Subject
     from napari_dinoprompt.core.studying.subsets import Found
 
-__all__ = ["QUANTILES", "Convergence", "iter_convergence", "study_convergence"]
+__all__ = [
+    "QUANTILES",
+    "Convergence",
+    "enough_with_truth",
+    "enough_without_truth",
+    "iter_convergence",
+    "say_enough",
+]
 
 QUANTILES = (5, 25, 50, 75, 95)
 """The rows of the curves, in per cent."""
 _MEDIAN, _UPPER = 2, 3
+CHANGE_TOLERANCE = 0.05
+"""A prompt that changes at most this share of the mask settles nothing any more. Asked
+are three of four orders, not every second: where a mask has two states, half of the
+orders may have settled in the wrong one.
+
+The share is a Jaccard distance, which is a metric (Levandowsky and Winter, Nature 234,
+1971): whatever the truth is, the IoU with it changes by no more than that."""
+GAIN_TOLERANCE = 0.01
+"""A median IoU that is nearer to the best one than this is as good."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +117,6 @@ class Convergence:
 _TITLES = {"score": "iou", "agreement": "agreement", "change": "change"}
 
 
-def study_convergence(
-    subject: Subject, *, orders: int = 200, seed: int = 0
-) -> Convergence:
-    """Add the prompts in many orders; see `iter_convergence`."""
-    return run_through(iter_convergence(subject, orders=orders, seed=seed))
-
-
 def iter_convergence(
     subject: Subject,
     *,
@@ -121,32 +124,7 @@ def iter_convergence(
     seed: int = 0,
     maps: PromptMaps | None = None,
 ) -> Generator[Progress, None, Convergence]:
-    """Add the prompts in many random orders, step by step.
-
-    Parameters
-    ----------
-    subject : Subject
-    orders : int
-        Of so few prompts that they have no more orders, all are taken.
-    seed : int
-        Of the orders.
-    maps : PromptMaps, optional
-        Of the subject, if they are known.
-
-    Yields
-    ------
-    Progress
-        In orders.
-
-    Returns
-    -------
-    Convergence
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two prompts of the class, or no order is asked for.
-    """
+    """Add the prompts in many random orders; of few prompts all orders are taken."""
     count = len(subject.members)
     if count < 2:
         msg = "One prompt cannot converge: place at least two of the class."
@@ -157,12 +135,13 @@ def iter_convergence(
     exhaustive = count < 10 and math.factorial(count) <= orders
     yield Progress(0, orders)
     maps = maps or make_prompt_maps(subject)
-    runner = _Runner(maps, rarity_of(subject.reference.scoring))
+    runner = _Runner(maps)
     chosen = _orders(count, orders, seed, exhaustive)
+    curves = []
     for done, order in enumerate(chosen, start=1):
-        runner.run(order)
+        curves.append(runner.run(order))
         yield Progress(done, len(chosen))
-    return runner.summary(exhaustive)
+    return _summary(np.array(curves), exhaustive, maps.truth is not None)
 
 
 def _orders(
@@ -175,28 +154,26 @@ def _orders(
 
 
 class _Runner:
-    """Adds prompts order by order and keeps the figures."""
+    """Adds prompts order by order."""
 
     # Masks of subsets that come again are kept where there are few.
     _MOST_KEPT = 1024
 
-    def __init__(self, maps: PromptMaps, rarity: float) -> None:
+    def __init__(self, maps: PromptMaps) -> None:
         self._maps = maps
-        self._rarity = rarity
         self._kept: dict[frozenset[int], Found] = {}
-        self._all = Subset(maps, range(maps.count), rarity=rarity).find()
-        self._kept[frozenset(range(maps.count))] = self._all
-        self._area = int(np.count_nonzero(self._all.mask))
+        self._all = self._find(Subset(maps, range(maps.count))).mask
+        self._area = int(np.count_nonzero(self._all))
         self._true = 0 if maps.truth is None else int(np.count_nonzero(maps.truth))
-        self._curves: dict[str, list[list[float]]] = {
-            name: [] for name in ("score", "agreement", "change", "pixels", "threshold")
-        }
 
-    def run(self, order: NDArray[np.int64]) -> None:
-        """Add the prompts in one order."""
+    def run(self, order: NDArray[np.int64]) -> list[tuple[float, ...]]:
+        """Add the prompts in one order.
+
+        Of each number of them: score, agreement, change, pixels and threshold.
+        """
         maps = self._maps
-        subset = Subset(maps, rarity=self._rarity)
-        curves: dict[str, list[float]] = {name: [] for name in self._curves}
+        subset = Subset(maps)
+        rows: list[tuple[float, ...]] = []
         before: NDArray[np.bool_] | None = None
         area_before = 0
         for member in order:
@@ -212,18 +189,10 @@ class _Runner:
                 # Of those in either, from the two areas.
                 differ = change * (area + area_before) / (2 - change)
                 pixels = differ / max(1, maps.blocks)
-            agreement = _iou(mask, area, self._all.mask, self._area)
-            for name, value in (
-                ("score", score),
-                ("agreement", agreement),
-                ("change", change),
-                ("pixels", pixels),
-                ("threshold", found.threshold),
-            ):
-                curves[name].append(value)
+            agreement = _iou(mask, area, self._all, self._area)
+            rows.append((score, agreement, change, pixels, found.threshold))
             before, area_before = mask, area
-        for name, values in curves.items():
-            self._curves[name].append(values)
+        return rows
 
     def _find(self, subset: Subset) -> Found:
         key = frozenset(subset.members)
@@ -231,33 +200,33 @@ class _Runner:
         if found is None:
             found = subset.find()
             few = 2**self._maps.count <= self._MOST_KEPT
-            if few or len(key) == 1:
+            if few or len(key) in (1, self._maps.count):
                 self._kept[key] = found
         return found
 
-    def summary(self, exhaustive: bool) -> Convergence:
-        """Take the quantiles over the orders."""
-        curves = {name: np.array(values) for name, values in self._curves.items()}
-        change = _quantiles(curves["change"])
-        score = _quantiles(curves["score"])
-        pixels = np.percentile(curves["pixels"], QUANTILES[_UPPER], axis=0)
-        with_truth = self._maps.truth is not None
-        enough = enough_without_truth(change[_UPPER])
-        by_truth = enough_with_truth(score[_MEDIAN]) if with_truth else None
-        return Convergence(
-            counts=np.arange(1, self._maps.count + 1),
-            score=score,
-            agreement=_quantiles(curves["agreement"]),
-            change=change,
-            pixels=pixels,
-            thresholds=np.median(curves["threshold"], axis=0),
-            orders=len(curves["change"]),
-            exhaustive=exhaustive,
-            with_truth=with_truth,
-            enough=enough,
-            enough_by_truth=by_truth,
-            sentence=say_enough(enough, change[_UPPER], pixels),
-        )
+
+def _summary(
+    curves: NDArray[np.float64], exhaustive: bool, with_truth: bool
+) -> Convergence:
+    """Take the quantiles of (orders, n, 5) curves over the orders."""
+    score, agreement, change, pixels, thresholds = np.moveaxis(curves, 2, 0)
+    changes, scores = _quantiles(change), _quantiles(score)
+    most = np.percentile(pixels, QUANTILES[_UPPER], axis=0)
+    enough = enough_without_truth(changes[_UPPER])
+    return Convergence(
+        counts=np.arange(1, curves.shape[1] + 1),
+        score=scores,
+        agreement=_quantiles(agreement),
+        change=changes,
+        pixels=most,
+        thresholds=np.median(thresholds, axis=0),
+        orders=len(curves),
+        exhaustive=exhaustive,
+        with_truth=with_truth,
+        enough=enough,
+        enough_by_truth=enough_with_truth(scores[_MEDIAN]) if with_truth else None,
+        sentence=say_enough(enough, changes[_UPPER], most),
+    )
 
 
 def _iou(
@@ -271,3 +240,60 @@ def _iou(
 
 def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.percentile(values, QUANTILES, axis=0))
+
+
+def enough_without_truth(
+    change: NDArray[np.float64], tolerance: float = CHANGE_TOLERANCE
+) -> int | None:
+    """Find the smallest k after which each further prompt changes at most so much.
+
+    Takes change (n,): the share of the mask that the k-th prompt changes in three of
+    four orders at most. None if the last one still changed more.
+    """
+    moving = np.flatnonzero(np.nan_to_num(change, nan=0.0) > tolerance)
+    last = int(moving[-1]) + 1 if len(moving) else 1
+    return last if last < len(change) else None
+
+
+def enough_with_truth(
+    score: NDArray[np.float64], tolerance: float = GAIN_TOLERANCE
+) -> int:
+    """Find the smallest k whose IoU no larger number of prompts exceeds by more.
+
+    Takes score (n,): the median IoU with the truth.
+    """
+    later = np.maximum.accumulate(score[::-1])[::-1]
+    return int(np.argmax(later - score <= tolerance)) + 1
+
+
+def say_enough(
+    enough: int | None, change: NDArray[np.float64], pixels: NDArray[np.float64]
+) -> str:
+    """Put the answer into words.
+
+    Takes change, pixels (n,): shares of the mask and of the plane that the k-th
+    prompt changes in three of four orders at most.
+    """
+    if enough is None:
+        return (
+            f"{len(change)} prompts are not enough yet: the last one still changed up "
+            f"to {_percent(change[-1])} of the mask ({_percent(pixels[-1])} of the "
+            "image)."
+        )
+    count = "1 prompt is" if enough == 1 else f"{enough} prompts are"
+    return (
+        f"{count} enough: the {_ordinal(enough + 1)} changes at most "
+        f"{_percent(change[enough])} of the mask ({_percent(pixels[enough])} of the "
+        "image)."
+    )
+
+
+def _percent(share: float) -> str:
+    per_cent = 100 * share
+    return f"{per_cent:.0f} %" if per_cent >= 9.95 else f"{per_cent:.1f} %"
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.ticker import (
     LogLocator,
     MaxNLocator,
@@ -15,6 +16,8 @@ from matplotlib.ticker import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -23,27 +26,36 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.resolution import Resolution, Trial
     from napari_dinoprompt.core.studying.threshold import ThresholdCurve
 
-__all__ = [
-    "draw_convergence",
-    "draw_influence",
-    "draw_resolution",
-    "draw_threshold",
-    "draw_trial",
-]
+__all__ = ["DRAWN", "draw_figure"]
 
 # They differ in lightness too, and show on white and on black.
 _MAIN, _SECOND, _THIRD, _BAD = "#2a9d8f", "#5b7fd4", "#a0a0a0", "#e0457b"
+_SIZE = (6.4, 4.0)
 
 
-def draw_convergence(axes: Axes, found: Convergence) -> None:
-    """Draw the score against the number of prompts, with bands over the orders.
+def draw_figure(part: str, found: Any, light: NDArray[np.float32]) -> Figure:
+    """Draw a part of the study; below masks over the (H, W) light where it has some."""
+    width, height = _SIZE
+    if part != "resolution":
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        DRAWN[part](figure.subplots(), found)
+        return figure
+    count = len(found.trials)
+    figure = Figure(
+        figsize=(max(width, 2.4 * count), height + 2.4), layout="constrained"
+    )
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.4, height))[
+        :, 0
+    ]
+    panels = above.subplots(1, count, squeeze=False)[0]
+    for axes, trial in zip(panels, found.trials, strict=True):
+        _draw_trial(axes, trial, light)
+    _draw_resolution(below.subplots(), found)
+    return figure
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Empty.
-    found : Convergence
-    """
+
+def _draw_convergence(axes: Axes, found: Convergence) -> None:
+    """Draw the score against the number of prompts, with bands over the orders."""
     curve = found.score if found.with_truth else found.agreement
     label = "IoU with the truth" if found.with_truth else "IoU with all prompts' mask"
     low, first, middle, third, high = curve
@@ -64,15 +76,8 @@ def draw_convergence(axes: Axes, found: Convergence) -> None:
     axes.legend(loc="lower right", fontsize="small", framealpha=0.6)
 
 
-def draw_influence(axes: Axes, found: Influence) -> None:
-    """Draw what leaving each prompt out changes, outliers in another colour.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Empty.
-    found : Influence
-    """
+def _draw_influence(axes: Axes, found: Influence) -> None:
+    """Draw what leaving each prompt out changes, outliers in another colour."""
     known = np.flatnonzero(~np.isnan(found.left_out))
     colours = [
         _BAD
@@ -87,15 +92,8 @@ def draw_influence(axes: Axes, found: Influence) -> None:
     axes.set(xlabel="prompt", ylabel="left out it changes (% of the mask)")
 
 
-def draw_threshold(axes: Axes, found: ThresholdCurve) -> None:
-    """Draw area, IoU and information against the threshold, and the plateau.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Empty; the information gets an axis of its own on the right.
-    found : ThresholdCurve
-    """
+def _draw_threshold(axes: Axes, found: ThresholdCurve) -> None:
+    """Draw area, IoU and information against the threshold, and the plateau."""
     axes.plot(found.thresholds, found.fraction, color=_MAIN, label="area (share)")
     if not np.isnan(found.iou).all():
         axes.plot(found.thresholds, found.iou, color=_BAD, label="IoU with the truth")
@@ -118,15 +116,8 @@ def draw_threshold(axes: Axes, found: ThresholdCurve) -> None:
     axes.legend(loc="upper right", fontsize="small", framealpha=0.6)
 
 
-def draw_resolution(axes: Axes, found: Resolution) -> None:
-    """Draw IoU or agreement against time, one point per setting.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Empty.
-    found : Resolution
-    """
+def _draw_resolution(axes: Axes, found: Resolution) -> None:
+    """Draw IoU or agreement against time, one point per setting."""
     with_truth = not any(math.isnan(one.iou) for one in found.trials)
     for k, one in enumerate(found.trials):
         value = one.iou if with_truth else one.agreement
@@ -149,16 +140,10 @@ def draw_resolution(axes: Axes, found: Resolution) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def draw_trial(axes: Axes, trial: Trial, light: NDArray[np.float32]) -> None:
+def _draw_trial(axes: Axes, trial: Trial, light: NDArray[np.float32]) -> None:
     """Draw the mask of one setting over the image.
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Empty.
-    trial : Trial
-    light : (H, W) ndarray of float32
-        In [0, 1].
+    Takes light (H, W).
     """
     axes.imshow(light, cmap="gray", vmin=0, vmax=1)
     over = np.ma.masked_where(~trial.mask, trial.mask)
@@ -166,3 +151,12 @@ def draw_trial(axes: Axes, trial: Trial, light: NDArray[np.float32]) -> None:
     score = trial.agreement if math.isnan(trial.iou) else trial.iou
     axes.set(xticks=[], yticks=[])
     axes.set_title(f"{trial.name}: {score:.3f}", loc="left", fontsize="small")
+
+
+DRAWN: dict[str, Callable[[Axes, Any], None]] = {
+    "convergence": _draw_convergence,
+    "influence": _draw_influence,
+    "resolution": _draw_resolution,
+    "threshold": _draw_threshold,
+}
+"""What draws each part on empty axes."""

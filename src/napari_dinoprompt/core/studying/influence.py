@@ -8,29 +8,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.auto_threshold import rarity_of
-from napari_dinoprompt.core.progress import Progress, run_through
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.studying.outliers import (
-    alike_groups,
-    find_outliers,
-    likeness,
-)
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.studying.subsets import Subset, iou, jaccard_distance
+from napari_dinoprompt.core.studying.subsets import Subset, iou
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.studying.prompt_maps import PromptMaps
     from napari_dinoprompt.core.studying.subject import Subject
 
-__all__ = ["Influence", "iter_influence", "study_influence"]
+__all__ = [
+    "Influence",
+    "alike_groups",
+    "find_outliers",
+    "iter_influence",
+    "likeness",
+]
 
 # A prompt whose absence changes less of the mask can be spared.
 _SPARE = 0.02
+# An outlier's similarity with the others is below this share of their threshold, or
+# its likeness is below theirs by this many robust standard deviations and this gap;
+# chosen by measurement (docs/prompt-study.md).
+_FAR_BELOW = 0.5
+_DEVIATIONS, _LEAST_GAP = 2.0, 0.2
+# Of a normal distribution, the standard deviation over the median deviation.
+_ROBUST = 1.4826
+_LEAST_PROMPTS = 3
+# Above this cosine two prompts point the same way.
+_ALIKE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,11 @@ class Influence:
     redundant: tuple[tuple[int, ...], ...]
     sentences: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        return " ".join(self.sentences)
+
     def rows(self) -> list[dict[str, object]]:
         """Return one record per prompt."""
         return [
@@ -111,31 +126,10 @@ _FIGURES = (
 )
 
 
-def study_influence(subject: Subject) -> Influence:
-    """Leave each prompt out, and take each alone; see `iter_influence`."""
-    return run_through(iter_influence(subject))
-
-
 def iter_influence(
     subject: Subject, *, maps: PromptMaps | None = None
 ) -> Generator[Progress, None, Influence]:
-    """Leave each prompt out, and take each alone, step by step.
-
-    Parameters
-    ----------
-    subject : Subject
-    maps : PromptMaps, optional
-        Of the subject, if they are known.
-
-    Yields
-    ------
-    Progress
-        In prompts.
-
-    Returns
-    -------
-    Influence
-    """
+    """Leave each prompt out, and take each alone, step by step."""
     classes = subject.reference.classes
     grounds = [i for i, name in enumerate(classes) if name == BACKGROUND]
     total = len(subject.members) + len(grounds)
@@ -157,7 +151,6 @@ class _Table:
     def __init__(self, subject: Subject, maps: PromptMaps) -> None:
         self._subject = subject
         self._maps = maps
-        self._rarity = rarity_of(subject.reference.scoring)
         self._all = self._find(maps, range(maps.count))
         count = len(subject.reference.classes)
         self._figures = {name: np.full(count, math.nan) for name in _FIGURES}
@@ -166,7 +159,7 @@ class _Table:
         self._likeness = np.full(maps.count, math.nan)
 
     def _find(self, maps: PromptMaps, members: range | list[int]) -> NDArray[np.bool_]:
-        return Subset(maps, members, rarity=self._rarity).find().mask
+        return Subset(maps, members).find().mask
 
     def take_object(self, place: int, index: int) -> None:
         """Leave out one prompt of the class, and take it alone."""
@@ -177,7 +170,7 @@ class _Table:
             figures["alone_iou"][index] = iou(alone, maps.truth)
         if maps.count > 1:
             others = [one for one in range(maps.count) if one != place]
-            found = Subset(maps, others, rarity=self._rarity).find()
+            found = Subset(maps, others).find()
             here = bool(self._subject.here[index])
             self._missed[place] = not here or not found.mask[self._block(index)]
             self._cuts[place] = found.threshold
@@ -200,7 +193,7 @@ class _Table:
 
     def _compare(self, index: int, mask: NDArray[np.bool_]) -> None:
         maps, figures = self._maps, self._figures
-        figures["left_out"][index] = jaccard_distance(mask, self._all)
+        figures["left_out"][index] = 1 - iou(mask, self._all)
         differ = int(np.count_nonzero(mask ^ self._all))
         figures["pixels"][index] = differ / max(1, maps.blocks)
         if maps.truth is not None:
@@ -243,3 +236,68 @@ def _say(
         *first, last = (str(i + 1) for i in group)
         lines.append(f"Prompts {', '.join(first)} and {last} say the same.")
     return tuple(lines) or ("Every prompt fits the others and adds something.",)
+
+
+def likeness(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median cosine of each prompt with the others; NaN for a lone one.
+
+    Takes gram (n, n). Unlike with a mean, one bad prompt hardly lowers the others.
+    """
+    if len(gram) < 2:
+        return np.full(len(gram), np.nan)
+    others = gram[~np.eye(len(gram), dtype=np.bool_)].reshape(len(gram), -1)
+    return np.asarray(np.median(others, axis=1))
+
+
+def find_outliers(
+    likeness: NDArray[np.float64],
+    similarity: NDArray[np.float64],
+    threshold: NDArray[np.float64],
+    missed: NDArray[np.bool_],
+) -> tuple[int, ...]:
+    """Find the prompts that look like none of the others.
+
+    Each is asked of the others, as a place of the image: they do not find it. Beside
+    that, its similarity with them is not even near to what they are cut at, or it
+    stands apart from theirs with each other.
+
+    Takes likeness, similarity, threshold, missed (n,): `likeness` of each, its cosine
+    with the prototype of the others, what they are cut at, and whether it lies outside
+    their mask. The least alike comes first; at most every third prompt, and none of
+    fewer than three, of which nobody could tell.
+    """
+    count = len(likeness)
+    if count < _LEAST_PROMPTS:
+        return ()
+    apart = (similarity < _FAR_BELOW * threshold) | (likeness < _lower_end(likeness))
+    order = np.argsort(likeness)
+    return tuple(int(i) for i in order if apart[i] and missed[i])[: max(1, count // 3)]
+
+
+def _lower_end(likeness: NDArray[np.float64]) -> float:
+    """Return what likeness the prompts have at least, but for the least alike."""
+    rest = np.sort(likeness)[1:]
+    middle = float(np.median(rest))
+    spread = _ROBUST * float(np.median(np.abs(rest - middle)))
+    return middle - max(_DEVIATIONS * spread, _LEAST_GAP)
+
+
+def alike_groups(
+    gram: NDArray[np.float64], spare: Sequence[bool]
+) -> tuple[tuple[int, ...], ...]:
+    """Find groups of prompts that are all alike and can each be spared.
+
+    Takes gram (n, n).
+    """
+    free = [i for i in range(len(gram)) if spare[i]]
+    groups: list[tuple[int, ...]] = []
+    while free:
+        first, *rest = free
+        group = [first]
+        for other in rest:
+            if all(gram[other, one] >= _ALIKE for one in group):
+                group.append(other)
+        if len(group) > 1:
+            groups.append(tuple(group))
+        free = [i for i in rest if i not in group]
+    return tuple(groups)

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.version import software_version
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from matplotlib.figure import Figure
@@ -16,15 +20,14 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.convergence import Convergence
     from napari_dinoprompt.core.studying.influence import Influence
     from napari_dinoprompt.core.studying.resolution import Resolution
-    from napari_dinoprompt.core.studying.suggestion import Suggestions
     from napari_dinoprompt.core.studying.threshold import ThresholdCurve
 
-__all__ = ["PARTS", "Study"]
+__all__ = ["PARTS", "Study", "study_paths"]
 
-PARTS = ("convergence", "influence", "suggestion", "resolution", "threshold")
+PARTS = ("convergence", "influence", "resolution", "threshold")
 """Names of the parts in their order."""
 
-_SIZE = (6.4, 4.0)
+_SUMMARY = "study.json"
 
 
 class _Part(Protocol):
@@ -35,7 +38,7 @@ class _Part(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What prompts, place, resolution and threshold do to a result.
+    """What prompts, resolution and threshold do to a result.
 
     Attributes
     ----------
@@ -44,8 +47,6 @@ class Study:
         there is one prompt only.
     influence : Influence or None
         What each prompt does.
-    suggestion : Suggestions or None
-        Where one more would settle the most.
     resolution : Resolution or None
         The same prompts at other upscales and with other backbones.
     threshold : ThresholdCurve or None
@@ -74,7 +75,6 @@ class Study:
 
     convergence: Convergence | None
     influence: Influence | None
-    suggestion: Suggestions | None
     resolution: Resolution | None
     threshold: ThresholdCurve | None
     light: NDArray[np.float32]
@@ -98,8 +98,6 @@ class Study:
             lines.append(self.convergence.sentence)
         if self.influence is not None:
             lines.extend(self.influence.sentences)
-        if self.suggestion is not None:
-            lines.append(_say_place(self.suggestion))
         if self.resolution is not None:
             lines.append(self.resolution.sentence)
         if self.threshold is not None:
@@ -126,40 +124,19 @@ class Study:
         return found
 
     def figures(self) -> dict[str, Figure]:
-        """Draw the parts that have a plot.
+        """Draw all parts.
 
         Returns
         -------
         dict of str to matplotlib.figure.Figure
             By name of the part.
         """
-        from matplotlib.figure import Figure
+        from napari_dinoprompt.core.studying.figures import draw_figure
 
-        from napari_dinoprompt.core.studying import figures
-
-        found: dict[str, Figure] = {}
-        for name in ("convergence", "influence", "threshold"):
-            part = getattr(self, name)
-            if part is not None:
-                figure = Figure(figsize=_SIZE, layout="constrained")
-                getattr(figures, f"draw_{name}")(figure.subplots(), part)
-                found[name] = figure
-        if self.resolution is not None:
-            trials = self.resolution.trials
-            width, height = _SIZE
-            figure = Figure(
-                figsize=(max(width, 2.4 * len(trials)), height + 2.4),
-                layout="constrained",
-            )
-            above, below = figure.subfigures(
-                2, 1, squeeze=False, height_ratios=(2.4, height)
-            )[:, 0]
-            panels = above.subplots(1, len(trials), squeeze=False)[0]
-            for axes, trial in zip(panels, trials, strict=True):
-                figures.draw_trial(axes, trial, self.light)
-            figures.draw_resolution(below.subplots(), self.resolution)
-            found["resolution"] = figure
-        return found
+        return {
+            name: draw_figure(name, part, self.light)
+            for name, part in self.parts.items()
+        }
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write tables, figures and a summary, each file whole or not at all.
@@ -179,15 +156,26 @@ class Study:
         InputError
             If a file cannot be written.
         """
-        from napari_dinoprompt.core.studying.files import save_study
+        from napari_dinoprompt.core.comparing.figure import render
 
-        return save_study(self, Path(folder))
+        folder = Path(folder)
+        remove_leftovers(folder)
+        tables = {name: part.rows() for name, part in self.parts.items()}
+        contents = {f"{name}.csv": as_csv(rows) for name, rows in tables.items()}
+        for name, figure in self.figures().items():
+            contents[f"{name}.png"] = render(figure, "png")
+        summary = {
+            "software": f"napari-dinoprompt {software_version()}",
+            "settings": dict(self.settings),
+            "answers": list(self.sentences),
+            "parts": tables,
+            **self.figures_in_words,
+        }
+        contents[_SUMMARY] = as_json(summary)
+        return [write_bytes(folder / name, one) for name, one in contents.items()]
 
 
-def _say_place(found: Suggestions) -> str:
-    if not found.places:
-        return "No place for one more prompt stands out: nothing else is in doubt."
-    y, x = found.places[0].point
-    return f"The next prompt belongs at y = {y:.0f}, x = {x:.0f}: " + (
-        found.places[0].reason[0].lower() + found.places[0].reason[1:]
-    )
+def study_paths(folder: Path, parts: Sequence[str]) -> list[Path]:
+    """List the files that a study of these parts is saved as."""
+    names = [f"{part}.{suffix}" for suffix in ("csv", "png") for part in parts]
+    return [folder / name for name in (*names, _SUMMARY)]

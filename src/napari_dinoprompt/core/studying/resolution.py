@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
 from dataclasses import dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.backbones import FILTERBANK
 from napari_dinoprompt.core.comparing.grids import check_same_field, match_labels
-from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.planes import as_plane, plane_shape
-from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, along
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.studying.advice import advise
 from napari_dinoprompt.core.studying.subsets import iou
-from napari_dinoprompt.core.weights.search import DINOV2_SIZES, find_dinov2
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -36,12 +32,18 @@ __all__ = [
     "Resolution",
     "Setting",
     "Trial",
-    "available_backbones",
+    "advise",
     "iter_resolution",
-    "study_resolution",
+    "list_settings",
 ]
 
 _PARTS = 100
+# A cheaper setting whose IoU is this near to the best one is as good.
+_AS_GOOD = 0.01
+# Masks that agree this well differ at rims only.
+_SAME = 0.9
+# Objects need about this many cells across, or their rims are guessed.
+_CELLS_ACROSS = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,38 +160,12 @@ class Resolution:
         ]
 
 
-def available_backbones() -> tuple[str, ...]:
-    """Return the names of the backbones that can be tried: their weights are here."""
-    found = [FILTERBANK]
-    for size in DINOV2_SIZES:
-        with suppress(WeightsNotFoundError):
-            find_dinov2(f"dinov2-{size}")
-            found.append(f"dinov2-{size}")
-    return tuple(found)
-
-
-def study_resolution(
-    image: ArrayLike,
-    prompts: Prompts,
-    settings: Sequence[Setting],
-    *,
-    window: IntensityWindow | None = None,
-    truth: ArrayLike | None = None,
-    class_name: str | None = None,
-    others: Mapping[str, ArrayLike] | None = None,
-) -> Resolution:
-    """Try several settings; see `iter_resolution`."""
-    return run_through(
-        iter_resolution(
-            image,
-            prompts,
-            settings,
-            window=window,
-            truth=truth,
-            class_name=class_name,
-            others=others,
-        )
-    )
+def list_settings(
+    backbones: Sequence[Backbone], upscales: Iterable[float]
+) -> list[Setting]:
+    """List all that is tried; the first of both are in use."""
+    factors = dict.fromkeys(float(factor) for factor in upscales)
+    return [Setting(one, factor) for one in backbones for factor in factors]
 
 
 def iter_resolution(
@@ -204,38 +180,12 @@ def iter_resolution(
 ) -> Generator[Progress | Notice, None, Resolution]:
     """Try the same prompts at several upscales and with several backbones.
 
-    Parameters
-    ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-    prompts : Prompts
-        On this plane.
-    settings : sequence of Setting
-        At least one; the others are compared with the first.
-    window : IntensityWindow, optional
-        Of the image; its own percentiles by default. Other images always have their
-        own.
-    truth : (H, W) array_like of bool or int, optional
-    class_name : str, optional
-        An object class; the first by default.
-    others : mapping of str to (h, w) or (h, w, 3 or 4) array_like, optional
-        The same field with other numbers of pixels, such as an image that was
-        enlarged by another program. The prompts are scaled by the ratio of the sizes,
-        and the first backbone sees them as they are.
+    The settings are compared with the first. `others` are images of the same field
+    with other numbers of pixels, such as one that another program has enlarged: the
+    prompts are scaled by the ratio of the sizes, the window is their own, and the
+    first backbone sees them as they are.
 
-    Yields
-    ------
-    Progress
-    Notice
-        If a device was too small.
-
-    Returns
-    -------
-    Resolution
-
-    Raises
-    ------
-    InputError
-        If something cannot be used, or one of the settings needs too much memory.
+    Takes image (H, W) or (H, W, 3 or 4), truth (H, W).
     """
     if not settings:
         msg = "There is no resolution to try; give at least one."
@@ -263,11 +213,7 @@ def iter_resolution(
         trial = yield from along(steps, _PARTS * done, _PARTS, total)
         trials.append(trial)
         yield Progress(_PARTS * (done + 1), total)
-    best, sentence = advise(
-        [one.iou for one in trials],
-        [one.agreement for one in trials],
-        trials,
-    )
+    best, sentence = advise(trials)
     return Resolution(tuple(trials), best, sentence)
 
 
@@ -358,3 +304,57 @@ def _objects(mask: NDArray[np.bool_]) -> tuple[int, float]:
     sizes = np.sort(np.bincount(labels.ravel())[1:])
     middle = int(np.searchsorted(np.cumsum(sizes), sizes.sum() / 2))
     return int(count), float(np.sqrt(4 * sizes[min(middle, count - 1)] / np.pi))
+
+
+def advise(tried: Sequence[Trial]) -> tuple[int, str]:
+    """Recommend one of the settings.
+
+    With a truth, the fastest of those whose IoU is next to the best. Without, nobody
+    can tell which mask is right: the fastest of those that agree with the first one
+    if all do, else the one whose cells are just small enough for the objects.
+    """
+    if len(tried) == 1:
+        return 0, f"Only {tried[0].name} was tried: there is nothing to compare with."
+    known = np.array([one.iou for one in tried])
+    agreements = [one.agreement for one in tried]
+    seconds = np.array([one.seconds for one in tried])
+    if np.isfinite(known).all():
+        good = np.flatnonzero(known >= known.max() - _AS_GOOD)
+        best = int(good[np.argmin(seconds[good])])
+        text = (
+            f"Take {tried[best].name}: IoU {known[best]:.3f} in {_time(seconds[best])}."
+        )
+        top = int(np.argmax(known))
+        if top != best:
+            text += (
+                f" {tried[top].name} has {known[top]:.3f}, but takes "
+                f"{_time(seconds[top])}."
+            )
+        elif best != 0:
+            text += f" {tried[0].name} has {known[0]:.3f}."
+        return best, text
+    if min(agreements) >= _SAME:
+        best = int(np.argmin(seconds))
+        return best, (
+            f"All masks agree with that of {tried[0].name} to an IoU of at least "
+            f"{min(agreements):.2f}: the resolution matters little, and "
+            f"{tried[best].name} is the fastest ({_time(seconds[best])})."
+        )
+    across = np.array([one.width / one.cell for one in tried])
+    fine = np.flatnonzero(across >= _CELLS_ACROSS)
+    best = (
+        int(fine[np.argmin(seconds[fine])])
+        if len(fine)
+        else int(np.argmax(np.nan_to_num(across)))
+    )
+    least = int(np.argmin(agreements))
+    return best, (
+        f"The masks differ: {tried[least].name} and {tried[0].name} agree to an IoU of "
+        f"{agreements[least]:.2f}. Without a truth only your eyes can tell which is "
+        f"right; look at {tried[best].name} first, where objects are about "
+        f"{across[best]:.0f} cells across ({_time(seconds[best])})."
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 99.5 else f"{seconds / 60:.0f} min"

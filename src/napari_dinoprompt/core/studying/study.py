@@ -18,9 +18,8 @@ from napari_dinoprompt.core.studying.convergence import iter_convergence
 from napari_dinoprompt.core.studying.influence import iter_influence
 from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
 from napari_dinoprompt.core.studying.report import PARTS, Study
-from napari_dinoprompt.core.studying.resolution import Setting, iter_resolution
+from napari_dinoprompt.core.studying.resolution import iter_resolution, list_settings
 from napari_dinoprompt.core.studying.subject import make_subject
-from napari_dinoprompt.core.studying.suggestion import iter_suggestions
 from napari_dinoprompt.core.studying.threshold import iter_threshold
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def study(
     parts: Sequence[str] = PARTS,
     seed: int = 0,
 ) -> Study:
-    """Study what prompts, place, resolution and threshold do to a result.
+    """Study what prompts, resolution and threshold do to a result.
 
     Parameters
     ----------
@@ -80,10 +79,10 @@ def study(
     others : mapping of str to (h, w) or (h, w, 3 or 4) array_like, optional
         The same field with other numbers of pixels, see `iter_resolution`.
     parts : sequence of str
-        Of ``"convergence"``, ``"influence"``, ``"suggestion"``, ``"resolution"`` and
-        ``"threshold"``; all by default.
+        Of ``"convergence"``, ``"influence"``, ``"resolution"`` and ``"threshold"``;
+        all by default.
     seed : int
-        Of the orders and of the places that are tried.
+        Of the orders.
 
     Returns
     -------
@@ -148,26 +147,7 @@ def iter_study(
     parts: Sequence[str] = PARTS,
     seed: int = 0,
 ) -> Generator[Progress | Notice, None, Study]:
-    """Study as `study` does, step by step.
-
-    Parameters
-    ----------
-    image, points, classes, backbone, truth, upscale, window, class_name, orders
-        As `study`.
-    upscales, backbones, others, parts, seed
-        As `study`.
-
-    Yields
-    ------
-    Progress
-        Whoever stops asking stops the work.
-    Notice
-        If a device was too small.
-
-    Returns
-    -------
-    Study
-    """
+    """Study as `study` does, step by step."""
     wanted = _check_parts(parts)
     check_seed(seed)
     plane = as_plane(image)
@@ -186,7 +166,7 @@ def iter_study(
     subject = make_subject(features, reference, truth=truth, class_name=class_name)
     found: dict[str, object] = dict.fromkeys(PARTS)
     notes: list[str] = []
-    shared = {"convergence", "influence", "suggestion"} & set(wanted)
+    shared = {"convergence", "influence"} & set(wanted)
     maps = make_prompt_maps(subject) if shared else None
     for done, part in enumerate(wanted, start=1):
         job: Generator[Progress | Notice, None, object]
@@ -197,15 +177,14 @@ def iter_study(
             job = iter_convergence(subject, orders=orders, seed=seed, maps=maps)
         elif part == "influence":
             job = iter_influence(subject, maps=maps)
-        elif part == "suggestion":
-            job = iter_suggestions(subject, seed=seed, maps=maps)
         elif part == "threshold":
             job = iter_threshold(subject)
         else:
+            rest = [one for one in backbones if one.info != backbone.info]
             job = iter_resolution(
                 plane,
                 prompts,
-                _settings(backbone, upscale, upscales, backbones),
+                list_settings([backbone, *rest], (upscale, *upscales)),
                 window=features.window,
                 truth=truth,
                 class_name=subject.class_name,
@@ -247,17 +226,3 @@ def _prompts(points: ArrayLike, classes: Sequence[str] | None) -> Prompts:
         msg = "There is no prompt; place at least one on an object."
         raise InputError(msg)
     return Prompts(where, tuple(classes or (OBJECT,) * len(where)))
-
-
-def _settings(
-    backbone: Backbone,
-    upscale: float,
-    upscales: Sequence[float],
-    backbones: Sequence[Backbone],
-) -> list[Setting]:
-    """List what the resolution is studied with; what is in use comes first."""
-    factors = dict.fromkeys(float(factor) for factor in (upscale, *upscales))
-    settings = [Setting(backbone, factor) for factor in factors]
-    rest = [one for one in backbones if one.info != backbone.info]
-    settings += [Setting(one, factor) for one in rest for factor in factors]
-    return settings

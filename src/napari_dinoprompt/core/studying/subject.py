@@ -64,32 +64,7 @@ def make_subject(
 ) -> Subject:
     """Check what is to be studied.
 
-    Parameters
-    ----------
-    features : FeatureMap
-        Of the plane that is studied.
-    reference : Reference
-        Of the prompts, of the same backbone.
-    truth : (H, W) array_like of bool or int, optional
-        Labels or a mask of the objects that are really there.
-    class_name : str, optional
-        An object class; the reference's first by default.
-    plane : tuple of int
-        Which plane of a stack it is.
-    lengths : CellLengths, optional
-        Of the features under the reference's statistics, if kept from before.
-
-    Returns
-    -------
-    Subject
-
-    Raises
-    ------
-    InputError
-        If there is no object prompt, no such class, nothing to be seen in the plane,
-        or the truth is of another shape.
-    IncompatibleReferenceError
-        If the reference is of another backbone.
+    Takes truth (H, W).
     """
     reference.check_backbone(features.backbone)
     reference.check_objects()

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.studying.layers import Layers
     from napari_dinoprompt.core.studying.prompt_maps import PromptMaps
 
-__all__ = ["Found", "Subset", "iou", "jaccard_distance"]
+__all__ = ["Found", "Subset", "iou"]
 
 # A sum of opposite vectors has no direction.
 _SHORTEST = 1e-6
@@ -43,22 +42,10 @@ class Found:
 
 
 class Subset:
-    """Some of the prompts; others can be added one by one.
+    """Some of the prompts of the class, counted from 0; others can be added."""
 
-    Parameters
-    ----------
-    maps : PromptMaps
-    members : iterable of int
-        Of the prompts of the class, from 0.
-    rarity : float
-        As `choose_threshold` takes it.
-    """
-
-    def __init__(
-        self, maps: PromptMaps, members: Iterable[int] = (), *, rarity: float
-    ) -> None:
+    def __init__(self, maps: PromptMaps, members: Iterable[int] = ()) -> None:
         self._maps = maps
-        self._rarity = rarity
         self._members: list[int] = []
         own = maps.prompts
         self._cells = np.zeros_like(own.cells[0])
@@ -86,17 +73,7 @@ class Subset:
         self._at += own.at[member]
 
     def find(self, threshold: float | None = None) -> Found:
-        """Cut the map of these prompts.
-
-        Parameters
-        ----------
-        threshold : float, optional
-            Chosen by the automatic rule if not given.
-
-        Returns
-        -------
-        Found
-        """
+        """Cut the map of these prompts, if need be at their own automatic threshold."""
         maps = self._maps
         along, length = self._lengths()
         if threshold is None:
@@ -112,17 +89,6 @@ class Subset:
         if maps.held is not None:
             mask &= maps.held
         return Found(mask, threshold)
-
-    def margins(self, threshold: float) -> NDArray[np.float32]:
-        """Return how far each block is above the cut; above 0 it is in the mask."""
-        maps = self._maps
-        _, length = self._lengths()
-        margin = self._shown / np.float32(length) - np.float32(threshold)
-        if maps.background is not None:
-            margin -= maps.background.shown
-        if self._plain is not None and maps.rival is not None:
-            margin = np.minimum(margin, self._plain / np.float32(length) - maps.rival)
-        return np.asarray(margin, dtype=np.float32)
 
     def _lengths(self) -> tuple[NDArray[np.float64], float]:
         """Return the products of the members with their sum, and its length."""
@@ -148,19 +114,19 @@ class Subset:
         shown = SourceMap(
             values=points[0].clip(-1, 1),
             slopes=np.hypot(points[1], points[2]),
-            peaks=self._peaks(length, maps.background),
+            peaks=self._peaks(length),
             at_prompts=at.clip(-1, 1),
         )
         return choose_threshold(
-            own.astype(np.float32), agreement, [shown], rarity=self._rarity
+            own.astype(np.float32), agreement, [shown], rarity=maps.rarity
         )
 
-    def _peaks(self, length: float, background: Layers | None) -> NDArray[np.float32]:
+    def _peaks(self, length: float) -> NDArray[np.float32]:
         """Find the best matches away from the prompts, as `source_maps` does."""
         maps = self._maps
         cells = self._cells
-        if background is not None:
-            cells = cells - background.cells * np.float32(length)
+        if maps.background is not None:
+            cells = cells - maps.background.cells * np.float32(length)
         squares = _pool(cells, maps.pool)
         near = maps.squares[self._members]
         found = _best_peaks(squares, near[near[:, 0] >= 0])
@@ -222,8 +188,3 @@ def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return the blocks in both masks, of those in either; 1 if both are empty."""
     either = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / either if either else 1.0
-
-
-def jaccard_distance(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Return the blocks in which masks differ, of those in either."""
-    return 1.0 - iou(one, other)

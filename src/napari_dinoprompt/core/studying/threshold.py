@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.progress import Progress, run_through
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.studying.information import information_by_cut
-from napari_dinoprompt.core.studying.plateau import find_plateau
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
@@ -21,9 +19,19 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.studying.subject import Subject
 
-__all__ = ["ThresholdCurve", "iter_threshold", "study_threshold"]
+__all__ = ["ThresholdCurve", "find_plateau", "information_by_cut", "iter_threshold"]
 
 _FIRST, _LAST, _STEP = -0.2, 1.0, 0.01
+# Largest over smallest area within a plateau.
+_RATIO = 1.1
+# A narrower range is no plateau: a slider is not set more finely by hand.
+_LEAST_WIDTH = 0.05
+# Below 0 a place is no more like the prompts than like their opposite; next to
+# everything and next to nothing do not change either.
+_LOWEST = 0.0
+_MOST, _LEAST = 0.9, 0.0005
+# Levels of light.
+_BINS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,27 +95,8 @@ class ThresholdCurve:
         return float(np.interp(threshold, self.thresholds, curve))
 
 
-def study_threshold(subject: Subject) -> ThresholdCurve:
-    """Cut the map at many thresholds; see `iter_threshold`."""
-    return run_through(iter_threshold(subject))
-
-
 def iter_threshold(subject: Subject) -> Generator[Progress, None, ThresholdCurve]:
-    """Cut the similarity map at many thresholds, step by step.
-
-    Parameters
-    ----------
-    subject : Subject
-
-    Yields
-    ------
-    Progress
-        In thresholds.
-
-    Returns
-    -------
-    ThresholdCurve
-    """
+    """Cut the similarity map at many thresholds, step by step."""
     from scipy import ndimage as ndi
 
     count = round((_LAST - _FIRST) / _STEP) + 1
@@ -193,3 +182,74 @@ def _say(
         f"{text} Against the truth {best:.2f} is best (IoU {best_iou:.3f}); at "
         f"{used:.2f} it is {here:.3f}."
     )
+
+
+def find_plateau(
+    thresholds: NDArray[np.float64], fraction: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """Find the longest range of thresholds over which the area hardly changes.
+
+    Takes thresholds, fraction (T,), rising and falling. The largest area in the range
+    is at most 1.1 times the smallest; None if no range is as wide as 0.05. Of several
+    as long, the one with the least change.
+
+    References
+    ----------
+    Matas et al., "Robust wide-baseline stereo from maximally stable extremal
+    regions", BMVC 2002: regions that stay the same over many thresholds.
+    """
+    best: tuple[float, float, int, int] | None = None
+    usable = (fraction <= _MOST) & (fraction >= _LEAST) & (thresholds > _LOWEST - 1e-6)
+    first = 0
+    for last in np.flatnonzero(usable):
+        while not usable[first] or fraction[first] > _RATIO * fraction[last]:
+            first += 1
+        # Widths that differ by rounding are the same.
+        width = round(float(thresholds[last] - thresholds[first]), 6)
+        steady = -float(fraction[first] / fraction[last])
+        if best is None or (width, steady) > best[:2]:
+            best = (width, steady, first, int(last))
+    if best is None or best[0] < _LEAST_WIDTH:
+        return None
+    return float(thresholds[best[2]]), float(thresholds[best[3]])
+
+
+def information_by_cut(
+    values: NDArray[np.float32],
+    light: NDArray[np.float32],
+    thresholds: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Measure the mutual information between masks and the light, without a truth.
+
+    From one joint histogram, with 64 levels of light, for all thresholds: the mask at
+    a threshold is a sum of its rows.
+
+    Takes values, light (M,), rising thresholds (T,); returns bits (T,), from 0 to 1.
+
+    References
+    ----------
+    Shannon, "A mathematical theory of communication", Bell System Technical Journal
+    27, 1948.
+    """
+    if len(values) == 0:
+        return np.zeros(len(thresholds))
+    level = np.minimum((light * _BINS).astype(np.int64), _BINS - 1)
+    # The number of thresholds that a value is above.
+    rank = np.searchsorted(thresholds, values, side="left")
+    joint = np.bincount(
+        rank * _BINS + level, minlength=(len(thresholds) + 1) * _BINS
+    ).reshape(-1, _BINS)
+    inside = joint[::-1].cumsum(axis=0)[::-1][1:] / len(values)
+    light_share = joint.sum(axis=0) / len(values)
+    outside = light_share - inside
+    joint_entropy = _entropy(inside) + _entropy(outside)
+    area = inside.sum(axis=1, keepdims=True)
+    mask_entropy = _entropy(area) + _entropy(1 - area)
+    found = mask_entropy + _entropy(light_share[None]) - joint_entropy
+    return np.asarray(np.maximum(found, 0))
+
+
+def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    logs = np.zeros_like(shares)
+    np.log2(shares, out=logs, where=shares > 1e-15)
+    return np.asarray(-(shares * logs).sum(axis=1))
