@@ -154,6 +154,8 @@ class BackboneChoice:
     weights_folder : str or None
     cache_gigabytes : float or None
         Likewise.
+    block : int or None
+        Likewise.
     """
 
     name: str
@@ -162,6 +164,17 @@ class BackboneChoice:
     precision: str = "auto"
     weights_folder: str | None = None
     cache_gigabytes: float | None = None
+    block: int | None = None
+
+    def fitting(self, info: BackboneInfo) -> BackboneChoice:
+        """Choose the backbone of a reference, loaded as this one is."""
+        return replace(
+            self,
+            name=info.name,
+            # A file of weights is one model's.
+            checkpoint=self.checkpoint if self.name == info.name else None,
+            block=info.block if info.block >= 0 else None,
+        )
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
@@ -171,5 +184,6 @@ class BackboneChoice:
             weights_folder=self.weights_folder,
             device=self.device,
             precision=self.precision,
+            block=self.block,
             cache_gigabytes=self.cache_gigabytes,
         )
