@@ -1,8 +1,9 @@
-"""The demo's figure: prompts, similarity, masks and truth at one glance."""
+"""What the demo shows of a field: one figure at one glance, rows, and a table."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +12,26 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 from napari_dinoprompt.core.files.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._cli.demo import FieldStory, StainResult
+    from napari_dinoprompt.core.metrics import Agreement, Extent
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
-__all__ = ["draw_demo"]
+__all__ = ["FieldStory", "StainResult", "demo_rows", "demo_table", "draw_demo"]
 
 PROMPT, OUTLINE = "#ffd23f", "#3ddbd9"
 # Three hues that differ in lightness as well, for eyes that confuse red and green.
@@ -32,19 +39,117 @@ FOUND, MISSED, EXTRA = "#4fc3c7", "#3b5bdb", "#f03e8c"
 _DPI = 150
 
 
-def draw_demo(path: Path, stories: Sequence[FieldStory]) -> None:
-    """Draw all fields into one PNG.
+@dataclass(frozen=True, eq=False)
+class StainResult:
+    """The reference applied to one image of a field.
 
-    Parameters
+    Attributes
     ----------
+    title : str
+        Which stain it is.
     path : Path
-    stories : sequence of FieldStory
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
+    image : (H, W) ndarray
+    result : Segmentation or LargeSegmentation
+    extent : Extent
+    agreement : Agreement
+        With the truth.
     """
+
+    title: str
+    path: Path
+    image: NDArray[np.generic]
+    result: Segmentation | LargeSegmentation
+    extent: Extent
+    agreement: Agreement
+
+
+@dataclass(frozen=True, eq=False)
+class FieldStory:
+    """All that the demo shows of one sample field.
+
+    Attributes
+    ----------
+    name : str
+    reference : Reference
+        Made from the prompts on the real stain.
+    options : SegmentOptions
+        How it is applied.
+    truth : (H, W) ndarray of int32
+        Instance labels of the drawn nuclei.
+    truth_extent : Extent
+    stains : tuple of StainResult
+        The real stain first.
+    """
+
+    name: str
+    reference: Reference
+    options: SegmentOptions
+    truth: NDArray[np.int32]
+    truth_extent: Extent
+    stains: tuple[StainResult, ...]
+
+
+def demo_rows(stories: Sequence[FieldStory]) -> list[dict[str, Any]]:
+    """List what was measured on each image; a figure that cannot be given is NaN."""
+    return [
+        {
+            "field": story.name,
+            "image": stain.title,
+            "backbone": story.reference.backbone.name,
+            "upscale": story.reference.upscale,
+            "prompts": len(story.reference.points),
+            "threshold": stain.result.threshold,
+            "objects": stain.extent.objects,
+            "objects_truth": story.truth_extent.objects,
+            "area_fraction": stain.extent.fraction,
+            "area_fraction_truth": story.truth_extent.fraction,
+            "iou": stain.agreement.iou,
+            "precision": stain.agreement.precision,
+            "recall": stain.agreement.recall,
+        }
+        for story in stories
+        for stain in story.stains
+    ]
+
+
+def demo_table(stories: Sequence[FieldStory]) -> Table:
+    """Lay the figures out to be printed, field by field, with the truth to compare."""
+    first = stories[0].reference
+    table = Table(
+        title=f"{len(first.points)} prompts on the real stain, {first.backbone}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in ("field", "image"):
+        table.add_column(name)
+    for name in ("threshold", "objects", "area", "IoU", "precision", "recall"):
+        table.add_column(name, justify="right")
+    for story in stories:
+        for stain in story.stains:
+            table.add_row(
+                story.name,
+                stain.title,
+                f"{stain.result.threshold:.3f}",
+                str(stain.extent.objects),
+                f"{stain.extent.fraction:.1%}",
+                _figure(stain.agreement.iou),
+                _figure(stain.agreement.precision),
+                _figure(stain.agreement.recall),
+            )
+        truth = story.truth_extent
+        extent = (str(truth.objects), f"{truth.fraction:.1%}")
+        table.add_row(story.name, "truth", "", *extent, end_section=True)
+    return table
+
+
+def _figure(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"  # noqa: RUF001
+
+
+def draw_demo(path: Path, stories: Sequence[FieldStory]) -> None:
+    """Draw all fields into one PNG."""
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
     figure = Figure(figsize=(11.0, 8.5 * len(stories)), layout=layout)
     blocks = figure.subfigures(len(stories), 1, squeeze=False)[:, 0]
