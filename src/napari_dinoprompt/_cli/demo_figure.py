@@ -41,19 +41,7 @@ _DPI = 150
 
 @dataclass(frozen=True, eq=False)
 class StainResult:
-    """The reference applied to one image of a field.
-
-    Attributes
-    ----------
-    title : str
-        Which stain it is.
-    path : Path
-    image : (H, W) ndarray
-    result : Segmentation or LargeSegmentation
-    extent : Extent
-    agreement : Agreement
-        With the truth.
-    """
+    """The reference applied to one image (H, W) of a field, against the truth."""
 
     title: str
     path: Path
@@ -65,21 +53,7 @@ class StainResult:
 
 @dataclass(frozen=True, eq=False)
 class FieldStory:
-    """All that the demo shows of one sample field.
-
-    Attributes
-    ----------
-    name : str
-    reference : Reference
-        Made from the prompts on the real stain.
-    options : SegmentOptions
-        How it is applied.
-    truth : (H, W) ndarray of int32
-        Instance labels of the drawn nuclei.
-    truth_extent : Extent
-    stains : tuple of StainResult
-        The real stain first.
-    """
+    """All of one sample field: drawn nuclei (H, W) by number, the real stain first."""
 
     name: str
     reference: Reference
@@ -266,13 +240,7 @@ def _draw_agreement(panel: Axes, story: FieldStory, real: StainResult) -> None:
 
 
 def _outlines(instances: NDArray[np.int32]) -> list[NDArray[np.float64]]:
-    """Trace each object by itself, so that touching ones are seen apart.
-
-    Returns
-    -------
-    list of (n, 2) ndarrays of float64
-        x and y along closed lines.
-    """
+    """Trace each object by itself: closed lines (n, 2) of x and y."""
     from scipy import ndimage as ndi
     from skimage.measure import find_contours
 
