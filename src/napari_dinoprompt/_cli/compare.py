@@ -19,8 +19,8 @@ from napari_dinoprompt._cli.options import (
     Split,
     Window,
     choose_backbone,
+    parse_target_window,
     refuse_overwriting,
-    segment_options,
 )
 
 if TYPE_CHECKING:
@@ -96,17 +96,18 @@ def compare(
     Every figure comes with its interval over other draws of the prompts, and with its
     noise floor: the real against itself under such draws.
     """
-    options = segment_options(
-        None, window, min_size=min_size, fill_holes=fill_holes, split=split
-    )
+    # A slip of the pen is told before torch is loaded.
+    seen = parse_target_window(window)
     from napari_dinoprompt.core.comparing.comparison import iter_compare
     from napari_dinoprompt.core.comparing.files import comparison_paths
     from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.result_names import name_results
+    from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import fitting_backbone
+    from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
 
+    cleaning = Cleaning(min_size, fill_holes, split)
     loaded = Reference.load(reference)
     choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
     backbone = fitting_backbone(loaded, choice.fitting(loaded.backbone).load())
@@ -123,7 +124,7 @@ def compare(
         loaded,
         backbone=backbone,
         truth=None if truth is None else read_image(truth),
-        options=options,
+        options=SegmentOptions(window=seen, cleaning=cleaning),
         names=names,
         class_name=class_name,
         draws=draws,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.segmentation import SegmentOptions
     from napari_dinoprompt.core.target_images import WindowPolicy
 
 __all__ = [
@@ -35,8 +34,9 @@ __all__ = [
     "choose_backbone",
     "parse_source_window",
     "parse_spacing",
+    "parse_target_window",
+    "parse_threshold",
     "refuse_overwriting",
-    "segment_options",
 ]
 
 ImageFile = Annotated[
@@ -126,7 +126,7 @@ def refuse_overwriting(written: Iterable[Path], inputs: Iterable[Path | None]) -
             raise InputError(msg)
 
 
-def parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
+def _parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
     """Read an intensity window: one of the words, or two numbers ``LOW,HIGH``."""
     from napari_dinoprompt.core.intensity import IntensityWindow
 
@@ -143,8 +143,14 @@ def parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
 
 def parse_source_window(text: str) -> IntensityWindow | None:
     """Read the window of the prompts' image; None (``"auto"``) takes it from there."""
-    chosen = parse_window(text, ("auto",))
+    chosen = _parse_window(text, ("auto",))
     return None if isinstance(chosen, str) else chosen
+
+
+def parse_target_window(text: str) -> IntensityWindow | WindowPolicy:
+    """Read the window of images that a reference is applied to."""
+    policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
+    return _parse_window(text, policies)
 
 
 def parse_threshold(text: str | None) -> float | None:
@@ -174,31 +180,3 @@ def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
         msg = f"--pixel-size must be three numbers above 0 as Z,Y,X, not {text!r}."
         raise InputError(msg)
     return z, y, x
-
-
-def segment_options(
-    threshold: str | None,
-    window: str,
-    *,
-    min_size: int,
-    fill_holes: bool,
-    split: bool,
-    objects_3d: bool = False,
-    pixel_size: str | None = None,
-) -> SegmentOptions:
-    """Collect how a reference is applied."""
-    # Before torch is loaded for nothing.
-    cut = parse_threshold(threshold)
-    policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
-    seen = parse_window(window, policies)
-    spacing = parse_spacing(pixel_size)
-    from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.segmentation import SegmentOptions
-
-    return SegmentOptions(
-        window=seen,
-        threshold=cut,
-        cleaning=Cleaning(min_size=min_size, fill_holes=fill_holes, split=split),
-        objects_3d=objects_3d,
-        spacing=spacing,
-    )

@@ -28,7 +28,9 @@ from napari_dinoprompt._cli.options import (
     Split,
     Window,
     choose_backbone,
-    segment_options,
+    parse_spacing,
+    parse_target_window,
+    parse_threshold,
 )
 
 if TYPE_CHECKING:
@@ -127,26 +129,30 @@ def segment(
     precision: Precision = "auto",
 ) -> None:
     """Find in images what resembles the prompts of a reference."""
-    options = segment_options(
-        threshold,
-        window,
-        min_size=min_size,
-        fill_holes=fill_holes,
-        split=split,
-        objects_3d=objects_3d,
-        pixel_size=pixel_size,
-    )
+    # A slip of the pen is told before torch is loaded.
+    cut = parse_threshold(threshold)
+    seen = parse_target_window(window)
+    spacing = parse_spacing(pixel_size)
     from napari_dinoprompt.core.batching.files import find_images
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import SegmentOptions
 
+    options = SegmentOptions(
+        window=seen,
+        threshold=cut,
+        cleaning=Cleaning(min_size, fill_holes, split),
+        objects_3d=objects_3d,
+        spacing=spacing,
+    )
     loaded = Reference.load(reference)
     if threshold == "auto":
         loaded = loaded.with_thresholds({})
     loaded.check_objects()
-    if isinstance(options.window, IntensityWindow):
-        for line in loaded.warnings_for(window=options.window):
+    if isinstance(seen, IntensityWindow):
+        for line in loaded.warnings_for(window=seen):
             say(line)
     choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
     run = _runner(loaded, choice.fitting(loaded.backbone), scheduler)

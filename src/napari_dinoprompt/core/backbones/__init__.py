@@ -143,20 +143,7 @@ def load_backbone(
 
 @dataclass(frozen=True)
 class BackboneChoice:
-    """Everything that decides which backbone is loaded and how.
-
-    Attributes
-    ----------
-    name : str
-    checkpoint : str or None
-    device, precision : str
-        As `load_backbone` takes them.
-    weights_folder : str or None
-    cache_gigabytes : float or None
-        Likewise.
-    block : int or None
-        Likewise.
-    """
+    """Everything that decides which backbone is loaded, as `load_backbone` takes it."""
 
     name: str
     checkpoint: str | None = None
@@ -178,12 +165,4 @@ class BackboneChoice:
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
-        return load_backbone(
-            self.name,
-            checkpoint=self.checkpoint,
-            weights_folder=self.weights_folder,
-            device=self.device,
-            precision=self.precision,
-            block=self.block,
-            cache_gigabytes=self.cache_gigabytes,
-        )
+        return load_backbone(**vars(self))
