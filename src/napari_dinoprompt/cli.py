@@ -1,7 +1,7 @@
 """The command `dinoprompt`: the jobs of the dock without a viewer.
 
-`_cli/commands` reads options, `_cli` does the work, and `core` computes. Nothing heavy
-is imported before a command runs: the help has to be there at once.
+A command is a file of `_cli`, and `core` computes. Nothing heavy is imported before a
+command runs: the help has to be there at once.
 """
 
 from __future__ import annotations
@@ -12,25 +12,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.commands.cache import cache
-from napari_dinoprompt._cli.commands.compare import compare
-from napari_dinoprompt._cli.commands.demo import demo
-from napari_dinoprompt._cli.commands.models import models
-from napari_dinoprompt._cli.commands.reference import reference
-from napari_dinoprompt._cli.commands.segment import segment
-from napari_dinoprompt._cli.commands.study import study
-from napari_dinoprompt._cli.examples import (
-    COMPARE_EXAMPLES,
-    EXAMPLES,
-    REFERENCE_EXAMPLES,
-    SEGMENT_EXAMPLES,
-    STUDY_EXAMPLES,
+from napari_dinoprompt._cli import (
+    cache,
+    compare,
+    demo,
+    models,
+    reference,
+    segment,
+    study,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["app", "main"]
+
+_EXAMPLES = """Examples:
+
+dinoprompt demo --no-viewer
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt segment real.tif fake.tif --reference nuclei.reference.safetensors \
+--output results --min-size 20 --fill-holes --split
+
+dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
+--output comparison --min-size 20 --fill-holes --split
+
+Prompts are points that napari saves from a Points layer (File > Save Selected \
+Layers), with a column class for more than one kind: object, background or any name."""
 
 # Whichever typer: older ones take it from click, newer ones carry their own.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -44,7 +54,7 @@ app = typer.Typer(
     help="Place a few prompts on an image; everything that looks like them is "
     "segmented, with no training. The prompts become a reference that is used again "
     "on other images, above all on virtually stained ones.",
-    epilog=EXAMPLES,
+    epilog=_EXAMPLES,
 )
 
 
@@ -73,13 +83,13 @@ def _start(
         print(context.get_help())
 
 
-app.command()(demo)
-app.command()(models)
-app.command()(cache)
-app.command(epilog=REFERENCE_EXAMPLES)(reference)
-app.command(epilog=SEGMENT_EXAMPLES)(segment)
-app.command(epilog=COMPARE_EXAMPLES)(compare)
-app.command(epilog=STUDY_EXAMPLES)(study)
+app.command()(demo.demo)
+app.command()(models.models)
+app.command()(cache.cache)
+app.command(epilog=reference.EXAMPLES)(reference.reference)
+app.command(epilog=segment.EXAMPLES)(segment.segment)
+app.command(epilog=compare.EXAMPLES)(compare.compare)
+app.command(epilog=study.EXAMPLES)(study.study)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reason = _explain(error)
         if reason is None:
             raise
-        from napari_dinoprompt._cli.messages import say
+        from napari_dinoprompt._cli.console import say
 
         say(reason)
         code = 2

@@ -79,23 +79,8 @@ def _read(path: Any) -> list[Any]:
 def write_reference(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Save the prompts of a layer that the dock has made, with their vectors.
 
-    Parameters
-    ----------
-    path : str
-    data : (N, ndim) ndarray
-        Of the Points layer.
-    meta : dict
-        What napari knows of the layer.
-
-    Returns
-    -------
-    list of str
-        What was written.
-
-    Raises
-    ------
-    DinopromptError
-        If it is another layer, or its prompts have changed since they were used.
+    Refused with a DinopromptError if it is another layer, or if its prompts have
+    changed since they were used.
     """
     from napari_dinoprompt.reference_layers import reference_of_layer
 

@@ -37,11 +37,6 @@ def describe_session(session: Session, keeper: Keeper) -> None:
     Prompts that were removed are dropped; those whose image or layer is gone stay as
     they were. Of more than 20,000 prompts none are kept, and of those that came with a
     sample only what was changed.
-
-    Parameters
-    ----------
-    session : Session
-    keeper : Keeper
     """
     for state in session:
         key = record_key(state)
@@ -59,16 +54,7 @@ def describe_session(session: Session, keeper: Keeper) -> None:
 
 
 def record_key(state: ImageState) -> str | None:
-    """Name image and layer; None if it is not known yet which image it is.
-
-    Parameters
-    ----------
-    state : ImageState
-
-    Returns
-    -------
-    str or None
-    """
+    """Name image and layer; None if it is not known yet which image it is."""
     if not state.fingerprint or state.prompts is None:
         return None
     if state.prompts.ndim != state.image.ndim:

@@ -1,11 +1,17 @@
 """Backbones, devices and precisions by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from napari_dinoprompt.core.backbones import backbone_names, load_backbone
+from napari_dinoprompt.core.backbones import (
+    BackboneChoice,
+    BackboneInfo,
+    backbone_names,
+    load_backbone,
+)
 from napari_dinoprompt.core.errors import (
     CheckpointError,
     InputError,
@@ -101,3 +107,14 @@ def test_any_timm_transformer_loads_from_a_file(tmp_path: Path) -> None:
     torch.testing.assert_close(
         backbone(picture), expected.permute(0, 2, 3, 1), atol=1e-4, rtol=1e-4
     )
+
+
+def test_a_choice_fits_itself_to_what_a_reference_was_made_with() -> None:
+    tiny = BackboneInfo("timm:tiny", 3, 16, 192, "abc")
+    bank = BackboneInfo("filterbank", -1, 2, 30, "1")
+    chosen = BackboneChoice("timm:tiny", "tiny.pth", "cpu", cache_gigabytes=2.0)
+    assert chosen.fitting(tiny) == replace(chosen, block=3)
+    # The file is another model's, and filters have no blocks.
+    fitted = replace(chosen, name="filterbank", checkpoint=None)
+    assert chosen.fitting(bank) == fitted
+    assert fitted.load().info.name == "filterbank"

@@ -19,8 +19,7 @@ from safetensors.torch import save_file
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
-from napari_dinoprompt._cli import libraries
-from napari_dinoprompt._cli.display import has_display
+from napari_dinoprompt._cli import demo
 from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.images import read_image
@@ -575,18 +574,16 @@ def test_brackets_in_file_names_are_no_markup(run: Run, bench: Bench) -> None:
     ],
 )
 def test_where_there_is_a_display(environ, platform, expected) -> None:
-    assert has_display(environ, platform) is expected
+    assert demo.has_display(environ, platform) is expected
 
 
 def test_the_demo_opens_the_viewer_where_there_is_a_display(
     run: Run, monkeypatch
 ) -> None:
     opened = []
-    monkeypatch.setattr("napari_dinoprompt._cli.display.has_display", lambda *_: True)
-    monkeypatch.setattr(
-        "napari_dinoprompt._cli.viewer.open_viewer", lambda: opened.append(True)
-    )
-    monkeypatch.setattr(libraries, "missing_packages", tuple)
+    monkeypatch.setattr(demo, "has_display", lambda *_: True)
+    monkeypatch.setattr(demo, "open_viewer", lambda: opened.append(True))
+    monkeypatch.setattr(demo, "missing_packages", tuple)
     assert run("demo").code == 0
     assert opened == [True]
 
@@ -596,16 +593,16 @@ def test_without_qt_s_libraries_the_demo_names_them_and_writes_files(
 ) -> None:
     """Qt itself would end the process and name one of them at a time."""
     needed = {"libc6": "libc.so.6", "libno1": "libno.so.1", "libnor2": "libnor.so.2"}
-    missing = libraries.missing_packages(needed)
+    missing = demo.missing_packages(needed)
     assert missing == ("libno1", "libnor2")
 
     def write(folder: Path, backbone: object) -> None:
         msg = f"written to {folder}"
         raise InputError(msg)
 
-    monkeypatch.setattr("napari_dinoprompt._cli.display.has_display", lambda *_: True)
-    monkeypatch.setattr(libraries, "missing_packages", lambda: missing)
-    monkeypatch.setattr("napari_dinoprompt._cli.demo.write_demo", write)
+    monkeypatch.setattr(demo, "has_display", lambda *_: True)
+    monkeypatch.setattr(demo, "missing_packages", lambda: missing)
+    monkeypatch.setattr(demo, "write_demo", write)
     ran = run("demo")
     assert "apt-get install libno1 libnor2. Writing files instead." in ran.err
     assert "written to dinoprompt-demo" in ran.err

@@ -64,7 +64,7 @@ ATTRIBUTES = {
 ALLOWED = {
     ("core/weights/checkpoints.py", "pickle"),
     # Loads the libraries that Qt is going to load, by names written in the source.
-    ("_cli/libraries.py", "ctypes"),
+    ("_cli/demo.py", "ctypes"),
 }
 
 

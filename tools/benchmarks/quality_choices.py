@@ -18,7 +18,7 @@ from quality_parts.program import open_store, run_of
 from quality_parts.settings import read_settings
 from rich.console import Console
 
-from napari_dinoprompt._cli.progress import progress_bar
+from napari_dinoprompt._cli.console import progress_bar
 from napari_dinoprompt.core.errors import DinopromptError
 from napari_dinoprompt.core.files.atomic import open_atomically
 

@@ -1,4 +1,5 @@
-"""What the command does, one job a file; `napari_dinoprompt.cli` only reads options.
+"""What the command does, one command a file; `napari_dinoprompt.cli` collects them.
 
-The numbers come from `core`; here they are written to files and shown.
+The numbers come from `core`; here they are written to files and shown. Each command
+imports what it needs when it runs: the help has to be there at once.
 """

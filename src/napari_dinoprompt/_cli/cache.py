@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from napari_dinoprompt.core.tiling.cache import TileCache
-from napari_dinoprompt.core.tiling.cache_settings import (
-    FOLDER_VARIABLE,
-    LIMIT_VARIABLE,
-    cache_limit,
-    default_cache_folder,
-)
-from napari_dinoprompt.core.weights.search import describe_size
+import typer
+
+from napari_dinoprompt._cli.console import tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = ["clear_cache", "show_cache"]
+__all__ = ["cache"]
 
 
-def show_cache(console: Console) -> None:
-    """Print where features are kept, how many, and how many there may be.
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all features that are kept.")
+    ] = False,
+) -> None:
+    """Show what is kept on disk of images that were seen before, and how much.
 
-    Raises
-    ------
-    InputError
-        If the environment names no folder or no size.
-    OSError
-        If the folder cannot be read.
+    Features of networks are kept, so that an image opens at once the second time.
+    What was not used for longest makes room for what is new.
     """
-    cache = TileCache(default_cache_folder(), cache_limit())
-    limit = describe_size(cache.limit) if cache.limit else "0, nothing new is kept"
-    for line in (
-        f"folder: {cache.folder} ({FOLDER_VARIABLE} names another one)",
-        f"kept:   {_contents(cache)}",
+    from napari_dinoprompt.core.tiling.cache import TileCache
+    from napari_dinoprompt.core.tiling.cache_settings import (
+        FOLDER_VARIABLE,
+        LIMIT_VARIABLE,
+        cache_limit,
+        default_cache_folder,
+    )
+    from napari_dinoprompt.core.weights.search import describe_size
+
+    kept = TileCache(default_cache_folder(), cache_limit())
+    if clear:
+        removed = _contents(kept)
+        kept.clear()
+        tell(f"Removed from {kept.folder}: {removed}")
+        return
+    limit = describe_size(kept.limit) if kept.limit else "0, nothing new is kept"
+    tell(f"folder: {kept.folder} ({FOLDER_VARIABLE} names another one)")
+    tell(f"kept:   {_contents(kept)}")
+    tell(
         f"limit:  {limit} ({LIMIT_VARIABLE} sets another one; that of the dock is in "
-        "napari's preferences)",
-    ):
-        console.print(line, soft_wrap=True)
+        "napari's preferences)"
+    )
 
 
-def clear_cache(console: Console) -> None:
-    """Remove all that is kept, and tell how much it was.
+def _contents(kept: TileCache) -> str:
+    from napari_dinoprompt.core.weights.search import describe_size
 
-    Raises
-    ------
-    InputError
-        If the environment names no folder or no size.
-    OSError
-        If a file cannot be removed.
-    """
-    cache = TileCache(default_cache_folder(), cache_limit())
-    removed = _contents(cache)
-    cache.clear()
-    console.print(f"Removed from {cache.folder}: {removed}", soft_wrap=True)
-
-
-def _contents(cache: TileCache) -> str:
-    count = len(cache)
+    count = len(kept)
     tiles = "1 tile" if count == 1 else f"{count} tiles"
-    return f"{tiles}, {describe_size(cache.size())}"
+    return f"{tiles}, {describe_size(kept.size())}"

@@ -2,120 +2,147 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+import typer
 
-from napari_dinoprompt._cli.messages import side_console
-from napari_dinoprompt._cli.progress import follow
-from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt._cli.console import follow, results_console, tell
+from napari_dinoprompt._cli.options import (
+    Checkpoint,
+    Device,
+    FillHoles,
+    MinSize,
+    OutputFolder,
+    Precision,
+    ReferenceFile,
+    Split,
+    Window,
+    choose_backbone,
+    parse_target_window,
+    refuse_overwriting,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.console import Console
-
-    from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.comparing.columns import Column
     from napari_dinoprompt.core.comparing.measures import Report
     from napari_dinoprompt.core.comparing.report import Comparison
-    from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["CompareJob", "compare_files", "show_comparison"]
+__all__ = ["EXAMPLES", "compare"]
+
+EXAMPLES = """Examples:
+
+dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
+--output comparison --min-size 20 --fill-holes --split
+
+dinoprompt compare real.tif epoch_*.tif --reference nuclei.reference.safetensors \
+--output comparison --truth labels.tif --input membrane.tif \
+--min-size 20 --fill-holes --split
+
+Written: comparison.csv (all figures and their intervals), comparison.json (the same, \
+what each figure means, settings and noise floor), objects.csv (objects without a \
+partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both masks, 2 \
+only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
+NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
+is what the fakes are compared with."""
 
 
-@dataclass(frozen=True)
-class CompareJob:
-    """What is compared.
+def compare(
+    real: Annotated[Path, typer.Argument(help="The real stain.")],
+    fakes: Annotated[
+        list[Path],
+        typer.Argument(help="Virtual stains of the same field, of any pixel count."),
+    ],
+    reference: ReferenceFile,
+    output: OutputFolder,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels of the objects that are really there, or a mask of them. "
+            "The fakes, and the real too, are then compared with these."
+        ),
+    ] = None,
+    input_image: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="What the fakes were generated from; it is shown in the figure.",
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            help="How many times the prompts are drawn anew, for intervals and noise "
+            "floor; 0 for none.",
+            min=0,
+        ),
+    ] = 20,
+    class_name: Annotated[
+        str | None,
+        typer.Option(
+            "--class", help="Which class to compare. (default: the reference's first)"
+        ),
+    ] = None,
+    window: Window = "reference",
+    min_size: MinSize = 0,
+    fill_holes: FillHoles = False,
+    split: Split = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Compare virtual stains with the real stain of the same field.
 
-    Attributes
-    ----------
-    real : Path
-    fakes : tuple of Path
-    output : Path
-        A folder.
-    truth, input_image : Path or None
-    draws : int
-        Of the prompts.
-    class_name : str or None
+    The same reference, with its statistics and its threshold, is applied to all.
+    Every figure comes with its interval over other draws of the prompts, and with its
+    noise floor: the real against itself under such draws.
     """
-
-    real: Path
-    fakes: tuple[Path, ...]
-    output: Path
-    truth: Path | None = None
-    input_image: Path | None = None
-    draws: int = 20
-    class_name: str | None = None
-
-
-def compare_files(
-    job: CompareJob, reference: Reference, backbone: Backbone, options: SegmentOptions
-) -> Comparison:
-    """Compare image files and write the results.
-
-    Parameters
-    ----------
-    job : CompareJob
-    reference : Reference
-    backbone : Backbone
-        The one of the reference.
-    options : SegmentOptions
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    DinopromptError
-        If anything cannot be read, used or written.
-    """
+    # A slip of the pen is told before torch is loaded.
+    seen = parse_target_window(window)
     from napari_dinoprompt.core.comparing.comparison import iter_compare
+    from napari_dinoprompt.core.comparing.report import comparison_paths
     from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.result_names import name_results
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
 
-    check_place(job.output)
-    names = name_results(job.fakes, job.output)
-    _keep_inputs(job, list(names.values()))
-    shown = None if job.input_image is None else read_image(job.input_image)
-    steps = iter_compare(
-        read_image(job.real),
-        [read_image(path) for path in names],
-        reference,
-        backbone=backbone,
-        truth=None if job.truth is None else read_image(job.truth),
-        options=options,
-        names=list(names.values()),
-        class_name=job.class_name,
-        draws=job.draws,
+    cleaning = Cleaning(min_size, fill_holes, split)
+    loaded = Reference.load(reference)
+    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    backbone = fitting_backbone(loaded, choice.fitting(loaded.backbone).load())
+    check_place(output)
+    named = name_results(fakes, output)
+    names = list(named.values())
+    refuse_overwriting(
+        comparison_paths(output.resolve(), names), (real, *fakes, truth, input_image)
     )
-    found = follow(steps, "comparing", side_console())
-    found.save(job.output, shown)
-    return found
+    shown = None if input_image is None else read_image(input_image)
+    steps = iter_compare(
+        read_image(real),
+        [read_image(path) for path in named],
+        loaded,
+        backbone=backbone,
+        truth=None if truth is None else read_image(truth),
+        options=SegmentOptions(window=seen, cleaning=cleaning),
+        names=names,
+        class_name=class_name,
+        draws=draws,
+    )
+    found = follow(steps, "comparing")
+    found.save(output, shown)
+    _show(found)
+    tell(f"Written to {output.resolve()}")
 
 
-def _keep_inputs(job: CompareJob, names: list[str]) -> None:
-    from napari_dinoprompt.core.comparing.report import comparison_paths
-
-    written = set(comparison_paths(job.output.resolve(), names))
-    for given in (job.real, *job.fakes, job.truth, job.input_image):
-        if given is not None and given.resolve() in written:
-            msg = (
-                f"The results would overwrite {given}; choose another folder with "
-                "--output."
-            )
-            raise InputError(msg)
-
-
-def show_comparison(comparison: Comparison, console: Console) -> None:
+def _show(comparison: Comparison) -> None:
     """Print all figures, one a line, with their intervals and the noise floor."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     against = "the truth" if comparison.truth is not None else "the mask of the real"
-    console.print(f"{comparison.class_name}, compared with {against}", soft_wrap=True)
+    tell(f"{comparison.class_name}, compared with {against}")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("figure")
     for report in comparison.rows:
@@ -128,15 +155,12 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
             table.add_section()
         previous = one.group
         table.add_row(*_line(comparison, one))
-    console.print(table)
-    if comparison.note:
-        console.print(comparison.note, soft_wrap=True)
-    else:
-        console.print(
-            "In brackets: 95 % of other draws of the prompts. Noise floor: the real "
-            "against itself under such draws, and what 95 % of them keep to.",
-            soft_wrap=True,
-        )
+    results_console().print(table)
+    tell(
+        comparison.note
+        or "In brackets: 95 % of other draws of the prompts. Noise floor: the real "
+        "against itself under such draws, and what 95 % of them keep to."
+    )
 
 
 def _line(comparison: Comparison, one: Column) -> list[str]:

@@ -2,105 +2,179 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+import typer
 
-from napari_dinoprompt._cli.messages import side_console
-from napari_dinoprompt._cli.progress import progress_bar
+from napari_dinoprompt._cli.console import (
+    progress_bar,
+    results_console,
+    say,
+    side_console,
+    tell,
+)
+from napari_dinoprompt._cli.options import choose_backbone
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from napari_dinoprompt._cli.demo_figure import FieldStory
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.metrics import Agreement, Extent
-    from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
-    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
-__all__ = ["STAINS", "FieldStory", "StainResult", "tell_field", "write_demo"]
+__all__ = ["demo", "has_display", "missing_packages", "tell_field"]
 
-STAINS = {
+# Role of each sample image that the reference is applied to, and what it shows.
+_STAINS = {
     "nuclei_real": "real stain",
     "nuclei_fake_undertrained": "undertrained fake",
     "nuclei_fake_trained": "trained fake",
 }
-"""Role of each sample image that the reference is applied to, and what it shows."""
-
 # A nucleus is about 20 to 40 pixels wide: with DINOv2's cells of 14 it needs enlarging.
 _DINOV2_UPSCALE = 2.0
 _MIN_SIZE = 30
 # Of the prompts: few, for the story is to be told in half a minute.
 _DRAWS = 3
+_WINDOWLESS = ("offscreen", "minimal", "vnc", "linuxfb")
+# By the packages of Debian and Ubuntu; tests/run.sh installs the same.
+_LIBRARIES = {
+    "libgl1": "libGL.so.1",
+    "libegl1": "libEGL.so.1",
+    "libglib2.0-0": "libglib-2.0.so.0",
+    "libfontconfig1": "libfontconfig.so.1",
+    "libxkbcommon0": "libxkbcommon.so.0",
+    "libdbus-1-3": "libdbus-1.so.3",
+    "libxcb-cursor0": "libxcb-cursor.so.0",
+    "libxkbcommon-x11-0": "libxkbcommon-x11.so.0",
+    "libxcb-icccm4": "libxcb-icccm.so.4",
+    "libxcb-keysyms1": "libxcb-keysyms.so.1",
+    "libxcb-shape0": "libxcb-shape.so.0",
+}
 
 
-@dataclass(frozen=True, eq=False)
-class StainResult:
-    """The reference applied to one image of a field.
+def demo(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write into this folder and open no viewer. (default without a "
+            "display: dinoprompt-demo)",
+        ),
+    ] = None,
+    no_viewer: Annotated[
+        bool, typer.Option("--no-viewer", help="Write files even with a display.")
+    ] = False,
+) -> None:
+    """Show the whole story on the sample images.
 
-    Attributes
-    ----------
-    title : str
-        Which stain it is.
-    path : Path
-    image : (H, W) ndarray
-    result : Segmentation or LargeSegmentation
-    extent : Extent
-    agreement : Agreement
-        With the truth.
+    Five prompts on a real stain make a reference; it is applied to that stain and to
+    two virtual ones of the same field, one from a network that was trained and one
+    from a network that was not trained enough. In a viewer where there is a display,
+    else as files: similarity maps, masks, references, a figure and a table, and per
+    field the virtual stains compared with the real one.
     """
+    if output is None and not no_viewer and has_display(os.environ, sys.platform):
+        missing = missing_packages()
+        if not missing:
+            open_viewer()
+            return
+        say(
+            "no window can be opened without some libraries of the system; on Debian "
+            f"or Ubuntu: sudo apt-get install {' '.join(missing)}. Writing files "
+            "instead."
+        )
+    folder = output or Path("dinoprompt-demo")
+    write_demo(folder, choose_backbone().load())
+    tell(f"Written to {folder.resolve()}")
+    tell(f"Look at {folder / 'demo.png'} first,")
+    tell(f"then at comparison.png in {folder / 'comparison'}.")
 
-    title: str
-    path: Path
-    image: NDArray[np.generic]
-    result: Segmentation | LargeSegmentation
-    extent: Extent
-    agreement: Agreement
 
+def has_display(environ: Mapping[str, str], platform: str) -> bool:
+    """Tell whether this looks like a desktop, by `os.environ` and `sys.platform`.
 
-@dataclass(frozen=True, eq=False)
-class FieldStory:
-    """All that the demo shows of one sample field.
-
-    Attributes
-    ----------
-    name : str
-    reference : Reference
-        Made from the prompts on the real stain.
-    options : SegmentOptions
-        How it is applied.
-    truth : (H, W) ndarray of int32
-        Instance labels of the drawn nuclei.
-    truth_extent : Extent
-    stains : tuple of StainResult
-        The real stain first.
+    Asking Qt would be surer, but where there is no display Qt ends the process.
     """
+    if environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in _WINDOWLESS:
+        return False
+    if platform in ("darwin", "win32"):
+        return not any(
+            environ.get(name) for name in ("CI", "SSH_CONNECTION", "SSH_TTY")
+        )
+    return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
-    name: str
-    reference: Reference
-    options: SegmentOptions
-    truth: NDArray[np.int32]
-    truth_extent: Extent
-    stains: tuple[StainResult, ...]
+
+def missing_packages(libraries: dict[str, str] = _LIBRARIES) -> tuple[str, ...]:
+    """Name the packages whose libraries cannot be loaded.
+
+    None where Qt brings its libraries along: anywhere but on Linux, and in
+    environments of conda.
+    """
+    if sys.platform != "linux" or Path(sys.prefix, "conda-meta").is_dir():
+        return ()
+    return tuple(
+        package for package, library in libraries.items() if not _loads(library)
+    )
+
+
+def _loads(library: str) -> bool:
+    import ctypes
+
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def open_viewer() -> None:
+    """Open napari with the sample, prompts and results; wait until it closes."""
+    try:
+        from napari_dinoprompt._qt.demo_viewer import open_demo
+    except ImportError as error:
+        msg = (
+            f"napari cannot open a window ({error}). Install one of its Qt bindings, "
+            'for example: pip install "napari[pyqt6]"; or run: dinoprompt demo '
+            "--no-viewer"
+        )
+        raise InputError(msg) from error
+    open_demo()
+
+
+def write_demo(folder: Path, backbone: Backbone) -> None:
+    """Compute both fields, write all that is shown of them, and print the figures."""
+    from napari_dinoprompt._cli.demo_figure import demo_rows, demo_table, draw_demo
+    from napari_dinoprompt.core.files.atomic import check_place
+    from napari_dinoprompt.core.files.results import write_segmentation, write_table
+
+    check_place(folder)
+    stories = []
+    with progress_bar(side_console()) as bar:
+        task = bar.add_task("", total=len(FIELDS) + 1)
+        for name in FIELDS:
+            bar.update(task, description=f"field {name}")
+            story = tell_field(name, backbone)
+            story.reference.save(folder / name)
+            for stain in story.stains:
+                write_segmentation(folder, stain.path.stem, stain.result)
+            _compare(story, backbone, folder / "comparison" / name)
+            stories.append(story)
+            bar.advance(task)
+        bar.update(task, description="figure")
+        write_table(folder / "demo.csv", demo_rows(stories))
+        draw_demo(folder / "demo.png", stories)
+        bar.advance(task)
+    results_console().print(demo_table(stories))
 
 
 def tell_field(name: str, backbone: Backbone) -> FieldStory:
-    """Make a reference on the real stain of a field and apply it to all its stains.
+    """Make a reference on the real stain of a field and apply it to all its stains."""
+    import numpy as np
 
-    Parameters
-    ----------
-    name : str
-        One of the sample fields.
-    backbone : Backbone
-
-    Returns
-    -------
-    FieldStory
-    """
+    from napari_dinoprompt._cli.demo_figure import FieldStory, StainResult
     from napari_dinoprompt.core.extraction import extract_features
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.points import read_prompts
@@ -123,7 +197,7 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
         cleaning=Cleaning(min_size=_MIN_SIZE, fill_holes=True, split=True)
     )
     stains = []
-    for role, title in STAINS.items():
+    for role, title in _STAINS.items():
         image = read_image(files[role])
         result = segment(image, reference, backbone, options)
         stains.append(
@@ -163,46 +237,3 @@ def _compare(story: FieldStory, backbone: Backbone, folder: Path) -> None:
         draws=_DRAWS,
     )
     found.save(folder, read_image(sample_files(story.name)["membrane"]))
-
-
-def write_demo(folder: Path, backbone: Backbone) -> list[FieldStory]:
-    """Compute both fields and write images, references, comparisons, figure and table.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if it is not there.
-    backbone : Backbone
-
-    Returns
-    -------
-    list of FieldStory
-
-    Raises
-    ------
-    DinopromptError, OSError
-        If a file cannot be written.
-    """
-    from napari_dinoprompt._cli.demo_figure import draw_demo
-    from napari_dinoprompt._cli.demo_table import demo_rows
-    from napari_dinoprompt.core.files.atomic import check_place
-    from napari_dinoprompt.core.files.results import write_segmentation, write_table
-
-    check_place(folder)
-    stories = []
-    with progress_bar(side_console()) as bar:
-        task = bar.add_task("", total=len(FIELDS) + 1)
-        for name in FIELDS:
-            bar.update(task, description=f"field {name}")
-            story = tell_field(name, backbone)
-            story.reference.save(folder / name)
-            for stain in story.stains:
-                write_segmentation(folder, stain.path.stem, stain.result)
-            _compare(story, backbone, folder / "comparison" / name)
-            stories.append(story)
-            bar.advance(task)
-        bar.update(task, description="figure")
-        write_table(folder / "demo.csv", demo_rows(stories))
-        draw_demo(folder / "demo.png", stories)
-        bar.advance(task)
-    return stories

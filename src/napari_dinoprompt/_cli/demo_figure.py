@@ -1,8 +1,9 @@
-"""The demo's figure: prompts, similarity, masks and truth at one glance."""
+"""What the demo shows of a field: one figure at one glance, rows, and a table."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 from napari_dinoprompt.core.comparing.columns import AGREEMENT_COLOURS
 from napari_dinoprompt.core.files.atomic import open_atomically
@@ -18,33 +21,109 @@ from napari_dinoprompt.core.files.atomic import open_atomically
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._cli.demo import FieldStory, StainResult
+    from napari_dinoprompt.core.metrics import Agreement, Extent
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
-__all__ = ["draw_demo"]
+__all__ = ["FieldStory", "StainResult", "demo_rows", "demo_table", "draw_demo"]
 
 PROMPT, OUTLINE = "#ffd23f", "#3ddbd9"
 FOUND, MISSED, EXTRA = AGREEMENT_COLOURS.values()
 _DPI = 150
 
 
+@dataclass(frozen=True, eq=False)
+class StainResult:
+    """The reference applied to one image (H, W) of a field, against the truth."""
+
+    title: str
+    path: Path
+    image: NDArray[np.generic]
+    result: Segmentation | LargeSegmentation
+    extent: Extent
+    agreement: Agreement
+
+
+@dataclass(frozen=True, eq=False)
+class FieldStory:
+    """All of one sample field: drawn nuclei (H, W) by number, the real stain first."""
+
+    name: str
+    reference: Reference
+    options: SegmentOptions
+    truth: NDArray[np.int32]
+    truth_extent: Extent
+    stains: tuple[StainResult, ...]
+
+
+def demo_rows(stories: Sequence[FieldStory]) -> list[dict[str, Any]]:
+    """List what was measured on each image; a figure that cannot be given is NaN."""
+    return [
+        {
+            "field": story.name,
+            "image": stain.title,
+            "backbone": story.reference.backbone.name,
+            "upscale": story.reference.upscale,
+            "prompts": len(story.reference.points),
+            "threshold": stain.result.threshold,
+            "objects": stain.extent.objects,
+            "objects_truth": story.truth_extent.objects,
+            "area_fraction": stain.extent.fraction,
+            "area_fraction_truth": story.truth_extent.fraction,
+            "iou": stain.agreement.iou,
+            "precision": stain.agreement.precision,
+            "recall": stain.agreement.recall,
+        }
+        for story in stories
+        for stain in story.stains
+    ]
+
+
+def demo_table(stories: Sequence[FieldStory]) -> Table:
+    """Lay the figures out to be printed, field by field, with the truth to compare."""
+    first = stories[0].reference
+    table = Table(
+        title=f"{len(first.points)} prompts on the real stain, {first.backbone}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in ("field", "image"):
+        table.add_column(name)
+    for name in ("threshold", "objects", "area", "IoU", "precision", "recall"):
+        table.add_column(name, justify="right")
+    for story in stories:
+        for stain in story.stains:
+            table.add_row(
+                story.name,
+                stain.title,
+                f"{stain.result.threshold:.3f}",
+                str(stain.extent.objects),
+                f"{stain.extent.fraction:.1%}",
+                _figure(stain.agreement.iou),
+                _figure(stain.agreement.precision),
+                _figure(stain.agreement.recall),
+            )
+        truth = story.truth_extent
+        extent = (str(truth.objects), f"{truth.fraction:.1%}")
+        table.add_row(story.name, "truth", "", *extent, end_section=True)
+    return table
+
+
+def _figure(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"  # noqa: RUF001
+
+
 def draw_demo(path: Path, stories: Sequence[FieldStory]) -> None:
-    """Draw all fields into one PNG.
-
-    Parameters
-    ----------
-    path : Path
-    stories : sequence of FieldStory
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
+    """Draw all fields into one PNG."""
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
     figure = Figure(figsize=(11.0, 8.5 * len(stories)), layout=layout)
     blocks = figure.subfigures(len(stories), 1, squeeze=False)[:, 0]
@@ -161,13 +240,7 @@ def _draw_agreement(panel: Axes, story: FieldStory, real: StainResult) -> None:
 
 
 def _outlines(instances: NDArray[np.int32]) -> list[NDArray[np.float64]]:
-    """Trace each object by itself, so that touching ones are seen apart.
-
-    Returns
-    -------
-    list of (n, 2) ndarrays of float64
-        x and y along closed lines.
-    """
+    """Trace each object by itself: closed lines (n, 2) of x and y."""
     from scipy import ndimage as ndi
     from skimage.measure import find_contours
 

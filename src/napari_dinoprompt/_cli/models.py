@@ -2,90 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.weights.search import (
-    DINOV2_SIZES,
-    FOLDERS_VARIABLE,
-    describe_size,
-    dinov2_weights,
-    find_dinov2,
-    hub_cache_folder,
-    torch_hub_folder,
-    weights_folders,
+from napari_dinoprompt._cli.console import (
+    follow,
+    results_console,
+    say,
+    tell,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from rich.console import Console
 
-__all__ = ["ModelRow", "get_model", "list_models", "show_models"]
+__all__ = ["models"]
 
 DINOV2_PATCH = 14
 DINOV2_DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
+_LICENCE = "Apache-2.0"
 
 
-@dataclass(frozen=True)
-class ModelRow:
-    """A backbone as it is listed.
+def models(
+    get: Annotated[
+        str | None,
+        typer.Option(
+            help="Download the weights of dinov2-small, -base, -large or -giant into "
+            "the Hugging Face cache. Ctrl-C stops; the same command goes on.",
+            metavar="NAME",
+        ),
+    ] = None,
+) -> None:
+    """List the backbones, where their weights are, and what runs on this machine.
 
-    Attributes
-    ----------
-    name : str
-    dimension, patch : int
-        Length of a vector; canvas pixels per cell.
-    licence : str
-    weights : Path or None
-        Where they are; None if they are not on this machine.
+    Nothing is downloaded without --get.
     """
-
-    name: str
-    dimension: int
-    patch: int
-    licence: str
-    weights: Path | None
-
-
-def list_models() -> list[ModelRow]:
-    """Look for the weights of every DINOv2 model, with registers and without.
-
-    Returns
-    -------
-    list of ModelRow
-    """
-    return [
-        ModelRow(
-            name=f"dinov2-{size}{variant}",
-            dimension=DINOV2_DIMENSIONS[size],
-            patch=DINOV2_PATCH,
-            licence="Apache-2.0",
-            weights=_find(f"dinov2-{size}{variant}"),
-        )
-        for size in DINOV2_SIZES
-        for variant in ("", "-plain")
-    ]
+    if get is not None:
+        _get_model(get)
+    else:
+        _show_models()
 
 
 def _find(name: str) -> Path | None:
+    from napari_dinoprompt.core.errors import WeightsNotFoundError
+    from napari_dinoprompt.core.weights.search import find_dinov2
+
     try:
         return find_dinov2(name)
     except WeightsNotFoundError:
         return None
 
 
-def show_models(console: Console) -> None:
+def _show_models() -> None:
     """Print the backbones, the places of their weights and the device."""
+    from rich.table import Table
+    from rich.text import Text
+
     from napari_dinoprompt.core.backbones import load_backbone
     from napari_dinoprompt.core.devices import choose_device, choose_precision
+    from napari_dinoprompt.core.weights.search import describe_size, dinov2_weights
 
-    rows = list_models()
     table = Table(title="Backbones", title_justify="left")
     table.add_column("backbone", no_wrap=True)
     table.add_column("features", justify="right")
@@ -101,47 +79,59 @@ def show_models(console: Console) -> None:
         *(bank.name, str(bank.dimension), str(bank.patch), "BSD-3-Clause"),
         *("yes", "needs none"),
     )
-    for row in rows:
-        stated = dinov2_weights(row.name).size
-        here = Text(f"not here, {describe_size(stated)}", style="dim")
-        if row.weights is not None:
-            here = Text(str(row.weights))
-        runs = "yes" if row.weights is not None else "once here"
-        if stated * dtype.itemsize // 4 > room:
-            runs = "too large"
-        size = (str(row.dimension), str(row.patch))
-        table.add_row(row.name, *size, row.licence, runs, here)
-    console.print(table)
-    _show_places(rows, console)
+    missing = []
+    for size, dimension in DINOV2_DIMENSIONS.items():
+        # With registers and without.
+        for name in (f"dinov2-{size}", f"dinov2-{size}-plain"):
+            stated, path = dinov2_weights(name).size, _find(name)
+            runs, here = "yes", Text(str(path))
+            if path is None:
+                missing.append(name)
+                runs = "once here"
+                here = Text(f"not here, {describe_size(stated)}", style="dim")
+            if stated * dtype.itemsize // 4 > room:
+                runs = "too large"
+            sizes = (str(dimension), str(DINOV2_PATCH))
+            table.add_row(name, *sizes, _LICENCE, runs, here)
+    results_console().print(table)
+    if missing:
+        _show_places(missing[0])
     number_format = str(dtype).removeprefix("torch.")
-    console.print(
+    tell(
         f"This machine computes on {device} with {number_format} and "
-        f"{describe_size(room)} of memory.",
-        soft_wrap=True,
+        f"{describe_size(room)} of memory."
     )
-    console.print(
+    results_console().print(
         "-plain is DINOv2 as first published, the others have registers. "
         "timm:NAME is any other vision transformer of timm."
     )
 
 
-def _show_places(rows: list[ModelRow], console: Console) -> None:
-    missing = [row.name for row in rows if row.weights is None]
-    if not missing:
-        return
-    example = dinov2_weights(missing[0])
-    lines = [
-        f"Get weights with 'dinoprompt models --get {missing[0]}'. They are looked for "
-        "in these places, or given with --checkpoint:",
-        *(f"  {folder} ({FOLDERS_VARIABLE})" for folder in weights_folders()),
+def _show_places(name: str) -> None:
+    """Print where the weights of a model are looked for."""
+    from napari_dinoprompt.core.weights.search import (
+        FOLDERS_VARIABLE,
+        dinov2_weights,
+        hub_cache_folder,
+        torch_hub_folder,
+        weights_folders,
+    )
+
+    example = dinov2_weights(name)
+    tell(
+        f"Get weights with 'dinoprompt models --get {name}'. They are looked for "
+        "in these places, or given with --checkpoint:"
+    )
+    folders = weights_folders()
+    for folder in folders:
+        tell(f"  {folder} ({FOLDERS_VARIABLE})")
+    if not folders:
+        tell(f"  folders named by {FOLDERS_VARIABLE} (none now)")
+    tell(
         f"  {hub_cache_folder()} (Hugging Face cache, where --get puts them), for "
-        f"example {example.hub_id}",
-        f"  {torch_hub_folder()} (torch hub), for example {example.meta_file}",
-    ]
-    if not weights_folders():
-        lines.insert(1, f"  folders named by {FOLDERS_VARIABLE} (none now)")
-    for line in lines:
-        console.print(line, soft_wrap=True)
+        f"example {example.hub_id}"
+    )
+    tell(f"  {torch_hub_folder()} (torch hub), for example {example.meta_file}")
 
 
 def _memory(device: torch.device) -> int:
@@ -155,47 +145,33 @@ def _memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().total)
 
 
-def get_model(name: str) -> None:
-    """Fetch the weights of a model, and tell where from, where to and how large.
-
-    Parameters
-    ----------
-    name : str
-        A DINOv2 backbone.
-
-    Raises
-    ------
-    DinopromptError
-        If there is no such model, or it cannot be fetched.
-    KeyboardInterrupt
-        If the user stopped it; what was received is kept, and said.
-    """
-    from napari_dinoprompt._cli.messages import results_console, say, side_console
-    from napari_dinoprompt._cli.progress import follow, transfer_bar
+def _get_model(name: str) -> None:
+    """Fetch the weights of a model, and tell where from, where to and how large."""
     from napari_dinoprompt.core.weights.fetch import fetch_weights, partial_file
     from napari_dinoprompt.core.weights.hub_file import ask_hub
+    from napari_dinoprompt.core.weights.search import (
+        describe_size,
+        dinov2_weights,
+        hub_cache_folder,
+    )
 
     weights = dinov2_weights(name)
     there = _find(name)
-    if there is not None:
-        results_console().print(f"{name} is here: {there}", soft_wrap=True)
-        return
-    console = side_console()
-    file = ask_hub(weights)
-    say(
-        f"getting {name} ({describe_size(file.size)}, Apache-2.0) from {file.endpoint} "
-        f"into {hub_cache_folder()}.",
-        console,
-    )
-    try:
-        path = follow(fetch_weights(name), name, console, transfer_bar)
-    except KeyboardInterrupt:
-        part = partial_file(file)
-        kept = describe_size(part.stat().st_size if part.exists() else 0)
+    if there is None:
+        file = ask_hub(weights)
+        whole = describe_size(file.size)
         say(
-            f"stopped. {kept} of {describe_size(file.size)} are kept; the same command "
-            "goes on from there.",
-            console,
+            f"getting {name} ({whole}, {_LICENCE}) from {file.endpoint} "
+            f"into {hub_cache_folder()}."
         )
-        raise
-    results_console().print(f"{name} is here: {path}", soft_wrap=True)
+        try:
+            there = follow(fetch_weights(name), name, of_bytes=True)
+        except KeyboardInterrupt:
+            part = partial_file(file)
+            kept = describe_size(part.stat().st_size if part.exists() else 0)
+            say(
+                f"stopped. {kept} of {whole} are kept; the same command goes on from "
+                "there."
+            )
+            raise
+    tell(f"{name} is here: {there}")

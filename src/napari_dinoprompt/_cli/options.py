@@ -1,11 +1,22 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what `core` takes for what is typed."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from napari_dinoprompt._cli.console import say
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.target_images import WindowPolicy
 
 __all__ = [
     "Checkpoint",
@@ -20,6 +31,12 @@ __all__ = [
     "SourceWindow",
     "Split",
     "Window",
+    "choose_backbone",
+    "parse_source_window",
+    "parse_spacing",
+    "parse_target_window",
+    "parse_threshold",
+    "refuse_overwriting",
 ]
 
 ImageFile = Annotated[
@@ -65,3 +82,101 @@ MinSize = Annotated[
 ]
 FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes in objects.")]
 Split = Annotated[bool, typer.Option("--split", help="Separate objects that touch.")]
+
+Word = TypeVar("Word", bound=str)
+
+
+def choose_backbone(
+    name: str | None = None,
+    checkpoint: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    block: int | None = None,
+) -> BackboneChoice:
+    """Choose a backbone; without a name, that of choice on this machine."""
+    from napari_dinoprompt.core.backbones import BackboneChoice
+
+    weights = None if checkpoint is None else str(checkpoint)
+    name = name or _default_backbone(weights)
+    return BackboneChoice(name, weights, device, precision, block=block)
+
+
+def _default_backbone(weights: str | None) -> str:
+    """Name DINOv2 if its weights are here or given, else say what is used."""
+    from napari_dinoprompt.core.backbones import CHOICE, default_backbone
+
+    chosen = CHOICE if weights is not None else default_backbone()
+    if chosen != CHOICE:
+        say(
+            f"the weights of {CHOICE} are not on this machine; using "
+            f"{chosen!r}, which needs none (see 'dinoprompt models')."
+        )
+    return chosen
+
+
+def refuse_overwriting(written: Iterable[Path], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write results over one of the inputs."""
+    places = set(written)
+    for given in inputs:
+        if given is not None and given.resolve() in places:
+            msg = (
+                f"The results would overwrite {given}; choose another folder with "
+                "--output."
+            )
+            raise InputError(msg)
+
+
+def _parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
+    """Read an intensity window: one of the words, or two numbers ``LOW,HIGH``."""
+    from napari_dinoprompt.core.intensity import IntensityWindow
+
+    for word in words:
+        if text == word:
+            return word
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        msg = f"--window must be {', '.join(words)} or LOW,HIGH, not {text!r}."
+        raise InputError(msg) from None
+    return IntensityWindow(low, high)
+
+
+def parse_source_window(text: str) -> IntensityWindow | None:
+    """Read the window of the prompts' image; None (``"auto"``) takes it from there."""
+    chosen = _parse_window(text, ("auto",))
+    return None if isinstance(chosen, str) else chosen
+
+
+def parse_target_window(text: str) -> IntensityWindow | WindowPolicy:
+    """Read the window of images that a reference is applied to."""
+    policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
+    return _parse_window(text, policies)
+
+
+def parse_threshold(text: str | None) -> float | None:
+    """Read a threshold in [-1, 1]; None where the reference decides."""
+    if text is None or text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    # NaN fails the comparison.
+    if not -1 <= value <= 1:
+        msg = f"--threshold must be auto or a number in [-1, 1], not {text!r}."
+        raise InputError(msg)
+    return value
+
+
+def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
+    """Read how far the voxels of a stack are apart, ``Z,Y,X``; or nothing."""
+    if text is None:
+        return None
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        z = y = x = math.nan
+    if not all(0 < step < math.inf for step in (z, y, x)):
+        msg = f"--pixel-size must be three numbers above 0 as Z,Y,X, not {text!r}."
+        raise InputError(msg)
+    return z, y, x

@@ -2,81 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
-from napari_dinoprompt._cli.messages import side_console
-from napari_dinoprompt._cli.progress import follow
+import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from napari_dinoprompt._cli.console import follow, tell
+from napari_dinoprompt._cli.options import (
+    Checkpoint,
+    Device,
+    ImageFile,
+    PointsFile,
+    Precision,
+    SourceWindow,
+    choose_backbone,
+    parse_source_window,
+)
 
-    from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.intensity import IntensityWindow
+__all__ = ["EXAMPLES", "reference"]
 
-__all__ = ["ReferenceJob", "describe_reference", "write_reference"]
+EXAMPLES = """Examples:
 
+dinoprompt reference real.tif --points prompts.csv --output nuclei
 
-@dataclass(frozen=True)
-class ReferenceJob:
-    """What a reference is made of.
+dinoprompt reference real.tif --points prompts.csv --output nuclei \
+--backbone dinov2-base --upscale 2
 
-    Attributes
-    ----------
-    image, points, output : Path
-    upscale : float
-    window : IntensityWindow or None
-        None takes it from the image.
-    """
-
-    image: Path
-    points: Path
-    output: Path
-    upscale: float = 1.0
-    window: IntensityWindow | None = None
+The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
+in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
 
 
-def write_reference(job: ReferenceJob, load: Callable[[], Backbone]) -> Path:
-    """Make a reference and save it.
-
-    Parameters
-    ----------
-    job : ReferenceJob
-    load : callable returning Backbone
-        Called once the files have been read: a slip of the pen is told at once.
-
-    Returns
-    -------
-    Path
-        What was written.
-
-    Raises
-    ------
-    DinopromptError
-        If the image, the points or an option cannot be used, or the file cannot be
-        written.
-    """
+def reference(
+    image: ImageFile,
+    points: PointsFile,
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write; .reference.safetensors is added if missing."
+        ),
+    ],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="dinov2-small, -base, -large, -giant, filterbank or timm:NAME. "
+            "(default: dinov2-small if its weights are here, else filterbank)",
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    upscale: Annotated[
+        float,
+        typer.Option(
+            help="Enlarge the image before the backbone: small objects need it. "
+            "A cell of DINOv2 is 14 pixels / upscale.",
+        ),
+    ] = 1.0,
+    block: Annotated[
+        int | None,
+        typer.Option(
+            help="Transformer block, from 0, or negative from the end. "
+            "(default: the last)",
+        ),
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    window: SourceWindow = "auto",
+) -> None:
+    """Make a reference from an image and prompts placed on it."""
     from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import open_image
     from napari_dinoprompt.core.files.points import read_prompts
 
-    check_place(job.output.parent)
-    prompts = read_prompts(job.points)
-    image = open_image(job.image)
-    # These import torch.
+    # A slip of the pen is told before torch and the backbone are loaded.
+    seen = parse_source_window(window)
+    check_place(output.parent)
+    prompts = read_prompts(points)
+    plane = open_image(image)
     from napari_dinoprompt.core.feature_sources import iter_any_features
     from napari_dinoprompt.core.references.reference import Reference
 
-    steps = iter_any_features(image, load(), upscale=job.upscale, window=job.window)
-    features = follow(steps, f"features of {job.image.name}", side_console())
-    reference = Reference.from_prompts(
-        features, prompts.points, prompts.classes, source=job.image.name
+    network = choose_backbone(backbone, checkpoint, device, precision, block).load()
+    steps = iter_any_features(plane, network, upscale=upscale, window=seen)
+    features = follow(steps, f"features of {image.name}")
+    made = Reference.from_prompts(
+        features, prompts.points, prompts.classes, source=image.name
     )
-    return reference.save(job.output)
+    tell(_describe(made.save(output)))
 
 
-def describe_reference(path: Path) -> str:
+def _describe(path: Path) -> str:
     """Say in one line what a reference file holds."""
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.thresholds import resolve_thresholds

@@ -4,90 +4,195 @@ from __future__ import annotations
 
 import warnings
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rich.table import Table
+import typer
 
-from napari_dinoprompt._cli.loading import load_backbone_of
-from napari_dinoprompt._cli.messages import say, side_console
-from napari_dinoprompt._cli.progress import progress_bar
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt._cli.console import (
+    progress_bar,
+    results_console,
+    say,
+    side_console,
+    tell,
+)
+from napari_dinoprompt._cli.options import (
+    Checkpoint,
+    Device,
+    FillHoles,
+    MinSize,
+    OutputFolder,
+    Precision,
+    ReferenceFile,
+    Split,
+    Window,
+    choose_backbone,
+    parse_spacing,
+    parse_target_window,
+    parse_threshold,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rich.console import Console
-
     from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.references.reference import Reference
+
+    Steps = Generator[BatchStep, None, BatchReport]
+
+__all__ = ["EXAMPLES", "segment"]
+
+EXAMPLES = """Examples:
+
+dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
+
+dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
+--output results --threshold 0.6 --min-size 50 --fill-holes --split
+
+dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
+--scheduler local:4
+
+Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
+NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
+names that are there already are replaced, except where NAME_record.json tells that \
+they come from the same image, reference and options: a run that was stopped goes on. \
+Images of one name in two folders get the folder's name in front. An image that cannot \
+be read is reported and skipped, and the exit code is 2."""
+
+
+def segment(
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Images: TIFF, PNG, JPEG …, of one plane or a stack; or folders "
+            "of them."
+        ),
+    ],
+    reference: ReferenceFile,
+    output: OutputFolder,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            help="Similarity from which on a pixel belongs to an object, from -1 to 1, "
+            "or auto: from the prompts. (default: what the reference carries, else "
+            "auto)",
+        ),
+    ] = None,
+    window: Window = "reference",
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            help="The real image that --window histogram matches grey values to.",
+            metavar="REAL",
+        ),
+    ] = None,
+    min_size: MinSize = 0,
+    fill_holes: FillHoles = False,
+    split: Split = False,
+    objects_3d: Annotated[
+        bool,
+        typer.Option(
+            "--objects-3d",
+            help="In stacks, clean masks and number objects through the planes, not in "
+            "each. The smallest object is then in voxels.",
+        ),
+    ] = False,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Distance of the voxels of a stack, in micrometres, for --objects-3d. "
+            "(default: what the file says, else the same along all three)",
+            metavar="Z,Y,X",
+        ),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Compute all images anew, also those that an earlier run has finished "
+            "with the same reference and options.",
+        ),
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on several processes or machines, with the same results: "
+            "local:N starts N processes here; an address such as tcp://host:8786 is "
+            "that of a dask scheduler, which must be one that you trust.",
+            metavar="ADDRESS|local:N",
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Find in images what resembles the prompts of a reference."""
+    # A slip of the pen is told before torch is loaded.
+    cut = parse_threshold(threshold)
+    seen = parse_target_window(window)
+    spacing = parse_spacing(pixel_size)
+    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.files.images import read_image
+    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["SegmentJob", "segment_files", "show_report"]
+    options = SegmentOptions(
+        window=seen,
+        threshold=cut,
+        cleaning=Cleaning(min_size, fill_holes, split),
+        objects_3d=objects_3d,
+        spacing=spacing,
+    )
+    loaded = Reference.load(reference)
+    if threshold == "auto":
+        loaded = loaded.with_thresholds({})
+    loaded.check_objects()
+    if isinstance(seen, IntensityWindow):
+        for line in loaded.warnings_for(window=seen):
+            say(line)
+    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    run = _runner(loaded, choice.fitting(loaded.backbone), scheduler)
+    steps = run(
+        find_images(images),
+        output,
+        loaded,
+        options=options,
+        like=None if like is None else read_image(like),
+        again=again,
+    )
+    report = _follow_batch(steps)
+    if report.rows:
+        _show_report(report, output)
+    if report.skipped:
+        raise typer.Exit(2)
 
 
-@dataclass(frozen=True)
-class SegmentJob:
-    """Which images are segmented, and where.
+def _runner(
+    reference: Reference, choice: BackboneChoice, scheduler: str | None
+) -> Callable[..., Steps]:
+    """Choose where a batch runs: here, or on the workers of a scheduler."""
+    if scheduler is None:
+        from napari_dinoprompt.core.batching.batch import segment_batch
+        from napari_dinoprompt.core.segmentation import fitting_backbone
 
-    Attributes
-    ----------
-    images : tuple of Path
-        As `find_images` takes them.
-    folder : Path
-        For the results.
-    like : Path or None
-        The real image, for the window "histogram".
-    again : bool
-        Whether finished images are computed again.
-    scheduler : str or None
-        As `segment_batch_on_cluster`; None computes here.
-    """
+        backbone = fitting_backbone(reference, choice.load())
+        return partial(segment_batch, backbone=backbone)
+    from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
+    from napari_dinoprompt.core.batching.connection import parse_scheduler
 
-    images: tuple[Path, ...]
-    folder: Path
-    like: Path | None
-    again: bool
-    scheduler: str | None
+    # Before any image is read.
+    parse_scheduler(scheduler)
+    return partial(segment_batch_on_cluster, choice=choice, scheduler=scheduler)
 
 
-def segment_files(
-    job: SegmentJob,
-    reference: Reference,
-    choice: BackboneChoice,
-    options: SegmentOptions,
-) -> BatchReport:
-    """Segment images and write the results of each; one that can't be read is skipped.
-
-    Parameters
-    ----------
-    job : SegmentJob
-    reference : Reference
-    choice : BackboneChoice
-        How the reference's backbone is loaded.
-    options : SegmentOptions
-
-    Returns
-    -------
-    BatchReport
-        Each image that was skipped has been reported on stderr.
-
-    Raises
-    ------
-    DinopromptError, OSError
-        If no image can be done with these options, or results cannot be written.
-    """
+def _follow_batch(steps: Steps) -> BatchReport:
+    """Run a batch; images that are skipped and warnings are reported on stderr."""
     console = side_console()
-    if isinstance(options.window, IntensityWindow):
-        for line in reference.warnings_for(window=options.window):
-            say(line, console)
-    with (
-        closing(_start(job, reference, choice, options)) as steps,
-        progress_bar(console) as bar,
-    ):
+    with closing(steps), progress_bar(console) as bar:
         task = bar.add_task("segmenting", total=None)
         while True:
             with warnings.catch_warnings(record=True) as heard:
@@ -110,48 +215,10 @@ def segment_files(
             )
 
 
-def _start(
-    job: SegmentJob,
-    reference: Reference,
-    choice: BackboneChoice,
-    options: SegmentOptions,
-) -> Generator[BatchStep, None, BatchReport]:
-    from napari_dinoprompt.core.batching.files import find_images
-    from napari_dinoprompt.core.files.images import read_image
-
-    run: Callable[..., Generator[BatchStep, None, BatchReport]]
-    if job.scheduler is None:
-        from napari_dinoprompt.core.batching.batch import segment_batch
-
-        checkpoint = None if choice.checkpoint is None else Path(choice.checkpoint)
-        backbone = load_backbone_of(
-            reference,
-            checkpoint=checkpoint,
-            device=choice.device,
-            precision=choice.precision,
-        )
-        run = partial(segment_batch, backbone=backbone)
-    else:
-        from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
-        from napari_dinoprompt.core.batching.connection import parse_scheduler
-
-        # Before any image is read.
-        parse_scheduler(job.scheduler)
-        run = partial(segment_batch_on_cluster, choice=choice, scheduler=job.scheduler)
-    return run(
-        find_images(job.images),
-        job.folder,
-        reference,
-        options=options,
-        like=None if job.like is None else read_image(job.like),
-        again=job.again,
-    )
-
-
-def show_report(report: BatchReport, folder: Path, console: Console) -> None:
+def _show_report(report: BatchReport, folder: Path) -> None:
     """Print the summary as a table, and where the results are."""
-    if not report.rows:
-        return
+    from rich.table import Table
+
     table = Table()
     table.add_column("results", overflow="fold")
     table.add_column("class", overflow="fold")
@@ -165,10 +232,7 @@ def show_report(report: BatchReport, folder: Path, console: Console) -> None:
             str(row["objects"]),
             f"{row['area_fraction']:.1%}",
         )
-    console.print(table)
-    console.print(f"Written to {folder.resolve()}", soft_wrap=True)
+    results_console().print(table)
+    tell(f"Written to {folder.resolve()}")
     if report.kept:
-        console.print(
-            f"{report.kept} kept from before; --again computes them anew.",
-            soft_wrap=True,
-        )
+        tell(f"{report.kept} kept from before; --again computes them anew.")

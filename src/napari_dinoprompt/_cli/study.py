@@ -2,135 +2,151 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
-from napari_dinoprompt._cli.messages import side_console
-from napari_dinoprompt._cli.progress import follow
-from napari_dinoprompt.core.errors import InputError
+import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from napari_dinoprompt._cli.console import follow, tell
+from napari_dinoprompt._cli.options import (
+    Checkpoint,
+    Device,
+    ImageFile,
+    OutputFolder,
+    PointsFile,
+    Precision,
+    SourceWindow,
+    choose_backbone,
+    parse_source_window,
+    refuse_overwriting,
+)
 
-    from rich.console import Console
-
-    from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.studying.report import Study
-
-__all__ = ["StudyJob", "show_study", "split_parts", "study_files"]
+__all__ = ["EXAMPLES", "study"]
 
 _TRIED = (1.0, 2.0, 4.0)
 
+EXAMPLES = """Examples:
 
-@dataclass(frozen=True)
-class StudyJob:
-    """What is studied.
+dinoprompt study real.tif --points prompts.csv --output study
 
-    Attributes
-    ----------
-    image, points, output : Path
-        The output is a folder.
-    truth : Path or None
-    upscales : tuple of float
-        The first is used throughout, all are tried; of a single one also 1, 2 and 4.
-    window : IntensityWindow or None
-        None takes it from the image.
-    others : tuple of Path
-        Images of the same field with other numbers of pixels.
-    orders : int
-    parts : tuple of str
-        Empty for all.
-    class_name : str or None
-    """
+dinoprompt study real.tif --points prompts.csv --output study --truth labels.tif \
+--backbone filterbank --backbone dinov2-small --upscale 1 --upscale 2
 
-    image: Path
-    points: Path
-    output: Path
-    truth: Path | None = None
-    upscales: tuple[float, ...] = (1.0,)
-    window: IntensityWindow | None = None
-    others: tuple[Path, ...] = ()
-    orders: int = 200
-    parts: tuple[str, ...] = ()
-    class_name: str | None = None
+dinoprompt study real.tif --points prompts.csv --output study --parts \
+convergence,influence --orders 500
+
+Written: convergence.csv, influence.csv, resolution.csv and threshold.csv, a figure \
+.png of each, and study.json with all answers. The study takes the automatic \
+threshold."""
 
 
-def study_files(job: StudyJob, load: Callable[[], list[Backbone]]) -> Study:
-    """Study an image file and write the results.
+def study(
+    image: ImageFile,
+    points: PointsFile,
+    output: OutputFolder,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels of the objects that are really there, or a mask of them. "
+            "Without, masks are compared with each other."
+        ),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As of 'reference'. Give it again for others to try as resolutions. "
+            "(default: dinov2-small if its weights are here, else filterbank)",
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    upscale: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Enlarge the image before the backbone. Give it again for others to "
+            "try. (default: 1, and 2 and 4 are tried)",
+        ),
+    ] = None,
+    block: Annotated[
+        int | None,
+        typer.Option(
+            help="Transformer block of the first backbone, from 0, or negative from "
+            "the end. (default: the last)",
+        ),
+    ] = None,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The same field with another number of pixels, such as an enlarged "
+            "image; it is tried as a resolution. Can be given again.",
+        ),
+    ] = None,
+    orders: Annotated[
+        int,
+        typer.Option(help="In how many random orders prompts are added.", min=1),
+    ] = 200,
+    parts: Annotated[
+        str,
+        typer.Option(
+            help="Of convergence, influence, resolution and threshold, separated by "
+            "commas.",
+        ),
+    ] = "all",
+    class_name: Annotated[
+        str | None,
+        typer.Option(
+            "--class", help="Which class to study. (default: the first of the prompts)"
+        ),
+    ] = None,
+    window: SourceWindow = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Study why one prompt is better than another.
 
-    Parameters
-    ----------
-    job : StudyJob
-    load : callable returning list of Backbone
-        The first is used throughout, the others are tried. Called once the files have
-        been read: a slip of the pen is told at once.
-
-    Returns
-    -------
-    Study
-
-    Raises
-    ------
-    DinopromptError
-        If anything cannot be read, used or written.
+    How many prompts are enough, what each of them does and which is an outlier, which
+    resolution to take, and what the threshold does.
     """
     from napari_dinoprompt.core.files.atomic import check_place
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.files.points import read_prompts
-
-    check_place(job.output)
-    _keep_inputs(job)
-    prompts = read_prompts(job.points)
-    image = read_image(job.image)
-    truth = None if job.truth is None else read_image(job.truth)
-    others = {path.name: read_image(path) for path in job.others}
-    # These import torch.
-    from napari_dinoprompt.core.studying.report import PARTS
-    from napari_dinoprompt.core.studying.study import iter_study
-
-    backbone, *backbones = load()
-    steps = iter_study(
-        image,
-        prompts.points,
-        prompts.classes,
-        backbone,
-        truth=truth,
-        upscale=job.upscales[0],
-        window=job.window,
-        class_name=job.class_name,
-        orders=job.orders,
-        upscales=job.upscales if len(job.upscales) > 1 else _TRIED,
-        backbones=backbones,
-        others=others,
-        parts=job.parts or PARTS,
-    )
-    found = follow(steps, f"studying {job.image.name}", side_console())
-    found.save(job.output)
-    return found
-
-
-def split_parts(text: str) -> tuple[str, ...]:
-    """Read a list of parts, separated by commas; "all" is an empty one."""
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    return () if words == ("all",) else words
-
-
-def _keep_inputs(job: StudyJob) -> None:
     from napari_dinoprompt.core.studying.report import PARTS, study_paths
 
-    written = set(study_paths(job.output.resolve(), job.parts or PARTS))
-    for given in (job.image, job.points, job.truth, *job.others):
-        if given is not None and given.resolve() in written:
-            msg = (
-                f"The results would overwrite {given}; choose another folder with "
-                "--output."
-            )
-            raise InputError(msg)
+    # A slip of the pen is told before torch and the backbones are loaded.
+    seen = parse_source_window(window)
+    words = tuple(word.strip() for word in parts.split(",") if word.strip())
+    wanted = PARTS if words in ((), ("all",)) else words
+    others = other or []
+    check_place(output)
+    refuse_overwriting(
+        study_paths(output.resolve(), wanted), (image, points, truth, *others)
+    )
+    prompts = read_prompts(points)
+    plane = read_image(image)
+    labels = None if truth is None else read_image(truth)
+    fields = {path.name: read_image(path) for path in others}
+    from napari_dinoprompt.core.studying.study import iter_study
 
-
-def show_study(study: Study, console: Console) -> None:
-    """Print the answers, one a line."""
-    for sentence in study.sentences:
-        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+    first, *more = backbone or (None,)
+    upscales = tuple(upscale or _TRIED[:1])
+    steps = iter_study(
+        plane,
+        prompts.points,
+        prompts.classes,
+        choose_backbone(first, checkpoint, device, precision, block).load(),
+        truth=labels,
+        upscale=upscales[0],
+        window=seen,
+        class_name=class_name,
+        orders=orders,
+        upscales=upscales if len(upscales) > 1 else _TRIED,
+        backbones=[
+            choose_backbone(name, None, device, precision).load() for name in more
+        ],
+        others=fields,
+        parts=wanted,
+    )
+    found = follow(steps, f"studying {image.name}")
+    found.save(output)
+    for sentence in found.sentences:
+        tell(sentence)
+    tell(f"Written to {output.resolve()}")

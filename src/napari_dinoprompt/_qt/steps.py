@@ -47,10 +47,14 @@ class BackboneShelf:
     def get(self, choice: BackboneChoice) -> Backbone:
         """Return a backbone, loaded if it is not the one kept; one at a time."""
         with self._lock:
-            if self._kept is None or self._kept[0] != choice:
-                # Two large backbones need not be in memory at once.
-                self._kept = None
-                self._kept = (choice, choice.load())
+            if self._kept is not None:
+                kept, backbone = self._kept
+                # The block of a reference may be the one that was taken unnamed.
+                if choice in (kept, kept.fitting(backbone.info)):
+                    return backbone
+            # Two large backbones need not be in memory at once.
+            self._kept = None
+            self._kept = (choice, choice.load())
             return self._kept[1]
 
 

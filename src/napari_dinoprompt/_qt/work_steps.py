@@ -5,7 +5,7 @@ Calls into `core`, imported there and not before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt._qt.references import library_steps
@@ -206,22 +206,6 @@ def save_comparison(
 def _prepare(means: Means) -> tuple[Reference, Backbone]:
     """Read the reference and load the backbone that it was made with."""
     reference = library_steps.resolve(means.choice)
-    info = reference.backbone
-    choice = means.backbone
-    if choice.name != info.name:
-        choice = replace(choice, name=info.name, checkpoint=None)
-    backbone = means.shelf.get(choice)
-    if backbone.info.block != info.block and info.block >= 0:
-        from napari_dinoprompt.core.backbones import load_backbone
-
-        backbone = load_backbone(
-            choice.name,
-            checkpoint=choice.checkpoint,
-            weights_folder=choice.weights_folder,
-            device=choice.device,
-            precision=choice.precision,
-            block=info.block,
-            cache_gigabytes=choice.cache_gigabytes,
-        )
+    backbone = means.shelf.get(means.backbone.fitting(reference.backbone))
     reference.check_backbone(backbone.info)
     return reference, backbone

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
@@ -352,8 +352,6 @@ def fitting_backbone(
     """
     if backbone is None:
         info = reference.backbone
-        backbone = load_backbone(
-            info.name, block=info.block if info.block >= 0 else None
-        )
+        backbone = BackboneChoice(info.name).fitting(info).load()
     reference.check_backbone(backbone.info)
     return backbone

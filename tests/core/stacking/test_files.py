@@ -12,7 +12,7 @@ import tifffile
 from small_stack import DISCS, draw_plane, draw_stack
 from typer.testing import CliRunner
 
-from napari_dinoprompt._cli.parsing import parse_spacing
+from napari_dinoprompt._cli.options import parse_spacing
 from napari_dinoprompt.cli import app
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features

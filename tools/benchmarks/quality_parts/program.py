@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt._cli.progress import progress_bar
+from napari_dinoprompt._cli.console import progress_bar
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically

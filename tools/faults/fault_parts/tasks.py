@@ -23,7 +23,7 @@ from small_card import compute_on_small_card, leave_the_card
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
-from napari_dinoprompt._cli.messages import say
+from napari_dinoprompt._cli.console import say
 from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.backbones import vit
 from napari_dinoprompt.core.batching import batch as _batch

@@ -143,18 +143,7 @@ def load_backbone(
 
 @dataclass(frozen=True)
 class BackboneChoice:
-    """Everything that decides which backbone is loaded and how.
-
-    Attributes
-    ----------
-    name : str
-    checkpoint : str or None
-    device, precision : str
-        As `load_backbone` takes them.
-    weights_folder : str or None
-    cache_gigabytes : float or None
-        Likewise.
-    """
+    """Everything that decides which backbone is loaded, as `load_backbone` takes it."""
 
     name: str
     checkpoint: str | None = None
@@ -162,14 +151,18 @@ class BackboneChoice:
     precision: str = "auto"
     weights_folder: str | None = None
     cache_gigabytes: float | None = None
+    block: int | None = None
+
+    def fitting(self, info: BackboneInfo) -> BackboneChoice:
+        """Choose the backbone of a reference, loaded as this one is."""
+        return replace(
+            self,
+            name=info.name,
+            # A file of weights is one model's.
+            checkpoint=self.checkpoint if self.name == info.name else None,
+            block=info.block if info.block >= 0 else None,
+        )
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
-        return load_backbone(
-            self.name,
-            checkpoint=self.checkpoint,
-            weights_folder=self.weights_folder,
-            device=self.device,
-            precision=self.precision,
-            cache_gigabytes=self.cache_gigabytes,
-        )
+        return load_backbone(**vars(self))

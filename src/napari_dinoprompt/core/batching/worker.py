@@ -138,7 +138,6 @@ class BatchWorker(WorkerPlugin):
         # torch is not needed to start a worker.
         import torch
 
-        from napari_dinoprompt.core.backbones import load_backbone
         from napari_dinoprompt.core.batching.image import ImageWork
         from napari_dinoprompt.core.references.file import decode_reference
 
@@ -152,16 +151,7 @@ class BatchWorker(WorkerPlugin):
         if order.threads is not None:
             torch.set_num_threads(order.threads)
         reference = decode_reference(order.reference)
-        info, choice = reference.backbone, order.choice
-        backbone = load_backbone(
-            info.name,
-            checkpoint=choice.checkpoint,
-            weights_folder=choice.weights_folder,
-            device=choice.device,
-            precision=choice.precision,
-            block=info.block if info.block >= 0 else None,
-            cache_gigabytes=choice.cache_gigabytes,
-        )
+        backbone = order.choice.fitting(reference.backbone).load()
         return ImageWork.of(
             reference, backbone, order.options, order.like, order.folder
         )
