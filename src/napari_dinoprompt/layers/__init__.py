@@ -19,11 +19,13 @@ from napari_dinoprompt.layers.ownership import (
     owned,
 )
 from napari_dinoprompt.layers.planes import (
+    look_at,
     open_plane,
     pixel_size,
     plane_in_view,
     plane_shape,
     read_plane,
+    reader_of,
     spatial_metadata,
     stack_shape,
 )
@@ -36,15 +38,16 @@ from napari_dinoprompt.layers.prompts import (
     set_prompts,
 )
 from napari_dinoprompt.layers.results import (
+    SIMILARITY_CONTRAST,
     colour_classes,
     colour_instances,
     make_mask_layer,
     make_similarity_layer,
-    similarity_contrast,
 )
 
 __all__ = [
     "CLASS_COLUMN",
+    "SIMILARITY_CONTRAST",
     "can_prompt",
     "can_segment",
     "colour_classes",
@@ -54,6 +57,7 @@ __all__ = [
     "find_result_layers",
     "give_up",
     "is_ours",
+    "look_at",
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
@@ -68,12 +72,12 @@ __all__ = [
     "points_from_pixels",
     "prompt_classes",
     "read_plane",
+    "reader_of",
     "recall_reference",
     "recall_thresholds",
     "remember_reference",
     "remember_thresholds",
     "set_prompts",
-    "similarity_contrast",
     "spatial_metadata",
     "stack_shape",
 ]

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
     from numpy.typing import NDArray
 
-__all__ = [
-    "CLASS_COLUMN",
-    "pixel_points",
-    "placed_prompts",
-    "points_from_pixels",
-    "prompt_classes",
-]
-
 CLASS_COLUMN = "class"
 
 

@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "make_prompt_layer",
-    "recall_reference",
-    "recall_thresholds",
-    "remember_reference",
-    "remember_thresholds",
-    "set_prompts",
-]
-
 # Pixels of the image, and of the screen, where the whole of a slide is in view.
 _LARGEST_POINT = 30.0
 _POINT_ON_SCREEN = (5, 10_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_dinoprompt import layers
 from napari_dinoprompt._qt import work_steps
 from napari_dinoprompt._qt.comparing.layers import CompareLayers
 from napari_dinoprompt._qt.comparing.request import word_on_places
@@ -11,7 +12,6 @@ from napari_dinoprompt._qt.export import Export
 from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.references.apply_work import means_of
-from napari_dinoprompt._qt.view import look_at, plane_of, reader_of
 from napari_dinoprompt._qt.window_box import WindowChoice
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from napari_dinoprompt._qt.comparing.request import CompareRequest
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import Session
@@ -76,7 +76,7 @@ class CompareWork(JobWork):
         """Compare; an earlier result goes."""
         self._forget()
         self._request = request
-        self._plane = plane_of(self._viewer, request.real)
+        self._plane = layers.plane_in_view(self._viewer, request.real)
         means = means_of(
             self._session,
             self._shelf,
@@ -102,7 +102,7 @@ class CompareWork(JobWork):
         self._say("")
 
     def _reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
-        return reader_of(self._viewer, layer)
+        return layers.reader_of(self._viewer, layer)
 
     def cancel(self) -> None:
         """Stop; there is no result then."""
@@ -128,7 +128,7 @@ class CompareWork(JobWork):
         """Centre the camera on a pixel of the real."""
         if self._request is None:
             return
-        look_at(self._viewer, self._request.real, (*self._plane, *centre))
+        layers.look_at(self._viewer, self._request.real, (*self._plane, *centre))
 
     def export(self, folder: Path) -> None:
         """Write tables, maps and the figure into a folder."""

@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
 from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
     literal,
     no_margins,
+    shorten,
 )
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.progress import Notice, Progress

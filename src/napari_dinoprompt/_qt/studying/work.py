@@ -23,7 +23,6 @@ from napari_dinoprompt._qt.studying.results import StudyResults
 from napari_dinoprompt._qt.studying.shows import StudyShows
 from napari_dinoprompt._qt.studying.steps import StudyOptions
 from napari_dinoprompt._qt.studying.truth import Truth
-from napari_dinoprompt._qt.view import look_at, reader_of
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.studying.suggestion import Suggestion
     from napari_dinoprompt.session import Session
 
@@ -191,7 +190,7 @@ class StudyWork(JobWork):
         """Centre the camera on the suggested place."""
         ghost, state = self.ghost, self._session.current
         if ghost is not None and state is not None:
-            look_at(self._viewer, state.image, (*state.view, *ghost[2].point))
+            layers.look_at(self._viewer, state.image, (*state.view, *ghost[2].point))
 
     def save(self, part: str, path: Path, *, plot: bool) -> None:
         """Write the table or the plot of a part."""
@@ -262,7 +261,7 @@ class StudyWork(JobWork):
 
     def reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
         """Return what reads the plane of an image or of labels that is in view."""
-        return reader_of(self._viewer, layer)
+        return layers.reader_of(self._viewer, layer)
 
     def _on_returned(self, said: tuple[Any, NDArray[np.float32]]) -> None:
         assert self._asked is not None
