@@ -37,13 +37,7 @@ def is_live(result: LiveResult | LargeResult | None) -> TypeGuard[LiveResult]:
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """What decides the features of an image.
-
-    Attributes
-    ----------
-    backbone : BackboneChoice
-    upscale : float
-    """
+    """What decides the features of an image."""
 
     backbone: BackboneChoice
     upscale: float
@@ -53,11 +47,7 @@ class FeatureRequest:
 class PromptSnapshot:
     """All prompts of an image at one time, for undo.
 
-    Attributes
-    ----------
-    points : (N, 2) ndarray of float64
-        In the coordinates of the Points layer.
-    classes : tuple of N str
+    The points are (N, ndim), in the coordinates of the Points layer.
     """
 
     points: NDArray[np.float64]

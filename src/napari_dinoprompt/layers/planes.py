@@ -93,32 +93,15 @@ def unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float6
 def open_plane(image: Image, index: PlaneIndex = ()) -> LazyPlane:
     """Return one plane of an image layer, unread.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    index : tuple of int
-        Along the axes before the plane.
-
-    Returns
-    -------
-    LazyPlane
-        Slow to read where the data are lazy, so read it in a worker.
+    Slow to read where the data are lazy, so read it in a worker.
     """
     return LazyPlane(_full_resolution(image), index)
 
 
 def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
-    """Read one plane of an image layer; slow for lazy data, so call it in a worker.
+    """Read one plane of an image layer, (H, W) or (H, W, C).
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    index : tuple of int
-        Along the axes before the plane.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3 or 4) ndarray
+    Slow for lazy data, so call it in a worker.
     """
     return open_plane(image, index).whole()
 

@@ -24,12 +24,7 @@ def make_similarity_layer(
 ) -> Image:
     """Make the layer that shows a similarity map over its image.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    similarity : (..., H, W) array_like of float32, or a sequence of levels
-    multiscale : bool
-        Whether it is levels, full resolution first.
+    (..., H, W) float32, or if `multiscale` a sequence of levels, full resolution first.
     """
     return Image(
         similarity,
@@ -47,12 +42,8 @@ def make_similarity_layer(
 def make_mask_layer(image: Image, mask: Any, *, multiscale: bool = False) -> Labels:
     """Make the layer that shows a mask or instances over its image.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    mask : (..., H, W) array_like of integers, or a sequence of levels
-    multiscale : bool
-        Whether it is levels, full resolution first.
+    (..., H, W) integers, or if `multiscale` a sequence of levels, full resolution
+    first.
     """
     return Labels(
         mask,
