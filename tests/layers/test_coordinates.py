@@ -97,7 +97,7 @@ def test_points_from_no_pixels(picture: Image) -> None:
 def test_results_lie_exactly_on_their_image(transform: dict) -> None:
     image = Image(np.zeros((40, 60)), contrast_limits=(0, 1), **transform)
     results = [
-        make_similarity_layer(image, np.zeros((40, 60), np.float32)),
+        make_similarity_layer(image, np.zeros((40, 60), np.float32), "plain"),
         make_mask_layer(image, np.zeros((40, 60), np.uint8)),
     ]
     corners = [(-0.5, -0.5), (-0.5, 59.5), (39.5, -0.5), (39.5, 59.5)]

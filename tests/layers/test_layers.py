@@ -79,7 +79,7 @@ def test_what_can_be_segmented(layer: Image, possible: bool) -> None:
 
 def test_our_own_maps_are_not_offered_as_images(picture: Image) -> None:
     similarity = np.zeros((40, 60), np.float32)
-    layer = layers.make_similarity_layer(picture, similarity)
+    layer = layers.make_similarity_layer(picture, similarity, "plain")
     assert not layers.can_segment(layer)
     layer.name = "something else"
     assert not layers.can_segment(layer)
@@ -87,7 +87,7 @@ def test_our_own_maps_are_not_offered_as_images(picture: Image) -> None:
 
 def test_similarity_limits_are_fixed_so_that_maps_compare(picture: Image) -> None:
     dim = np.full((40, 60), 0.2, np.float32)
-    layer = layers.make_similarity_layer(picture, dim)
+    layer = layers.make_similarity_layer(picture, dim, "standardised")
     limits = list(layer.contrast_limits)
     layer.data = dim * 4
     assert list(layer.contrast_limits) == limits == [0.0, 1.0]
@@ -205,7 +205,7 @@ def test_napari_saves_prompts_as_a_prompt_file(
 def stack_for(image: Image) -> tuple[Points, Image, Labels]:
     return (
         layers.make_prompt_layer(image, {"object": "red"}, "object"),
-        layers.make_similarity_layer(image, np.zeros((40, 60), np.float32)),
+        layers.make_similarity_layer(image, np.zeros((40, 60), np.float32), "plain"),
         layers.make_mask_layer(image, np.zeros((40, 60), np.uint8)),
     )
 

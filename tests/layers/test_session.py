@@ -46,8 +46,8 @@ def find(session: Session, *classes: str) -> None:
     session.current.planes.add((), PreparedPlane(features))
     points = np.arange(2 * len(classes), dtype=float).reshape(-1, 2)
     prompts = Prompts(points, classes, ((),) * len(classes))
-    session.current.take_result(
-        update(session.current.planes, prompts, (), {}, source="image")
+    session.current.result = update(
+        session.current.planes, prompts, (), {}, source="image"
     )
 
 

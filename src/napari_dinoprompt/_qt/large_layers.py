@@ -42,7 +42,7 @@ def show_large_similarity(
     levels = levels_in_stack(state.image, result.plane, pages)
     if state.similarity is None:
         state.similarity = layers.make_similarity_layer(
-            state.image, levels, multiscale=True
+            state.image, levels, result.reference.scoring, multiscale=True
         )
         insert(state.similarity, state.image)
     else:

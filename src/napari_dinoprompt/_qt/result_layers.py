@@ -202,7 +202,9 @@ class ResultLayers:
         self._make_room(state, large=False)
         if state.similarity is None:
             state.similarity = layers.make_similarity_layer(
-                state.image, empty_result(state.image, np.float32)
+                state.image,
+                empty_result(state.image, np.float32),
+                result.reference.scoring,
             )
             self._put_above(state.similarity, state.image)
         return state.similarity

@@ -38,16 +38,15 @@ from napari_dinoprompt.layers.prompts import (
     set_prompts,
 )
 from napari_dinoprompt.layers.results import (
-    SIMILARITY_CONTRAST,
     colour_classes,
     colour_instances,
     make_mask_layer,
     make_similarity_layer,
+    similarity_contrast,
 )
 
 __all__ = [
     "CLASS_COLUMN",
-    "SIMILARITY_CONTRAST",
     "can_prompt",
     "can_segment",
     "colour_classes",
@@ -78,6 +77,7 @@ __all__ = [
     "remember_reference",
     "remember_thresholds",
     "set_prompts",
+    "similarity_contrast",
     "spatial_metadata",
     "stack_shape",
 ]

@@ -12,25 +12,54 @@ from napari_dinoprompt.layers.ownership import owned
 from napari_dinoprompt.layers.planes import spatial_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-SIMILARITY_CONTRAST = (0.0, 1.0)
-"""Of similarity maps: below 0 nothing resembles the prompts. The same for all images,
-so that maps can be compared by eye."""
+    from napari_dinoprompt.core.backbones.base import Scoring
+
+__all__ = [
+    "colour_classes",
+    "colour_instances",
+    "make_mask_layer",
+    "make_similarity_layer",
+    "similarity_contrast",
+]
+
+# Below 0 nothing resembles the prompts; the same limits for all images, so that maps
+# can be compared by eye.
+_CONTRAST: Mapping[Scoring, tuple[float, float]] = {
+    "plain": (0.0, 1.0),
+    "centred": (0.0, 1.0),
+    "standardised": (0.0, 1.0),
+}
+
+
+def similarity_contrast(scoring: Scoring) -> tuple[float, float]:
+    """Return the contrast limits of similarity maps, the same for all images."""
+    return _CONTRAST[scoring]
 
 
 def make_similarity_layer(
-    image: Image, similarity: Any, *, multiscale: bool = False
+    image: Image, similarity: Any, scoring: Scoring, *, multiscale: bool = False
 ) -> Image:
     """Make the layer that shows a similarity map over its image.
 
-    (..., H, W) float32, or if `multiscale` a sequence of levels, full resolution first.
+    Parameters
+    ----------
+    image : napari.layers.Image
+    similarity : (..., H, W) array_like of float32, or a sequence of levels
+    scoring : {"plain", "centred", "standardised"}
+    multiscale : bool
+        Whether it is levels, full resolution first.
+
+    Returns
+    -------
+    napari.layers.Image
     """
     return Image(
         similarity,
         name=f"{image.name} similarity",
         colormap="inferno",
-        contrast_limits=SIMILARITY_CONTRAST,
+        contrast_limits=_CONTRAST[scoring],
         opacity=0.6,
         blending="additive",
         metadata=owned(image, "similarity"),
@@ -42,8 +71,16 @@ def make_similarity_layer(
 def make_mask_layer(image: Image, mask: Any, *, multiscale: bool = False) -> Labels:
     """Make the layer that shows a mask or instances over its image.
 
-    (..., H, W) integers, or if `multiscale` a sequence of levels, full resolution
-    first.
+    Parameters
+    ----------
+    image : napari.layers.Image
+    mask : (..., H, W) array_like of integers, or a sequence of levels
+    multiscale : bool
+        Whether it is levels, full resolution first.
+
+    Returns
+    -------
+    napari.layers.Labels
     """
     return Labels(
         mask,
@@ -56,7 +93,14 @@ def make_mask_layer(image: Image, mask: Any, *, multiscale: bool = False) -> Lab
 
 
 def colour_classes(layer: Labels, colours: Sequence[str]) -> None:
-    """Colour a mask by class; the colours are those of classes 1 to K."""
+    """Colour a mask by class.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    colours : sequence of K str
+        Of classes 1 to K.
+    """
     wanted: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     wanted.update(enumerate(colours, start=1))
     colormap = DirectLabelColormap(color_dict=wanted)

@@ -113,7 +113,7 @@ class AppliedLayers:
             layer: Layer = Image(
                 _empty(image, np.float32, large=large),
                 colormap="inferno",
-                contrast_limits=layers.SIMILARITY_CONTRAST,
+                contrast_limits=layers.similarity_contrast(applied.reference.scoring),
                 opacity=0.6,
                 blending="additive",
                 **options,
