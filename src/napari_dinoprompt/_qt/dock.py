@@ -25,8 +25,8 @@ from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
     in_column,
-    in_row,
     no_margins,
+    row_of,
     wrap,
 )
 from napari_dinoprompt._qt.widgets.focus_ring import FocusRing
@@ -175,7 +175,7 @@ class StatusPanel(QWidget):
         self._compute.clicked.connect(self.compute_requested)
         # A widget, not a layout: Qt would keep room for an empty one.
         self._row = QWidget()
-        row = in_row(self._bar, self._cancel, self._compute)
+        row = row_of(self._bar, self._cancel, self._compute)
         no_margins(row)
         self._row.setLayout(row)
         in_column(self, self._hint, self._row)

@@ -17,8 +17,8 @@ from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
     in_column,
-    in_row,
     new_form,
+    row_of,
 )
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
@@ -259,7 +259,7 @@ class WeightsPanel(QWidget):
         self._job.yielded.connect(self._on_progress)
         self._job.returned.connect(self._on_fetched)
         self._job.failed.connect(self._end)
-        row = in_row(self._get, self._bar, self._cancel)
+        row = row_of(self._get, self._bar, self._cancel)
         in_column(self, self._notice, row, self._said)
         self._show()
 

@@ -14,9 +14,9 @@ from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
     in_column,
-    in_row,
     literal,
     put_in_tab_order,
+    row_of,
     shorten,
 )
 
@@ -113,7 +113,7 @@ class PromptPanel(QWidget):
         self._undo.clicked.connect(self.undo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
-        buttons = in_row(self._add, self._undo, self._clear)
+        buttons = row_of(self._add, self._undo, self._clear)
         in_column(self, self._layer, self._flow, self._new, buttons)
 
     def show_classes(

@@ -17,9 +17,9 @@ from superqt.utils import signals_blocked
 from napari_dinoprompt._qt.widgets.explaining import (
     explain,
     in_column,
-    in_row,
     literal,
     new_form,
+    row_of,
     shorten,
 )
 from napari_dinoprompt.core.masks import Cleaning
@@ -68,7 +68,7 @@ class ResultPanel(QWidget):
         )
         form = new_form()
         form.addRow("smallest ob&ject", self._min_size.native)
-        row = in_row(self._slider, self._auto)
+        row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
         in_column(self, self._title, row, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)

@@ -16,7 +16,7 @@ from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
     in_column,
-    in_row,
+    row_of,
 )
 from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
 from napari_dinoprompt.core.recovery.keeper import Keeper
@@ -175,7 +175,7 @@ class RecoveryPanel(QWidget):
         self._restore.clicked.connect(self.restore_requested)
         self._forget = button("Forget", "Remove these prompts from the disk.")
         self._forget.clicked.connect(self.forget_requested)
-        row = in_row(self._restore, self._forget)
+        row = row_of(self._restore, self._forget)
         row.setStretch(0, 1)
         in_column(self, row)
         self.show_offer(None)

@@ -28,12 +28,12 @@ __all__ = [
     "button",
     "explain",
     "in_column",
-    "in_row",
     "label_of",
     "literal",
     "new_form",
     "no_margins",
     "put_in_tab_order",
+    "row_of",
     "shorten",
     "wrap",
 ]
@@ -94,7 +94,7 @@ def new_form() -> QFormLayout:
     return form
 
 
-def in_row(*parts: QWidget | QLayout) -> QHBoxLayout:
+def row_of(*parts: QWidget | QLayout) -> QHBoxLayout:
     """Lay parts out side by side."""
     row = QHBoxLayout()
     _add_all(row, parts)
