@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard
 
+from napari_dinoprompt import layers
 from napari_dinoprompt.core.prepared import PreparedPlanes
 
 if TYPE_CHECKING:
@@ -36,13 +37,7 @@ def is_live(result: LiveResult | LargeResult | None) -> TypeGuard[LiveResult]:
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """What decides the features of an image.
-
-    Attributes
-    ----------
-    backbone : BackboneChoice
-    upscale : float
-    """
+    """What decides the features of an image."""
 
     backbone: BackboneChoice
     upscale: float
@@ -52,11 +47,7 @@ class FeatureRequest:
 class PromptSnapshot:
     """All prompts of an image at one time, for undo.
 
-    Attributes
-    ----------
-    points : (N, 2) ndarray of float64
-        In the coordinates of the Points layer.
-    classes : tuple of N str
+    The points are (N, ndim), in the coordinates of the Points layer.
     """
 
     points: NDArray[np.float64]
@@ -66,6 +57,9 @@ class PromptSnapshot:
 @dataclass(eq=False)
 class ImageState:
     """One image with everything that belongs to it.
+
+    `planes`, `request`, `result`, `revision`, `outdated`, `shown` and `finished` are
+    changed by the methods alone.
 
     Attributes
     ----------
@@ -135,8 +129,82 @@ class ImageState:
         classes = self.snapshot.classes if self.snapshot else ()
         return {name: classes.count(name) for name in dict.fromkeys(classes)}
 
+    @property
+    def owns_prompts(self) -> bool:
+        """Whether the prompts are in a layer made here."""
+        return self.prompts is not None and layers.is_ours(self.prompts)
+
     def leave_prompts(self) -> None:
         """Hold prompts in no layer, and know nothing of what they were."""
         self.prompts = None
         self.snapshot = None
         self.history.clear()
+
+    def invalidate(self) -> None:
+        """Note that prompts, thresholds or cleaning changed: results are stale."""
+        self.revision += 1
+
+    def pixels_replaced(self) -> None:
+        """Note that the image has other pixels: features and result are gone."""
+        self.drop_features()
+        self.result = None
+        self.invalidate()
+
+    def take_features(self, planes: PreparedPlanes, request: FeatureRequest) -> None:
+        """Go on with the features of a request; other ones make results stale."""
+        if self.planes is not planes:
+            self.planes = planes
+            self.invalidate()
+        self.request = request
+
+    def drop_features(self) -> None:
+        """Let go of the features, which take much memory."""
+        self.planes = PreparedPlanes()
+        self.request = None
+
+    def await_result(self) -> None:
+        """Note that the result is of before, and another one is under way."""
+        self.outdated = True
+
+    def take_result(self, result: LiveResult | LargeResult) -> None:
+        """Go on with the result of what there is now; its plane will be shown."""
+        self.result = result
+        self.outdated = False
+        self.note_shown(result.plane)
+
+    def take_thresholds(self, result: LargeResult) -> None:
+        """Go on with the result under other thresholds."""
+        self.result = result
+
+    def drop_result(self) -> None:
+        """Have no result, and none under way."""
+        self.result = None
+        self.outdated = False
+
+    def note_shown(self, plane: PlaneIndex) -> None:
+        """Note that a plane of the result layers is of what there is now."""
+        self.shown[plane] = self.revision
+
+    def note_finished(self, plane: PlaneIndex) -> None:
+        """Note that a plane is shown as cleaned with all planes of the stack."""
+        self.shown[plane] = self.finished[plane] = self.revision
+
+    def is_finished(self, plane: PlaneIndex) -> bool:
+        """Tell whether a plane is shown as cleaned with the stack, and not stale."""
+        return self.finished.get(plane) == self.revision
+
+    def forget_finished(self) -> None:
+        """Let every plane be shown anew when it comes into view."""
+        self.finished.clear()
+
+    def forget_shown(self) -> None:
+        """Note that the result layers are empty."""
+        self.shown.clear()
+        self.finished.clear()
+
+    def take_stale(self) -> list[PlaneIndex]:
+        """Return the planes on show that are stale, to be emptied: once."""
+        stale = [plane for plane, held in self.shown.items() if held != self.revision]
+        for plane in stale:
+            del self.shown[plane]
+        return stale

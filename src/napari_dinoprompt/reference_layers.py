@@ -30,19 +30,8 @@ __all__ = ["open_reference", "prompts_for", "reference_of_layer"]
 def open_reference(path: Path) -> list[Any]:
     """Put a reference file into the library, and show its prompts if they fit.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    list of layer data
-        The prompts, where their image is open in the current viewer; else empty.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it cannot be used.
+    Returns them as layer data where their image is open in the current viewer; else
+    nothing. Raises `ReferenceFileError` if the file cannot be used.
     """
     from napari import current_viewer
     from napari.utils.notifications import show_info
@@ -57,14 +46,10 @@ def open_reference(path: Path) -> list[Any]:
 
 
 def prompts_for(viewer: ViewerModel, reference: Reference) -> list[Any]:
-    """Make the prompts of those sources of a reference that are open in a viewer.
+    """Make the prompts, as layer data, of the sources of a reference that are open.
 
-    An image's own prompts stay; where there are some, the others come as a layer of
-    the user's, which can be chosen in the dock.
-
-    Returns
-    -------
-    list of layer data
+    An image's own prompts stay; where there are some, the others come as a layer of the
+    user's, which can be chosen in the dock.
     """
     images = [layer for layer in viewer.layers if layers.can_segment(layer)]
     found = []
@@ -78,20 +63,8 @@ def prompts_for(viewer: ViewerModel, reference: Reference) -> list[Any]:
 def reference_of_layer(data: Any, meta: dict[str, Any]) -> Reference:
     """Return the reference that belongs to the prompts of a layer.
 
-    Parameters
-    ----------
-    data : (N, ndim) ndarray
-    meta : dict
-        Of the layer, as napari gives it to writers.
-
-    Returns
-    -------
-    Reference
-
-    Raises
-    ------
-    ReferenceFileError
-        If it is no prompt layer of ours, or its prompts have not been used yet.
+    Given as napari gives it to writers. Raises `ReferenceFileError` if it is no prompt
+    layer of ours, or its prompts have not been used yet.
     """
     column = meta.get("features", {}).get(layers.CLASS_COLUMN, ())
     classes = tuple(str(name) for name in column)

@@ -68,6 +68,8 @@ class Session:
         Of the current image's features.
     message : str
         What went wrong last, or what the user should know; empty if nothing.
+    said : str
+        What was said last of references: kept, applied, or used in a batch.
     current : ImageState or None
     """
 
@@ -79,6 +81,7 @@ class Session:
     cleaning: Cleaning = field(default_factory=Cleaning)
     phase: Phase = Phase.WAITING
     message: str = ""
+    said: str = ""
     current: ImageState | None = None
     _states: list[ImageState] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""What is kept of a session for after a crash. No Qt.
+"""What is kept of a session for after a crash, and brought back. No Qt.
 
 Prompts are kept in pixels of their image, wherever their layer lies, so a layer of the
 user's own is kept like ours.
@@ -6,6 +6,7 @@ user's own is kept like ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_dinoprompt.core.recovery.record import (
     ImageRecord,
     KeptSettings,
 )
+from napari_dinoprompt.session import FeatureRequest
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.recovery.keeper import Keeper
     from napari_dinoprompt.session import ImageState, Session
 
-__all__ = ["describe_session", "keep_last", "keys_in_use", "record_key"]
+__all__ = [
+    "describe_session",
+    "keep_last",
+    "keys_in_use",
+    "record_key",
+    "restore_settings",
+]
 
 _LONGEST_NAME = 200
 # Of more, looking once a second would be felt; nobody has clicked them.
 _MOST_PROMPTS = 20_000
+# What the dock offers; of a file somebody may have written anything else.
+_DEVICES = ("auto", "cuda", "mps", "cpu")
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def describe_session(session: Session, keeper: Keeper) -> None:
@@ -99,6 +110,31 @@ def _describe(
         thresholds=dict(state.thresholds) if own else {},
         settings=_settings(session) if here or known is None else known.settings,
     )
+
+
+def restore_settings(
+    record: ImageRecord, state: ImageState, session: Session
+) -> FeatureRequest:
+    """Bring back classes and thresholds of a record; return the features it is about.
+
+    A file of weights is asked for only if it is chosen now.
+    """
+    kept, now = record.settings, session.request.backbone
+    for name in (*kept.classes, *record.classes):
+        session.add_class(name)
+    if kept.selected_class in session.classes:
+        session.selected_class = kept.selected_class
+    state.backbone = kept.backbone
+    state.thresholds = dict(record.thresholds)
+    same = kept.own_weights and kept.backbone == now.name
+    backbone = replace(
+        now,
+        name=kept.backbone,
+        checkpoint=now.checkpoint if same else None,
+        device=kept.device if kept.device in _DEVICES else now.device,
+        precision=kept.precision if kept.precision in _PRECISIONS else now.precision,
+    )
+    return FeatureRequest(backbone, kept.upscale)
 
 
 def _settings(session: Session) -> KeptSettings:

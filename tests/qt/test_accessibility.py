@@ -28,10 +28,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dinoprompt._qt.class_chip import ClassChip
-from napari_dinoprompt._qt.widgets.elided_label import ElidedLabel
+from napari_dinoprompt._qt.prompt_panel import ClassChip
+from napari_dinoprompt._qt.widgets.explaining import ElidedLabel, Section
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
-from napari_dinoprompt._qt.widgets.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +94,7 @@ def proxy_of(label: QLabel) -> QWidget | None:
 def reveal(place: QWidget) -> None:
     """Show and enable all that can ever be shown there."""
     for section in place.findChildren(Section):
-        section.open(True)
+        section.expand()
     inside = controls(place) + place.findChildren(MessageLabel)
     for widget in inside:
         for each in (widget, *ancestors(widget)):
@@ -301,8 +300,8 @@ def test_chips_sections_and_lists_work_with_keys(shown) -> None:
     press(chip, Qt.Key.Key_Space)
     assert shown.coordinator.session.selected_class == "background"
     section = shown.segment.findChild(Section)
-    press(section.toggle, Qt.Key.Key_Space)
-    assert section._content.isHidden()
+    press(section.toggleButton(), Qt.Key.Key_Space)
+    assert section.content().isHidden()
     listed = shown.compare.objects._list
     shown.compare.objects._objects = [_Object((1.0, 2.0)), _Object((3.0, 4.0))]
     listed.addItems(["one", "two"])
@@ -374,8 +373,8 @@ def test_a_long_name_is_cut_and_whole_in_the_tooltip(qtbot) -> None:
     qtbot.addWidget(label)
     label.resize(120, 20)
     label.show_text(LONG, f"/data/<b>/{LONG}")
-    assert "…" in label.text()
-    assert label.whole == LONG
+    assert "…" in QLabel.text(label)
+    assert label.text() == LONG
     assert "&lt;b&gt;" in label.toolTip()
 
 

@@ -48,7 +48,7 @@ def expected(bench, **options: object):
     return segment_stack(
         np.asarray(bench.state.image.data),
         bench.state.result.reference.with_thresholds(bench.state.thresholds),
-        FilterBank(bench.work._features.shelf.get(session.request.backbone).device),
+        FilterBank(bench.work.features.shelf.get(session.request.backbone).device),
         SegmentOptions(cleaning=session.cleaning, **options),
     )
 

@@ -158,7 +158,7 @@ def test_reference_of_a_backbone_without_weights(prompted, library, idle) -> Non
 
 def test_cancel(prompted, other_scene, gate, idle) -> None:
     image = prompted.add_image(other_scene.image, name="other")
-    prompted.work._features.shelf._kept = None
+    prompted.work.features.shelf._kept = None
     tick(prompted, image)
     prompted.button("Apply").click()
     prompted.qtbot.waitUntil(lambda: gate.tiles == 1)
@@ -173,7 +173,7 @@ def test_cancel(prompted, other_scene, gate, idle) -> None:
 
 def test_layer_deleted_meanwhile(prompted, other_scene, gate, idle) -> None:
     image = prompted.add_image(other_scene.image, name="other")
-    prompted.work._features.shelf._kept = None
+    prompted.work.features.shelf._kept = None
     tick(prompted, image)
     prompted.button("Apply").click()
     prompted.qtbot.waitUntil(lambda: gate.tiles == 1)
@@ -269,7 +269,7 @@ def test_batch_goes_on_where_it_was(prompted, files, tmp_path) -> None:
 
 
 def test_batch_is_stopped(prompted, files, tmp_path, gate, idle) -> None:
-    prompted.work._features.shelf._kept = None
+    prompted.work.features.shelf._kept = None
     prompted.turn_to("References")
     prompted.select("current prompts")
     panel = prompted.dock.references.batch

@@ -318,7 +318,7 @@ def test_two_viewers_do_not_disturb_each_other(prompted, scene, qtbot) -> None:
     wait_for(qtbot, other)
     other.add_class("elsewhere")
     other.session.current.prompts.add((1, *DISCS[0]))
-    other.choose_threshold(0.1)
+    other.scoring.choose_threshold(0.1)
     wait_for(qtbot, other)
     assert other.session.current.result.reference.planes == ((1,),)
     assert prompted.work.session.classes == ["object", "background"]

@@ -218,7 +218,7 @@ def test_another_field_is_one_message(trio) -> None:
 
 def test_cancelled_run_gives_nothing(trio, gate, idle) -> None:
     bench, real, missing, added = trio
-    bench.work._features.shelf._kept = None
+    bench.work.features.shelf._kept = None
     choose(bench, real, missing, added)
     bench.button("Compare").click()
     bench.qtbot.waitUntil(lambda: gate.tiles == 1)
@@ -232,7 +232,7 @@ def test_cancelled_run_gives_nothing(trio, gate, idle) -> None:
 
 def test_layer_deleted_meanwhile(trio, gate, idle) -> None:
     bench, real, missing, added = trio
-    bench.work._features.shelf._kept = None
+    bench.work.features.shelf._kept = None
     choose(bench, real, missing, added)
     bench.button("Compare").click()
     bench.qtbot.waitUntil(lambda: gate.tiles == 1)

@@ -83,7 +83,7 @@ def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
     choice = BackboneChoice(
         "timm:test_vit", checkpoint=str(tmp_path / "toy.safetensors")
     )
-    prompted.work.choose_features(FeatureRequest(choice, 1.0))
+    prompted.work.features.choose(FeatureRequest(choice, 1.0))
     prompted.settle()
     assert prompted.state.result.reference.backbone.name == "timm:test_vit"
     assert prompted.auto_shown
@@ -197,7 +197,7 @@ def test_cancel_stops_at_the_next_tile_and_can_go_on(bench, scene, gate, idle) -
 
 
 def test_cancel_when_nothing_runs_changes_nothing(prompted) -> None:
-    prompted.work.cancel()
+    prompted.work.features.cancel()
     assert prompted.work.session.phase is Phase.READY
 
 

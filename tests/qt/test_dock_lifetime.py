@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_dinoprompt._qt.coordinators import coordinator_of
+from napari_dinoprompt._qt.coordinator import coordinator_of
 from napari_dinoprompt.session import Phase
 
 

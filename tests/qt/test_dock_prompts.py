@@ -309,7 +309,7 @@ def test_undo_goes_back_step_by_step_to_the_start(ready, scene) -> None:
 
 
 def test_undo_of_nothing_is_harmless(ready, scene) -> None:
-    ready.work.undo()
+    ready.work.prompts.undo()
     ready.settle()
     assert len(ready.prompts.data) == 0
     ready.click(scene.bright[:2])

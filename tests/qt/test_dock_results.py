@@ -105,8 +105,8 @@ def test_threshold_moved_while_prompts_are_scored_loses_neither(
 ) -> None:
     """A request replaces the one before it, but not what that one was about."""
     prompted.prompts.add(scene.dim[0])
-    prompted.work._prompts.flush()
-    assert prompted.work._scoring.running
+    prompted.work.prompts.flush()
+    assert prompted.work.scoring.running
     prompted.drag_threshold(0.35)
     prompted.settle()
     assert len(prompted.state.result.reference.points) == 3
@@ -118,7 +118,7 @@ def test_threshold_moved_right_after_new_features_loses_neither(
 ) -> None:
     prompted.choose_upscale("2")
     work = prompted.work
-    prompted.qtbot.waitUntil(lambda: not work._features.running, timeout=20_000)
+    prompted.qtbot.waitUntil(lambda: not work.features.running, timeout=20_000)
     prompted.drag_threshold(0.35)
     prompted.settle()
     assert prompted.state.result.reference.upscale == 2

@@ -129,8 +129,8 @@ def test_cleaning_and_splitting(large, scene) -> None:
 def test_what_is_near_comes_first_and_cancel_keeps_it(large, scene) -> None:
     below = scene.bright[0] + (96 * 4, 120 * 3)
     store = []
-    large.work._scoring._large.progressed.connect(
-        lambda done, total: (done, total) == (1, 4) and large.work.cancel()
+    large.work.scoring._large.progressed.connect(
+        lambda done, total: (done, total) == (1, 4) and large.work.features.cancel()
     )
     large.click([below])
     store = large.state.result.store
@@ -139,7 +139,7 @@ def test_what_is_near_comes_first_and_cancel_keeps_it(large, scene) -> None:
     assert 0 < known.mean() < 1
     assert "Stopped" in large.hint
     assert full(large.mask_layer)[tuple(below.astype(int))] == 1
-    large.work._scoring._large.progressed.disconnect()
+    large.work.scoring._large.progressed.disconnect()
 
 
 def test_a_later_click_replaces_the_work(large, scene) -> None:

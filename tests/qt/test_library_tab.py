@@ -201,9 +201,9 @@ def test_prompts_that_are_not_computed_yet_are_not_saved(ready, scene, gate) -> 
     ready.settle()
     assert ready.work.session.reference() is not None
     gate.opened.clear()
-    ready.work._features.shelf._kept = None
+    ready.work.features.shelf._kept = None
     ready.prompts.add((1, 15, 45))
-    ready.qtbot.waitUntil(lambda: ready.work._features.running)
+    ready.qtbot.waitUntil(lambda: ready.work.features.running)
     assert ready.work.session.reference() is None
     gate.open()
     ready.settle()

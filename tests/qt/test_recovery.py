@@ -16,7 +16,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Points
 
 from napari_dinoprompt._qt.recovery import autosave
-from napari_dinoprompt._qt.recovery.panel import describe_time
+from napari_dinoprompt._qt.recovery.offers import describe_time
 from napari_dinoprompt.core.masks import Cleaning
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def test_points_of_the_users_own_are_kept_and_restored_into_ours(
     again.settle()
     restore(again)
     assert not len(empty.data)
-    assert again.work.owns_prompts
+    assert again.work.session.current.owns_prompts
     np.testing.assert_array_equal(again.prompts.data, scene.bright[:3])
 
 

@@ -251,8 +251,7 @@ def test_between_two_planes_it_is_the_one_that_napari_shows(half: float) -> None
     viewer.layers.append(Image(np.zeros((10, 4, 4)), scale=(0.5, 1, 1)))
     viewer.dims.set_point(0, half)
     shown = image.get_value((half, 1, 1), world=True)
-    units = viewer.layers.units
-    assert layers.plane_in_view(image, viewer.dims.point, units) == (shown,)
+    assert layers.plane_in_view(viewer, image) == (shown,)
     points = layers.make_prompt_layer(image, {"object": "white"}, "object")
     layers.set_prompts(points, [[half, 1, 1]], ["object"])
     assert layers.placed_prompts(points, image).planes == ((shown,),)
@@ -269,8 +268,7 @@ def test_tilted_stack_is_looked_at_where_napari_slices_it() -> None:
     viewer.dims.set_point(0, 4)
     shown = int(image._slice.image.raw[0, 0])
     assert shown == 4
-    units = viewer.layers.units
-    assert layers.plane_in_view(image, viewer.dims.point, units) == (shown,)
+    assert layers.plane_in_view(viewer, image) == (shown,)
 
 
 # --- a plane without data

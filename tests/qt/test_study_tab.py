@@ -167,7 +167,7 @@ def test_weights_that_cannot_be_read_are_one_message(study, tmp_path) -> None:
     """The user's backbone goes on; the one that was ticked is named."""
     request = study.work.session.request
     backbone = replace(request.backbone, weights_folder=str(tmp_path))
-    study.work.choose_features(replace(request, backbone=backbone))
+    study.work.features.choose(replace(request, backbone=backbone))
     study.settle()
     path = tmp_path / "vit_base_patch14_reg4_dinov2.lvd142m.safetensors"
     path.write_bytes(b"no weights at all")
@@ -310,10 +310,10 @@ def test_result_of_earlier_prompts_says_so(study, scene) -> None:
     run(study, "threshold")
     study.click(scene.bright[4:])
     assert sentence(study).startswith("Of earlier prompts")
-    study.work.undo()
+    study.work.prompts.undo()
     study.settle()
     assert sentence(study) == found(study, "threshold").sentence
-    study.work.choose_threshold(0.3)
+    study.work.scoring.choose_threshold(0.3)
     study.settle()
     assert sentence(study).startswith("Of earlier prompts")
     run(study, "threshold")

@@ -39,7 +39,7 @@ def main(image: Path, mask: Path, points: Path) -> None:
     wait(lambda: not work.working)
     where = np.load(points)
     work.place_prompts(where[:-1], ["object"] * (len(where) - 1))
-    work.choose_threshold(0.45)
+    work.scoring.choose_threshold(0.45)
     work.choose_cleaning(Cleaning(min_size=10, fill_holes=True))
     wait(lambda: not work.working)
     work.choose_class("background")

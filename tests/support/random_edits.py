@@ -53,7 +53,7 @@ class User:
         self.dock = PromptSegmentation(self.viewer)
         self.viewer.window.add_dock_widget(self.dock)
         self.work = self.dock.coordinator
-        self.work.choose_features(FeatureRequest(BackboneChoice("filterbank"), 1.0))
+        self.work.features.choose(FeatureRequest(BackboneChoice("filterbank"), 1.0))
         self.acts = [
             *[self.add] * 6,
             *[self.scroll] * 4,
@@ -128,10 +128,10 @@ class User:
 
     def upscale(self) -> None:
         backbone = self.work.session.request.backbone
-        self.work.choose_features(FeatureRequest(backbone, self.dice.choice(UPSCALES)))
+        self.work.features.choose(FeatureRequest(backbone, self.dice.choice(UPSCALES)))
 
     def cancel(self) -> None:
-        self.work.cancel()
+        self.work.features.cancel()
 
     def clean(self) -> None:
         self.dock.result._min_size.value = self.dice.choice((0, 20))
@@ -216,7 +216,7 @@ def main(seed: int, steps: int, warm: int) -> None:
     for image in user.images:
         user.work.choose_image(image)
         # Cancelled work is asked for again.
-        user.work.compute()
+        user.work.features.compute()
         user.settle()
         state = user.work.session.current
         if len(state.snapshot.points) < 2:

@@ -114,7 +114,7 @@ def measure(slide: Any, options: argparse.Namespace) -> None:
     viewer.window.add_dock_widget(dock, name="Prompt segmentation")
     work = dock.coordinator
     choice = BackboneChoice(options.backbone, options.checkpoint)
-    work.choose_features(FeatureRequest(choice, 1.0))
+    work.features.choose(FeatureRequest(choice, 1.0))
     heart = Heartbeat()
     print(f"ready after {wait(lambda: not work.working, 600):.1f} s")
     print(f"anonymous memory {anonymous_gigabytes():.2f} GB")
@@ -135,7 +135,7 @@ def measure(slide: Any, options: argparse.Namespace) -> None:
     print(f"first of the map after {wait(shown, 600):.1f} s")
     print(f"longest gap meanwhile {heart.longest * 1e3:.0f} ms")
     heart.reset()
-    wait(lambda: not work.filling, options.seconds)
+    wait(lambda: not work.scoring.filling, options.seconds)
     print(f"longest gap while it fills {heart.longest * 1e3:.0f} ms")
     heart.reset()
     for step in range(30):
@@ -144,13 +144,14 @@ def measure(slide: Any, options: argparse.Namespace) -> None:
     print(f"longest gap while panning {heart.longest * 1e3:.0f} ms")
     heart.reset()
     for value in np.linspace(0.3, 0.6, 10):
-        work.choose_threshold(float(value))
+        work.scoring.choose_threshold(float(value))
         wait(lambda: False, 0.05)
     print(f"longest gap while a threshold moves {heart.longest * 1e3:.0f} ms")
-    work.choose_threshold(None)
+    work.scoring.choose_threshold(None)
     if options.to_the_end:
         heart.reset()
-        print(f"all filled after {wait(lambda: not work.filling, 3600):.0f} s more")
+        spent = wait(lambda: not work.scoring.filling, 3600)
+        print(f"all filled after {spent:.0f} s more")
         print(f"longest gap meanwhile {heart.longest * 1e3:.0f} ms")
     viewer.scene.camera.center = (0, middle, middle)
     wait(lambda: False, 1)

@@ -33,17 +33,8 @@ def open_demo() -> None:
 def prompt_sample(viewer: napari.Viewer) -> PromptSegmentation:
     """Open a sample field and the dock in a viewer, and place the sample's prompts.
 
-    The features are computed in the background; the prompts count when they are
-    ready, as a user's own clicks would.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-
-    Returns
-    -------
-    PromptSegmentation
-        The dock.
+    The features are computed in the background; the prompts count when they are ready,
+    as a user's own clicks would.
     """
     viewer.open_sample("napari-dinoprompt", _FIELD)
     dock = PromptSegmentation(viewer)

@@ -15,7 +15,7 @@ from napari_dinoprompt._qt.studying.work import StudyWork
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.session import Session
 
 __all__ = ["Desk"]
@@ -35,8 +35,7 @@ class Desk(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self.message = ""
-        """What library, applying and batch said last."""
+        self._session = session
         self.library = LibraryWork(self)
         self.applying = ApplyWork(viewer, session, shelf, self)
         self.batch = BatchWork(viewer, session, shelf, self)
@@ -60,5 +59,5 @@ class Desk(QObject):
         )
 
     def _on_said(self, message: str) -> None:
-        self.message = message
+        self._session.said = message
         self.changed.emit()

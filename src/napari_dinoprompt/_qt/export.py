@@ -18,11 +18,7 @@ __all__ = ["Export"]
 class Export(QObject):
     """Writes one thing at a time, whole or not at all.
 
-    Parameters
-    ----------
-    parent : QObject
-    what : str, optional
-        What is written, as in "Tables and figure were written", for the user.
+    `what` is written, as in "Tables and figure were written", for the user.
     """
 
     said = Signal(str)

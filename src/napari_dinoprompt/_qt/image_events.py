@@ -1,15 +1,17 @@
-"""What happens to the image layers themselves."""
+"""What happens to the image layers themselves, and what is done a moment later."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Image, Layer
 
-__all__ = ["ImageEvents", "transform_events"]
+__all__ = ["ImageEvents", "later", "transform_events"]
 
 
 class ImageEvents(QObject):
@@ -32,21 +34,26 @@ class ImageEvents(QObject):
         for emitter in transform_events(image):
             emitter.disconnect(self._on_moved)
 
-    def _on_moved(self, event: Any) -> None:
-        self.moved.emit(event.source)
-
     def _on_replaced(self, event: Any) -> None:
         self.replaced.emit(event.source)
+
+    def _on_moved(self, event: Any) -> None:
+        self.moved.emit(event.source)
 
 
 def transform_events(layer: Layer) -> tuple[Any, ...]:
     """Return the emitters that speak when a layer is placed differently."""
     events = layer.events
     return (
-        events.scale,
-        events.translate,
-        events.rotate,
-        events.shear,
-        events.affine,
-        events.units,
+        *(events.scale, events.translate, events.rotate),
+        *(events.shear, events.affine, events.units),
     )
+
+
+def later(parent: QObject, milliseconds: int, slot: Callable[[], object]) -> QTimer:
+    """Make a timer that calls a slot once, so long after it was started last."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(slot)
+    return timer

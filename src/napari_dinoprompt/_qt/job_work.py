@@ -1,7 +1,8 @@
-"""What applying, batches, comparing and studying have in common."""
+"""What applying, batches, comparing and studying have in common: one job at a time."""
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,24 +14,37 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.session import Session
 
-__all__ = ["JobWork"]
+__all__ = ["BackboneShelf", "JobWork"]
+
+
+class BackboneShelf:
+    """Keeps the backbone that was loaded last, for the next image."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[BackboneChoice, Backbone] | None = None
+        self._lock = Lock()
+
+    def get(self, choice: BackboneChoice) -> Backbone:
+        """Return a backbone, loaded if it is not the one kept; one at a time."""
+        with self._lock:
+            if self._kept is not None:
+                kept, backbone = self._kept
+                # The block of a reference may be the one that was taken unnamed.
+                if choice in (kept, kept.fitting(backbone.info)):
+                    return backbone
+            # Two large backbones need not be in memory at once.
+            self._kept = None
+            self._kept = (choice, choice.load())
+            return self._kept[1]
 
 
 class JobWork(QObject):
     """Work of one viewer that one job does at a time; the latest request wins.
 
-    Parameters
-    ----------
-    viewer : ViewerModel
-    session : Session
-    shelf : BackboneShelf
-        Where the backbone in use is kept.
-    parent : QObject
-    what : str
-        What is done, as in "Comparing", for the message about a bug.
+    `what` is done, as in "Comparing", for the message about a bug.
     """
 
     changed = Signal()

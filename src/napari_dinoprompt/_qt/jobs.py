@@ -27,13 +27,8 @@ atexit.register(GeneratorWorker.await_workers)
 class LatestJob(QObject):
     """Runs one generator at a time; a newer request replaces the one under way.
 
-    What an outdated or cancelled request still says is dropped.
-
-    Parameters
-    ----------
-    parent : QObject, optional
-    what : str, optional
-        What is done, as in "Comparing": a bug is then told by `failed`, too.
+    What an outdated or cancelled request still says is dropped. `what` is done, as in
+    "Comparing", for the message about a bug.
     """
 
     yielded = Signal(object)
@@ -41,11 +36,9 @@ class LatestJob(QObject):
     returned = Signal(object)
     """What the generator returns."""
     failed = Signal(str)
-    """The message of an error that the user can do something about."""
-    crashed = Signal()
-    """The generator ended with a bug, which napari shows with its traceback."""
+    """The message of an error that the user can do something about, or of a bug."""
 
-    def __init__(self, parent: QObject | None = None, what: str = "") -> None:
+    def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
         self._what = what
         self._run: _Run | None = None
@@ -58,10 +51,7 @@ class LatestJob(QObject):
     def start(self, steps: Generator[Any, None, Any]) -> None:
         """Drop what is under way and run a generator in a thread.
 
-        Parameters
-        ----------
-        steps : generator
-            It is stopped at its next yield when it is no longer wanted.
+        It is stopped at its next yield when it is no longer wanted.
         """
         self.cancel()
         self._run = _Run(self, steps)
@@ -93,12 +83,10 @@ class LatestJob(QObject):
             self.returned.emit(result)
 
     def crash(self, run: _Run) -> None:
-        """Note that a run ended with a bug, if it is the latest."""
+        """Note that a run ended with a bug, which napari shows, if it is the latest."""
         if run is self._run:
             self._run = None
-            self.crashed.emit()
-            if self._what:
-                self.failed.emit(f"{self._what} failed; see the notification.")
+            self.failed.emit(f"{self._what} failed; see the notification.")
 
 
 class _Run(QObject):

@@ -120,7 +120,7 @@ class LargeScoring(QObject):
             self._clean_timer.start()
 
     def _show_mask(self, state: ImageState, result: LargeResult) -> None:
-        state.result = result
+        state.take_thresholds(result)
         self._results.show_large_mask(
             state, result, result.store.masks(result.thresholds), self._colours(result)
         )

@@ -1,4 +1,4 @@
-"""Choosing layers: one in a box, or several in a list with ticks."""
+"""Choosing layers and references: one in a box, or several in a list with ticks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
+from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.widgets.explaining import wrap
+from napari_dinoprompt._qt.widgets.explaining import explain, wrap
 from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
@@ -15,19 +16,17 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-__all__ = ["LayerBox", "LayerChecklist"]
+    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.core.references.reference import Reference
 
+__all__ = ["LayerBox", "LayerChecklist", "ReferenceBox"]
+
+_CURRENT_PROMPTS = "current prompts"
 _LEAST_ROWS, _MOST_ROWS = 2, 5
 
 
 class LayerBox(NarrowBox):
-    """A box of layers.
-
-    Parameters
-    ----------
-    nothing : str
-        What stands for none; empty if one must be chosen.
-    """
+    """A box of layers; `nothing` stands for none, empty if one must be chosen."""
 
     chosen = Signal()
     """Another layer is chosen, by the user or because the old one is gone."""
@@ -46,10 +45,9 @@ class LayerBox(NarrowBox):
         return self._offered[index][1] if 0 <= index < len(self._offered) else None
 
     def choose(self, layer: Layer | None) -> None:
-        """Choose a layer that is offered."""
-        for index, (_, one) in enumerate(self._offered):
-            if one is layer:
-                self.setCurrentIndex(index)
+        """Choose a layer that is offered, or else nothing."""
+        places = (i for i, (_, one) in enumerate(self._offered) if one is layer)
+        self.setCurrentIndex(next(places, -1))
 
     def show_layers(self, layers: Sequence[Layer]) -> None:
         """Offer layers by name; the one that is chosen stays so."""
@@ -59,11 +57,12 @@ class LayerBox(NarrowBox):
             return
         before = self.layer
         self._offered = offered
-        blocked = self.blockSignals(True)
-        self.clear()
-        self.addItems([name for name, _ in offered])
-        self.choose(before)
-        self.blockSignals(blocked)
+        with signals_blocked(self):
+            self.clear()
+            self.addItems([name for name, _ in offered])
+            self.choose(before)
+            if self.currentIndex() < 0 and offered:
+                self.setCurrentIndex(0)
         if self.layer is not before:
             self.chosen.emit()
 
@@ -109,16 +108,16 @@ class LayerChecklist(QListWidget):
         if offered == self._offered:
             return
         before = self.layers
-        blocked = self.blockSignals(True)
-        self._offered = offered
-        self.clear()
-        for name, _ in offered:
-            item = QListWidgetItem(name, self)
-            item.setToolTip(wrap(name))
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Unchecked)
-        self.tick(before)
-        self.blockSignals(blocked)
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable
+        with signals_blocked(self):
+            self._offered = offered
+            self.clear()
+            for name, _ in offered:
+                item = QListWidgetItem(name, self)
+                item.setToolTip(wrap(name))
+                item.setFlags(flags)
+                item.setCheckState(Qt.CheckState.Unchecked)
+            self.tick(before)
         self._fit()
         self.ticked.emit()
 
@@ -135,3 +134,37 @@ class LayerChecklist(QListWidget):
 
     def _on_item(self, _item: QListWidgetItem) -> None:
         self.ticked.emit()
+
+
+class ReferenceBox(NarrowBox):
+    """A box of references; damaged ones are not offered."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._current: Reference | None = None
+        self._entries: list[Entry] = []
+        explain(self, "The prompts of the current image, or a saved reference.")
+
+    @property
+    def choice(self) -> Entry | Reference | None:
+        """What is chosen, if anything is offered."""
+        row = self.currentIndex()
+        if self._current is not None:
+            if row == 0:
+                return self._current
+            row -= 1
+        return self._entries[row] if 0 <= row < len(self._entries) else None
+
+    def show_references(
+        self, current: Reference | None, entries: Sequence[Entry]
+    ) -> None:
+        """Offer the current prompts and the library; what is chosen stays so."""
+        readable = [entry for entry in entries if entry.summary is not None]
+        names = [_CURRENT_PROMPTS] if current is not None else []
+        names += [entry.name for entry in readable]
+        before = self.currentText()
+        self._current, self._entries = current, readable
+        if names != [self.itemText(i) for i in range(self.count())]:
+            self.clear()
+            self.addItems(names)
+            self.setCurrentIndex(max(self.findText(before), 0) if names else -1)

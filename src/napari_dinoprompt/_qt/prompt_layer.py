@@ -1,20 +1,16 @@
-"""The Points layer of the current image: watched, coloured, taken back."""
+"""The Points layer of the current image: watched, coloured, changed, taken back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.points_events import PointsEvents
-from napari_dinoprompt._qt.prompt_edits import (
-    change_selected,
-    place_prompts,
-    put_back,
-    remove_prompt,
-)
+from napari_dinoprompt._qt.image_events import later, transform_events
+from napari_dinoprompt.core.geometry import lies_on_plane
+from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.session import PromptSnapshot
 
 if TYPE_CHECKING:
@@ -24,40 +20,66 @@ if TYPE_CHECKING:
     from napari.layers import Points
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.recovery.record import ImageRecord
     from napari_dinoprompt.session import ImageState, Session
 
-__all__ = ["PromptLayer"]
+__all__ = ["PromptLayer", "placed_prompts", "usable_prompts"]
 
 _MAX_HISTORY = 200
 
 
+def placed_prompts(state: ImageState) -> Prompts:
+    """Return the prompts that lie on a plane of the image, in pixels."""
+    if state.prompts is None or state.snapshot is None:
+        return Prompts(np.empty((0, 2)), ())
+    prompts = layers.placed_prompts(state.prompts, state.image)
+    inside = lies_on_plane(prompts.points, layers.plane_shape(state.image))
+    stack = layers.stack_shape(state.image)
+    on_stack = [
+        all(0 <= at < length for at, length in zip(plane, stack, strict=True))
+        for plane in prompts.planes
+    ]
+    return prompts.keep(inside & np.array(on_stack, dtype=bool))
+
+
+def usable_prompts(state: ImageState) -> tuple[Prompts, int]:
+    """Return the prompts that lie on data, and how many do not."""
+    prompts = placed_prompts(state)
+    rows: dict[PlaneIndex, list[int]] = {}
+    for row, plane in enumerate(prompts.planes):
+        rows.setdefault(plane, []).append(row)
+    held = np.zeros(len(prompts.planes), dtype=bool)
+    # Plane by plane: there may be thousands of prompts.
+    for plane, here in rows.items():
+        if plane in state.planes:
+            features = state.planes[plane].features
+            held[here] = features.holds_data(prompts.points[here])
+    usable = prompts.keep(held)
+    count = 0 if state.snapshot is None else len(state.snapshot.points)
+    return usable, count - len(usable.points)
+
+
 class PromptLayer(QObject):
-    """Keeps snapshots of one image's prompts up to date.
+    """Keeps snapshots of one image's prompts up to date, and changes them.
 
     napari reports one change of the points in several events, and has no undo for
-    them; here the events of one turn of the event loop are one change.
+    them; here the events of one turn of the event loop are one change. A layer of the
+    user's own is never changed.
     """
 
     changed = Signal()
     """Prompts were added, moved, removed or given another class."""
 
-    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._session = session
         self._state: ImageState | None = None
         self._points: Points | None = None
         self._moved = False
         self._pixels: NDArray[np.float64] = np.empty((0, 2))
-        self._selected_class = ""
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._take)
-        self._events = PointsEvents(self)
-        self._events.edited.connect(self._on_edited)
-        self._events.moved.connect(self._on_moved)
-        self._events.defaulted.connect(self._assert_class)
+        self._timer = later(self, 0, self._take)
 
     @property
     def pending(self) -> bool:
@@ -70,18 +92,18 @@ class PromptLayer(QObject):
         points = self._points
         return points if points is not None and layers.is_ours(points) else None
 
-    def ensure(self, state: ImageState, session: Session) -> None:
+    def ensure(self, state: ImageState) -> None:
         """Make the layer if there is none; let the user click into one of ours."""
         if state.prompts is None:
             state.prompts = layers.find_prompt_layer(self._viewer.layers, state.image)
         if state.prompts is None:
             points = layers.make_prompt_layer(
-                state.image, session.colours(), session.selected_class
+                state.image, self._session.colours(), self._session.selected_class
             )
             self._viewer.layers.append(points)
             state.prompts = points
-        self.follow(state, session)
-        if layers.is_ours(state.prompts):
+        self._follow(state)
+        if state.owns_prompts:
             self.activate(state)
 
     def activate(self, state: ImageState) -> None:
@@ -90,7 +112,7 @@ class PromptLayer(QObject):
             self._viewer.layers.selection.active = state.prompts
             state.prompts.mode = "add"
 
-    def fit(self, state: ImageState, session: Session) -> None:
+    def fit(self, state: ImageState) -> None:
         """Begin a new layer where an image now has more or fewer axes."""
         if state.prompts is None or state.prompts.ndim == state.image.ndim:
             return
@@ -100,100 +122,118 @@ class PromptLayer(QObject):
             layers.give_up(ours)
         state.leave_prompts()
         if state is self._state:
-            self.ensure(state, session)
+            self.ensure(state)
 
-    def choose(self, state: ImageState, session: Session, points: Points) -> None:
+    def choose(self, state: ImageState, points: Points) -> None:
         """Take the prompts from another Points layer, the user's own or ours."""
         state.leave_prompts()
         state.prompts = points
-        self.follow(state, session)
+        self._follow(state)
         self.changed.emit()
 
-    def follow(self, state: ImageState, session: Session) -> None:
-        """Watch the prompts of an image."""
+    def _follow(self, state: ImageState) -> None:
         assert state.prompts is not None
         for name in layers.prompt_classes(state.prompts):
-            session.add_class(name)
+            self._session.add_class(name)
         if state.snapshot is None:
             state.snapshot = _snapshot(state.prompts)
         self.watch(state)
         # Changes that were made while another image was watched.
         self._take()
-        self.show_colours(session)
-        self.use_class(session)
+        self.show_colours()
+        self.use_class()
 
     def watch(self, state: ImageState | None) -> None:
         """Follow the layer of an image, or none."""
         self._timer.stop()
         self._moved = False
+        self._listen(on=False)
         self._state = state
         self._points = None if state is None else state.prompts
         if state is not None and self._points is not None:
             self._pixels = layers.pixel_points(self._points, state.image)
-        self._events.watch(self._points)
+        self._listen(on=True)
 
-    def show_colours(self, session: Session) -> None:
-        """Colour the prompts by class; a layer of the user's own stays as it is."""
-        if self._ours is not None:
-            self._ours.face_color_cycle = session.colours()
-
-    def use_class(self, session: Session) -> None:
-        """Make the next prompts, and the selected ones, of the selected class."""
-        self._selected_class = session.selected_class
-        if self._ours is None:
+    def _listen(self, *, on: bool) -> None:
+        """Hear of changes of the layer, or no more."""
+        if self._points is None:
             return
-        change_selected(self._ours, self._selected_class)
+        events = self._points.events
+        for emitter, slot in (
+            (events.data, self._on_edited),
+            (events.features, self._on_edited),
+            (events.feature_defaults, self._assert_class),
+            *((one, self._on_moved) for one in transform_events(self._points)),
+        ):
+            if on:
+                emitter.connect(slot)
+            else:
+                emitter.disconnect(slot)
+
+    def show_colours(self) -> None:
+        """Colour the prompts by class."""
+        if self._ours is not None:
+            self._ours.face_color_cycle = self._session.colours()
+
+    def use_class(self) -> None:
+        """Make the next prompts, and the selected ones, of the selected class."""
+        ours = self._ours
+        if ours is None:
+            return
+        if ours.selected_data and str(ours.mode) == "select":
+            features, name = ours.features.copy(), self._session.selected_class
+            features.loc[sorted(ours.selected_data), layers.CLASS_COLUMN] = name
+            ours.features = features
         self._assert_class()
 
     def undo(self) -> None:
         """Take back the last change."""
-        state = self._state
+        state, points = self._state, self._points
         self.flush()
-        if state is None or state.prompts is None or not state.history:
+        if state is None or points is None or not state.history:
             return
-        self._restore(state.history.pop())
+        state.snapshot = snapshot = state.history.pop()
+        layers.set_prompts(points, snapshot.points, snapshot.classes)
+        self._assert_class()
+        self._timer.stop()
+        self.changed.emit()
 
-    def place(self, points: NDArray[np.float64], classes: Sequence[str]) -> None:
-        """Replace all prompts by points on the plane in view; can be undone.
-
-        Parameters
-        ----------
-        points : (N, 2) ndarray of float64
-            y and x in pixels of the image.
-        classes : sequence of N str
-        """
-        state, ours = self._state, self._ours
-        if state is not None and ours is not None:
-            place_prompts(ours, state.image, state.view, points, classes)
+    def place(self, pixels: NDArray[np.float64], classes: Sequence[str]) -> None:
+        """Replace all by (N, 2) pixels on the plane in view, of N classes."""
+        if self._ours is not None:
+            layers.set_prompts(self._ours, self._on_plane(pixels), classes)
 
     def remove(self, row: int) -> None:
-        """Remove one prompt, unless they are the user's own layer; can be undone."""
-        if self._ours is not None:
-            remove_prompt(self._ours, row)
+        """Remove one prompt."""
+        ours = self._ours
+        if ours is not None:
+            classes = list(layers.prompt_classes(ours))
+            del classes[row]
+            layers.set_prompts(ours, np.delete(ours.data, row, axis=0), classes)
             self.flush()
 
-    def restore(self, state: ImageState, session: Session, record: ImageRecord) -> None:
-        """Bring prompts back that were kept, into a layer of ours; can be undone.
-
-        Parameters
-        ----------
-        state : ImageState
-            Of the image in view.
-        session : Session
-        record : ImageRecord
-        """
-        self.flush()
-        if state.prompts is None or not layers.is_ours(state.prompts):
-            state.leave_prompts()
-        self.ensure(state, session)
-        assert state.prompts is not None
-        put_back(state.prompts, state.image, record)
-        self.flush()
-
     def clear(self) -> None:
-        """Remove all prompts, unless they are the user's own layer; can be undone."""
+        """Remove all prompts."""
         if self._ours is not None:
             layers.set_prompts(self._ours, np.empty((0, self._ours.ndim)), ())
+
+    def restore(self, state: ImageState, record: ImageRecord) -> None:
+        """Bring prompts of the image in view back that were kept, into our layer."""
+        self.flush()
+        if not state.owns_prompts:
+            state.leave_prompts()
+        self.ensure(state)
+        points = state.prompts
+        assert points is not None
+        pixels = np.array(record.points, dtype=np.float64)
+        placed = layers.points_from_pixels(pixels, points, state.image)
+        if record.placed:
+            # Where the layer lies as it did, to the last bit: so will the mask be.
+            before = np.array(record.placed, dtype=np.float64)
+            if np.allclose(before, placed, rtol=1e-9, atol=1e-9):
+                placed = before
+        layers.set_prompts(points, placed, record.classes)
+        self.flush()
 
     def flush(self) -> None:
         """Take a change that is waiting for its turn now."""
@@ -201,30 +241,31 @@ class PromptLayer(QObject):
             self._timer.stop()
             self._take()
 
-    def _restore(self, snapshot: PromptSnapshot) -> None:
+    def _on_plane(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Express (N, 2) pixels of the plane in view in coordinates of the layer."""
         assert self._state is not None and self._points is not None
-        self._state.snapshot = snapshot
-        layers.set_prompts(self._points, snapshot.points, snapshot.classes)
-        self._assert_class()
-        self._timer.stop()
-        self.changed.emit()
+        plane = np.array(self._state.view, dtype=np.float64)
+        planes = np.broadcast_to(plane, (len(pixels), len(plane)))
+        whole = np.concatenate((planes, pixels), axis=1)
+        return layers.points_from_pixels(whole, self._points, self._state.image)
 
-    def _on_edited(self) -> None:
-        self._timer.start()
+    def _on_edited(self, event: object) -> None:
+        # The -ing events come before the change and carry the old points.
+        if not str(getattr(event, "action", "changed")).endswith("ing"):
+            self._timer.start()
 
-    def _on_moved(self) -> None:
+    def _on_moved(self, _event: object) -> None:
         self._moved = True
         self._timer.start()
 
-    def _assert_class(self) -> None:
+    def _assert_class(self, _event: object = None) -> None:
         """Selecting a point makes its class the default of the next; ours counts."""
-        ours = self._ours
-        if ours is None or not self._selected_class:
+        ours, wanted = self._ours, self._session.selected_class
+        if ours is None:
             return
-        wanted = {layers.CLASS_COLUMN: self._selected_class}
         defaults = ours.feature_defaults[layers.CLASS_COLUMN]
-        if str(defaults.iloc[0]) != self._selected_class:
-            ours.feature_defaults = wanted
+        if str(defaults.iloc[0]) != wanted:
+            ours.feature_defaults = {layers.CLASS_COLUMN: wanted}
 
     def _take(self) -> None:
         state = self._state
@@ -239,7 +280,7 @@ class PromptLayer(QObject):
         )
         if same and not moved:
             return
-        if not same and layers.is_ours(state.prompts):
+        if not same and state.owns_prompts:
             state.history.append(before)
             del state.history[:-_MAX_HISTORY]
         state.snapshot = now

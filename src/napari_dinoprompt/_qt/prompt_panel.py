@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QHBoxLayout,
-    QLineEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from qtpy.QtWidgets import QButtonGroup, QLineEdit, QToolButton, QWidget
 from superqt import QFlowLayout
 
-from napari_dinoprompt._qt.class_chip import ClassChip
+from napari_dinoprompt._qt.layer_boxes import LayerBox
 from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,
-    no_margins,
+    in_column,
+    literal,
     put_in_tab_order,
+    row_of,
+    shorten,
 )
-from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +26,46 @@ if TYPE_CHECKING:
     from napari.layers import Points
     from qtpy.QtWidgets import QAbstractButton
 
-__all__ = ["PromptPanel"]
+__all__ = ["ClassChip", "PromptPanel"]
+
+_SWATCH = 14
+# Drawn larger, so that it is sharp on fine screens.
+_FINER = 4
+_MOST_LETTERS = 24
+# Of a swatch of size 1.
+_TICK = ((0.2, 0.55), (0.42, 0.77), (0.8, 0.25))
+_BRIGHT = 0.18
+
+
+class ClassChip(QToolButton):
+    """Chooses a class. The chosen one is ticked and bold: colour alone says nothing."""
+
+    def __init__(self, name: str, colour: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._swatches = {on: _swatch(colour, ticked=on) for on in (False, True)}
+        self.setObjectName(name)
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        explain(
+            self,
+            f"The next prompts are {name}. With prompts selected: make them {name}.",
+        )
+        self.toggled.connect(self._on_toggled)
+        self._on_toggled(False)
+
+    def show_state(self, count: int, chosen: bool) -> None:
+        """Show how many prompts there are, and whether the next is of this class."""
+        self.setText(f"{literal(shorten(self._name, _MOST_LETTERS))}  {count}")
+        self.setAccessibleName(f"class {self._name}, {count} prompts")
+        self.setChecked(chosen)
+
+    def _on_toggled(self, chosen: bool) -> None:
+        self.setIcon(self._swatches[chosen])
+        font = self.font()
+        font.setBold(chosen)
+        self.setFont(font)
 
 
 class PromptPanel(QWidget):
@@ -57,10 +93,8 @@ class PromptPanel(QWidget):
         self._flow = QWidget()
         self._chip_layout = QFlowLayout(self._flow)
         self._chip_layout.setContentsMargins(0, 0, 0, 0)
-        self._offered: list[tuple[str, Points]] = []
-        self._layer = NarrowBox()
-        explain(
-            self._layer,
+        self._layer = explain(
+            LayerBox(),
             "The Points layer that holds the prompts: the one made here, or your own. "
             "A column class in its features gives the classes.",
             "layer of the prompts",
@@ -72,38 +106,20 @@ class PromptPanel(QWidget):
         explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
         self._add = button(
-            "Add pro&mpts",
-            "Clicks on the image place prompts from now on.",
+            "Add pro&mpts", "Clicks on the image place prompts from now on."
         )
-        self._undo = button("Und&o", "Take back the last change of the prompts.")
-        self._clear = button("Clear", "Remove all prompts of this image.")
         self._add.clicked.connect(self.add_requested)
+        self._undo = button("Und&o", "Take back the last change of the prompts.")
         self._undo.clicked.connect(self.undo_requested)
+        self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
-        buttons = QHBoxLayout()
-        for one in (self._add, self._undo, self._clear):
-            buttons.addWidget(one)
-        layout = QVBoxLayout(self)
-        no_margins(layout)
-        layout.addWidget(self._layer)
-        layout.addWidget(self._flow)
-        layout.addWidget(self._new)
-        layout.addLayout(buttons)
+        buttons = row_of(self._add, self._undo, self._clear)
+        in_column(self, self._layer, self._flow, self._new, buttons)
 
     def show_classes(
         self, colours: Mapping[str, str], counts: Mapping[str, int], selected: str
     ) -> None:
-        """Show a chip per class.
-
-        Parameters
-        ----------
-        colours : mapping of str to str
-            Every class and its colour.
-        counts : mapping of str to int
-            Prompts per class; absent is none.
-        selected : str
-            Class of the next prompt.
-        """
+        """Show a chip per class, in its colour, with its number of prompts."""
         for name, colour in colours.items():
             if name not in self._chips:
                 self._chips[name] = self._make_chip(name, colour)
@@ -111,23 +127,10 @@ class PromptPanel(QWidget):
             chip.show_state(counts.get(name, 0), name == selected)
 
     def show_layers(self, points: Sequence[Points], chosen: Points | None) -> None:
-        """Offer the Points layers that can hold the prompts, if there is a choice.
-
-        Parameters
-        ----------
-        points : sequence of Points
-        chosen : Points or None
-            The one in use.
-        """
-        offered = [(layer.name, layer) for layer in points]
-        if offered != self._offered:
-            self._offered = offered
-            self._layer.clear()
-            self._layer.addItems([name for name, _ in offered])
-        self._layer.setVisible(len(offered) > 1 or chosen not in points)
-        self._layer.setCurrentIndex(
-            next((i for i, layer in enumerate(points) if layer is chosen), -1)
-        )
+        """Offer the Points layers that can hold the prompts, if there is a choice."""
+        self._layer.show_layers(points)
+        self._layer.choose(chosen)
+        self._layer.setVisible(len(points) > 1 or chosen not in points)
 
     def enable_changes(self, *, undo: bool, clear: bool) -> None:
         """Enable Undo and Clear; a layer of the user's own is changed by no button."""
@@ -144,11 +147,37 @@ class PromptPanel(QWidget):
     def _on_chip(self, chip: QAbstractButton) -> None:
         self.class_requested.emit(chip.objectName())
 
-    def _on_layer(self, index: int) -> None:
-        self.layer_requested.emit(self._offered[index][1])
+    def _on_layer(self, _index: int) -> None:
+        self.layer_requested.emit(self._layer.layer)
 
     def _on_new(self) -> None:
         name = self._new.text().strip()
         self._new.clear()
         if name:
             self.new_class_requested.emit(name)
+
+
+def _swatch(colour: str, *, ticked: bool) -> QIcon:
+    size = _SWATCH * _FINER
+    ground = QColor(colour)
+    swatch = QPixmap(size, size)
+    swatch.fill(ground)
+    if ticked:
+        painter = QPainter(swatch)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ink = Qt.GlobalColor.black if _luminance(ground) > _BRIGHT else "white"
+        painter.setPen(QPen(QColor(ink), 2.5 * _FINER))
+        painter.drawPolyline(QPolygonF([QPointF(size * x, size * y) for x, y in _TICK]))
+        painter.end()
+    swatch.setDevicePixelRatio(_FINER)
+    return QIcon(swatch)
+
+
+def _luminance(colour: QColor) -> float:
+    """Return the relative luminance of WCAG, in [0, 1]."""
+    parts = (colour.redF(), colour.greenF(), colour.blueF())
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

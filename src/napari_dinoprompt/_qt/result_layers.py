@@ -47,7 +47,7 @@ class ResultLayers:
     def drop(self, state: ImageState, gone: Layer) -> None:
         """Let go of a layer that the user deleted; the next result makes a new one."""
         if gone is state.similarity or gone is state.mask:
-            state.finished.clear()
+            state.forget_finished()
         if gone is state.similarity:
             state.similarity = None
         elif gone is state.mask:
@@ -112,7 +112,7 @@ class ResultLayers:
         colours: Sequence[str],
     ) -> None:
         """Show class numbers in the colours of their classes."""
-        if state.finished.get(plane) == state.revision:
+        if state.is_finished(plane):
             return
         layer = self._mask_layer(state)
         layers.colour_classes(layer, colours)
@@ -122,7 +122,7 @@ class ResultLayers:
         self, state: ImageState, plane: PlaneIndex, instances: NDArray[np.int32]
     ) -> None:
         """Show object numbers."""
-        if state.finished.get(plane) == state.revision:
+        if state.is_finished(plane):
             return
         layer = self._mask_layer(state)
         layers.colour_instances(layer)
@@ -152,13 +152,11 @@ class ResultLayers:
         else:
             layers.colour_classes(layer, colours)
         put_plane(layer, plane, numbers)
-        state.shown[plane] = state.finished[plane] = state.revision
+        state.note_finished(plane)
 
-    def keep_only(self, state: ImageState, revision: int) -> None:
+    def drop_stale(self, state: ImageState) -> None:
         """Empty the planes whose results are of earlier prompts or thresholds."""
-        stale = [index for index, held in state.shown.items() if held != revision]
-        for index in stale:
-            del state.shown[index]
+        stale = state.take_stale()
         for layer in (state.similarity, state.mask):
             if layer is None or not stale or not fits(layer, state.image):
                 continue
@@ -188,8 +186,7 @@ class ResultLayers:
                 blank_large(state.image, layer)
             else:
                 layer.data = empty_result(state.image, dtype)
-        state.shown.clear()
-        state.finished.clear()
+        state.forget_shown()
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""

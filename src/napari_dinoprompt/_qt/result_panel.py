@@ -6,18 +6,22 @@ from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSlider,
-    QVBoxLayout,
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
-from napari_dinoprompt._qt.widgets.explaining import explain, literal, new_form
+from napari_dinoprompt._qt.widgets.explaining import (
+    explain,
+    in_column,
+    literal,
+    new_form,
+    row_of,
+    shorten,
+)
 from napari_dinoprompt.core.masks import Cleaning
 
 __all__ = ["ResultPanel"]
@@ -64,33 +68,16 @@ class ResultPanel(QWidget):
         )
         form = new_form()
         form.addRow("smallest ob&ject", self._min_size.native)
-        row = QHBoxLayout()
-        row.addWidget(self._slider)
-        row.addWidget(self._auto)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._title)
-        layout.addLayout(row)
-        layout.addLayout(form)
-        for box in (self._fill, self._split):
-            layout.addWidget(box.native)
+        row = row_of(self._slider, self._auto)
+        boxes = (self._fill.native, self._split.native)
+        in_column(self, self._title, row, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
         for widget in (self._min_size, self._fill, self._split):
             widget.changed.connect(self._on_cleaning)
 
     def show_threshold(self, name: str, value: float | None, auto: bool) -> None:
-        """Show the threshold in force.
-
-        Parameters
-        ----------
-        name : str
-            Its class.
-        value : float or None
-            None while there is no result.
-        auto : bool
-            Whether the prompts decide.
-        """
+        """Show the threshold of a class, if there is one; auto: the prompts decide."""
         self._title.setText(f"threshold of {literal(shorten(name, _MOST_LETTERS))}")
         with signals_blocked(self._slider), signals_blocked(self._auto):
             self._auto.setChecked(auto)

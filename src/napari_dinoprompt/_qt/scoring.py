@@ -10,7 +10,7 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
 from napari_dinoprompt._qt.large_scoring import LargeScoring
-from napari_dinoprompt._qt.placed_prompts import usable_prompts
+from napari_dinoprompt._qt.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session import Phase, is_large, is_live
@@ -54,7 +54,7 @@ class Scoring(QObject):
         self._scores = LatestJob(self, "Finding the objects")
         self._scores.returned.connect(self._on_result)
         self._scores.failed.connect(self._on_failed)
-        self._cleaned = LatestJob(self)
+        self._cleaned = LatestJob(self, "Cleaning")
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
         self._large = LargeScoring(session, results, self)
@@ -110,11 +110,10 @@ class Scoring(QObject):
         if empty:
             # What was found on the other planes is as good as before.
             self._scores.cancel()
-            state.result = None
-            state.outdated = False
-            self._results.keep_only(state, state.revision)
+            state.drop_result()
+            self._results.drop_stale(state)
             return
-        state.outdated = True
+        state.await_result()
         if state.planes[state.view].large:
             self._scores.cancel()
             looked_at = self._results.looked_at(state.image)
@@ -149,7 +148,7 @@ class Scoring(QObject):
         state = self._session.current
         if state is None:
             return
-        state.revision += 1
+        state.invalidate()
         if state.outdated:
             # Only scoring anew knows what is under way and would be replaced.
             self.score()
@@ -184,8 +183,7 @@ class Scoring(QObject):
 
     def _take(self, state: ImageState, result: LiveResult | LargeResult) -> None:
         """Go on with a result, and show its map."""
-        state.result = result
-        state.outdated = False
+        state.take_result(result)
         if state.snapshot is not None:
             layers.remember_reference(
                 state.prompts,
@@ -193,9 +191,7 @@ class Scoring(QObject):
                 state.snapshot.classes,
                 result.reference,
             )
-        # The plane of the result is about to be filled.
-        state.shown[result.plane] = state.revision
-        self._results.keep_only(state, state.revision)
+        self._results.drop_stale(state)
         self.show_similarity()
 
     def _on_failed(self, message: str) -> None:
@@ -243,10 +239,9 @@ class Scoring(QObject):
         self.changed.emit()
 
     def _blank(self, state: ImageState) -> None:
-        state.result = None
-        state.outdated = False
-        state.revision += 1
-        self._results.keep_only(state, state.revision)
+        state.drop_result()
+        state.invalidate()
+        self._results.drop_stale(state)
 
     def _colours_of(self, names: Sequence[str]) -> list[str]:
         colours = self._session.colours()

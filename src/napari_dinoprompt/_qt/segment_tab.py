@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt._qt.image_panel import ImagePanel
+from napari_dinoprompt._qt.image_panel import ImagePanel, WeightsPanel
 from napari_dinoprompt._qt.prompt_panel import PromptPanel
-from napari_dinoprompt._qt.recovery.panel import RecoveryPanel
+from napari_dinoprompt._qt.recovery.offers import RecoveryPanel
 from napari_dinoprompt._qt.result_panel import ResultPanel
 from napari_dinoprompt._qt.stack_panel import StackPanel
 from napari_dinoprompt._qt.tab_page import WorkTab, ruler
-from napari_dinoprompt._qt.weights_panel import WeightsPanel
 from napari_dinoprompt.core.weights.search import is_dinov2
 from napari_dinoprompt.session import Phase
 
@@ -61,10 +60,10 @@ class SegmentTab(WorkTab):
         self.prompts.class_requested.connect(work.choose_class)
         self.prompts.new_class_requested.connect(work.add_class)
         self.prompts.add_requested.connect(work.add_prompts)
-        self.prompts.undo_requested.connect(work.undo)
-        self.prompts.clear_requested.connect(work.clear)
+        self.prompts.undo_requested.connect(work.prompts.undo)
+        self.prompts.clear_requested.connect(work.prompts.clear)
         self.prompts.layer_requested.connect(work.choose_prompts)
-        self.result.threshold_requested.connect(work.choose_threshold)
+        self.result.threshold_requested.connect(work.scoring.choose_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.stack.start_requested.connect(work.stacks.start)
         self.stack.stop_requested.connect(work.stacks.cancel)
@@ -82,7 +81,7 @@ class SegmentTab(WorkTab):
         """Whether features are being computed, or the result filled in."""
         session = self._coordinator.session
         return session.current is not None and (
-            session.phase is Phase.PREPARING or self._coordinator.filling
+            session.phase is Phase.PREPARING or self._coordinator.scoring.filling
         )
 
     @property
@@ -94,7 +93,7 @@ class SegmentTab(WorkTab):
 
     def cancel(self) -> None:
         """Stop computing."""
-        self._coordinator.cancel()
+        self._coordinator.features.cancel()
 
     def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
         """Show the session as it is."""
@@ -102,7 +101,7 @@ class SegmentTab(WorkTab):
         state = session.current
         self.image.show_images(images, None if state is None else state.image)
         self.image.show_request(session.request)
-        self.image.show_facts(work.estimate, work.seconds_left)
+        self.image.show_facts(work.features.estimate, work.features.seconds_left)
         self.weights.show_used(session.request.backbone.name)
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
@@ -113,7 +112,7 @@ class SegmentTab(WorkTab):
         )
         self.prompts.enable_changes(
             undo=state is not None and bool(state.history),
-            clear=state is not None and work.owns_prompts,
+            clear=state is not None and state.owns_prompts,
         )
         value, auto = session.threshold_in_force()
         self.result.show_threshold(session.threshold_class(), value, auto)
@@ -135,7 +134,7 @@ class SegmentTab(WorkTab):
         name = request.backbone.name
         if is_dinov2(name) and request.backbone.checkpoint is None:
             self._coordinator.wanted_dinov2 = name
-        self._coordinator.choose_features(request)
+        self._coordinator.features.choose(request)
         self._offer_weights()
 
     def _on_restore(self) -> None:
@@ -156,7 +155,7 @@ class SegmentTab(WorkTab):
         request = replace(asked, backbone=backbone)
         if request == asked:
             # It was asked for before, and failed.
-            work.compute()
+            work.features.compute()
         else:
-            work.choose_features(request)
+            work.features.choose(request)
         self._offer_weights()

@@ -84,4 +84,4 @@ class KeptPlanes:
         """Forget which planes are finished; their plain masks stay known."""
         self.objects.clear()
         self.volumes = 0
-        self.state.finished.clear()
+        self.state.forget_finished()

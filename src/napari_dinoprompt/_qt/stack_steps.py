@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.live import LiveResult

@@ -17,8 +17,8 @@ from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
 from napari_dinoprompt.session import is_live
 
 if TYPE_CHECKING:
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt._qt.result_layers import ResultLayers
-    from napari_dinoprompt._qt.steps import BackboneShelf
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.session import ImageState, Session
 
@@ -139,7 +139,7 @@ class StackWork(QObject):
             return
         for index in kept.masks:
             # They are on show and will be replaced; nothing else has to go.
-            state.shown[index] = state.revision
+            state.note_shown(index)
         self._redo(kept, only_known=not (running and self._all))
 
     def drop_stale(self) -> None:
@@ -172,7 +172,7 @@ class StackWork(QObject):
 
     def _forget(self) -> None:
         if self._kept is not None:
-            self._kept.state.finished.clear()
+            self._kept.state.forget_finished()
             self._kept = None
 
     def _redo(self, kept: KeptPlanes, *, only_known: bool) -> None:

@@ -6,81 +6,28 @@ torch takes seconds to import; the window stays alive meanwhile.
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
-    from napari_dinoprompt.core.estimate import Estimate
-    from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
+    from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.streaming.live import LargeResult
-    from napari_dinoprompt.session import FeatureRequest
 
 __all__ = [
-    "BackboneShelf",
     "clean",
     "clean_large",
-    "prepare",
     "rethreshold",
     "score_large",
     "score_prompts",
 ]
-
-
-class BackboneShelf:
-    """Keeps the backbone that was loaded last, for the next image."""
-
-    def __init__(self) -> None:
-        self._kept: tuple[BackboneChoice, Backbone] | None = None
-        self._lock = Lock()
-
-    def get(self, choice: BackboneChoice) -> Backbone:
-        """Return a backbone, loaded if it is not the one kept; one at a time."""
-        with self._lock:
-            if self._kept is not None:
-                kept, backbone = self._kept
-                # The block of a reference may be the one that was taken unnamed.
-                if choice in (kept, kept.fitting(backbone.info)):
-                    return backbone
-            # Two large backbones need not be in memory at once.
-            self._kept = None
-            self._kept = (choice, choice.load())
-            return self._kept[1]
-
-
-def prepare(
-    prepared: PreparedPlanes,
-    open_plane: Callable[[PlaneIndex], LazyPlane],
-    stack: tuple[int, ...],
-    plane_size: tuple[int, int],
-    shelf: BackboneShelf,
-    request: FeatureRequest,
-    wanted: list[PlaneIndex],
-) -> Generator[
-    Progress | Notice | Estimate | tuple[PlaneIndex, PreparedPlane], None, None
-]:
-    """Extract the features of planes; as `core.live.prepare_planes`."""
-    from napari_dinoprompt.core.live import prepare_planes
-
-    yield from prepare_planes(
-        prepared,
-        open_plane,
-        stack,
-        plane_size,
-        lambda: shelf.get(request.backbone),
-        request.upscale,
-        wanted,
-    )
 
 
 def score_prompts(

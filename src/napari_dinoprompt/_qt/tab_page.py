@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Labels
 
-__all__ = ["TabPage", "WorkTab", "heading", "ruler"]
+__all__ = ["TabPage", "WorkTab", "ruler"]
 
 # The dock has its own; width is scarce.
 _MARGINS = (4, 6, 4, 6)
@@ -91,25 +91,8 @@ class WorkTab(TabPage):
         raise NotImplementedError
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Show all as it is.
-
-        Parameters
-        ----------
-        images : sequence of napari.layers.Image
-            That can be segmented.
-        labels : sequence of napari.layers.Labels
-            The user's own.
-        """
+        """Show all as it is: images to be segmented, and labels of the user's own."""
         raise NotImplementedError
-
-
-def heading(text: str) -> QLabel:
-    """Make the title of a part of a page."""
-    label = QLabel(text)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
-    return label
 
 
 def ruler() -> QFrame:

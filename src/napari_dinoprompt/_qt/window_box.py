@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_dinoprompt._qt.widgets.explaining import explain
+from napari_dinoprompt._qt.widgets.explaining import explain, in_column
 from napari_dinoprompt._qt.widgets.narrow_box import NarrowBox
 
 if TYPE_CHECKING:
@@ -48,11 +48,8 @@ class WindowChoice:
 class WindowBox(QWidget):
     """A box of policies, and below it what the chosen one forgives.
 
-    Parameters
-    ----------
-    real : bool
-        Histograms are matched to the real image, whichever that is; otherwise the
-        images themselves are offered.
+    Histograms are matched to the `real` image, whichever that is; otherwise the images
+    themselves are offered.
     """
 
     changed = Signal()
@@ -63,19 +60,15 @@ class WindowBox(QWidget):
         self._real = real
         self._offered: list[tuple[str, Image]] | None = None
         self._choices: list[WindowChoice] = []
-        self._box = NarrowBox()
-        explain(
-            self._box,
+        self._box = explain(
+            NarrowBox(),
             "Which grey values count as black and as white on "
             + ("the real and the fakes." if real else "the images that are ticked."),
         )
         self.setFocusProxy(self._box)
         self._forgives = QLabel()
         self._forgives.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._box)
-        layout.addWidget(self._forgives)
+        in_column(self, self._box, self._forgives)
         self._box.currentIndexChanged.connect(self._on_index)
         self.show_images(())
 
@@ -91,12 +84,7 @@ class WindowBox(QWidget):
                 self._box.setCurrentIndex(index)
 
     def show_images(self, images: Sequence[Image]) -> None:
-        """Offer the histograms of images, too.
-
-        Parameters
-        ----------
-        images : sequence of Image
-        """
+        """Offer the histograms of images, too."""
         offered = [] if self._real else [(image.name, image) for image in images]
         if offered == self._offered:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt._qt.references import library_steps
+from napari_dinoprompt._qt.references.library_work import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
     from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.comparing.report import Comparison
@@ -205,7 +205,7 @@ def save_comparison(
 
 def _prepare(means: Means) -> tuple[Reference, Backbone]:
     """Read the reference and load the backbone that it was made with."""
-    reference = library_steps.resolve(means.choice)
+    reference = resolve(means.choice)
     backbone = means.shelf.get(means.backbone.fitting(reference.backbone))
     reference.check_backbone(backbone.info)
     return reference, backbone

@@ -19,11 +19,13 @@ from napari_dinoprompt.layers.ownership import (
     owned,
 )
 from napari_dinoprompt.layers.planes import (
+    look_at,
     open_plane,
     pixel_size,
     plane_in_view,
     plane_shape,
     read_plane,
+    reader_of,
     spatial_metadata,
     stack_shape,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "find_result_layers",
     "give_up",
     "is_ours",
+    "look_at",
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
@@ -68,6 +71,7 @@ __all__ = [
     "points_from_pixels",
     "prompt_classes",
     "read_plane",
+    "reader_of",
     "recall_reference",
     "recall_thresholds",
     "remember_reference",

@@ -17,31 +17,14 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
     from numpy.typing import NDArray
 
-__all__ = [
-    "CLASS_COLUMN",
-    "pixel_points",
-    "placed_prompts",
-    "points_from_pixels",
-    "prompt_classes",
-]
-
 CLASS_COLUMN = "class"
 
 
 def placed_prompts(points: Points, image: Image) -> Prompts:
     """Express the points of a layer in the pixels of an image, through the world.
 
-    Parameters
-    ----------
-    points : napari.layers.Points
-        With as many dimensions as the image.
-    image : napari.layers.Image
-
-    Returns
-    -------
-    Prompts
-        Their planes are the nearest, those that napari shows, and may lie outside
-        the stack.
+    Both have as many dimensions. The planes are the nearest, those that napari shows,
+    and may lie outside the stack.
     """
     pixels = pixel_points(points, image)
     planes = np.rint(pixels[:, :-2]).astype(np.int64)
@@ -55,16 +38,7 @@ def placed_prompts(points: Points, image: Image) -> Prompts:
 def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
     """Express the points of a layer in the data coordinates of an image.
 
-    Parameters
-    ----------
-    points : napari.layers.Points
-        With as many dimensions as the image.
-    image : napari.layers.Image
-
-    Returns
-    -------
-    (N, ndim) ndarray of float64
-        The last two are y and x in pixels of the full resolution.
+    (N, ndim); the last two are y and x in pixels of the full resolution.
     """
     # napari's own conversions take one point at a time, so the affine is read off.
     matrix, shift = _to_world(points)
@@ -78,20 +52,9 @@ def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
 def points_from_pixels(
     pixels: NDArray[np.float64], points: Points, image: Image
 ) -> NDArray[np.float64]:
-    """Express data coordinates of an image in those of a Points layer.
+    """Express (N, ndim) data coordinates of an image in those of a Points layer.
 
     The inverse of `pixel_points`.
-
-    Parameters
-    ----------
-    pixels : (N, ndim) ndarray of float64
-        The last two are y and x.
-    points : napari.layers.Points
-    image : napari.layers.Image
-
-    Returns
-    -------
-    (N, ndim) ndarray of float64
     """
     image_matrix, image_shift = _to_world(image)
     matrix, shift = _to_world(points)

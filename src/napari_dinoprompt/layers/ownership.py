@@ -9,20 +9,6 @@ from napari.layers import Image, Labels, Layer, Points
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "OWNER",
-    "can_prompt",
-    "can_segment",
-    "find_owned",
-    "find_prompt_layer",
-    "find_result_layers",
-    "give_up",
-    "is_ours",
-    "noted_in",
-    "own_labels",
-    "owned",
-]
-
 OWNER = "napari-dinoprompt"
 
 

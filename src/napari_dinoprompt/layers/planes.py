@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,21 +12,11 @@ from napari_dinoprompt.core.lazy_planes import LazyPlane
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-
-__all__ = [
-    "open_plane",
-    "pixel_size",
-    "plane_in_view",
-    "plane_shape",
-    "read_plane",
-    "spatial_metadata",
-    "stack_shape",
-    "unit_ratio",
-]
 
 
 def _full_resolution(image: Image) -> Any:
@@ -50,37 +41,39 @@ def stack_shape(image: Image) -> tuple[int, ...]:
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
 
 
-def plane_in_view(
-    image: Image, point: Sequence[float], units: Sequence[Any] | None
-) -> PlaneIndex:
-    """Return the plane of an image that a viewer shows.
+def plane_in_view(viewer: ViewerModel, layer: Layer) -> PlaneIndex:
+    """Return the plane of an image or of labels that a viewer shows.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    point : sequence of float
-        Where the viewer's sliders are, in world coordinates (``viewer.dims.point``).
-    units : sequence of pint.Unit or None
-        Of these coordinates (``viewer.layers.units``); None if the layers disagree.
-
-    Returns
-    -------
-    tuple of int
-        Empty for a 2-D image; the nearest plane where the sliders lie outside.
+    Empty for a 2-D layer; the nearest plane where the sliders lie outside.
     """
     # Layers of fewer dimensions are aligned with the last ones of the world.
-    world = np.asarray(point)[-image.ndim :]
+    world = np.asarray(viewer.dims.point)[-layer.ndim :]
+    units = viewer.layers.units
     if units is not None:
-        world = world * unit_ratio(units[-image.ndim :], image.units)
-    lengths = stack_shape(image)
+        world = world * unit_ratio(units[-layer.ndim :], layer.units)
+    lengths = stack_shape(layer)
     # As napari slices: a tilt out of the plane is passed over, halves go to even.
-    in_the_stack = np.arange(image.ndim) < len(lengths)
-    where = np.asarray(image.world_to_data(np.where(in_the_stack, world, 0.0)))
+    in_the_stack = np.arange(layer.ndim) < len(lengths)
+    where = np.asarray(layer.world_to_data(np.where(in_the_stack, world, 0.0)))
     nearest = np.rint(where[: len(lengths)])
     return tuple(
         int(np.clip(at, 0, length - 1))
         for at, length in zip(nearest, lengths, strict=True)
     )
+
+
+def look_at(viewer: ViewerModel, layer: Layer, place: Sequence[float]) -> None:
+    """Centre the camera on a pixel of a layer, and turn the sliders to its plane.
+
+    `place` has one number for each axis of the layer.
+    """
+    world = np.asarray(layer.data_to_world(tuple(place)))
+    dims = viewer.dims
+    where = np.array(dims.point, dtype=float)
+    where[-len(world) :] = world
+    for axis in dims.not_displayed:
+        dims.set_point(axis, where[axis])
+    viewer.scene.camera.center = tuple(where[list(dims.displayed)])
 
 
 def unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float64]:
@@ -100,34 +93,22 @@ def unit_ratio(given: Sequence[Any], wanted: Sequence[Any]) -> NDArray[np.float6
 def open_plane(image: Image, index: PlaneIndex = ()) -> LazyPlane:
     """Return one plane of an image layer, unread.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    index : tuple of int
-        Along the axes before the plane.
-
-    Returns
-    -------
-    LazyPlane
-        Slow to read where the data are lazy, so read it in a worker.
+    Slow to read where the data are lazy, so read it in a worker.
     """
     return LazyPlane(_full_resolution(image), index)
 
 
 def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
-    """Read one plane of an image layer; slow for lazy data, so call it in a worker.
+    """Read one plane of an image layer, (H, W) or (H, W, C).
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    index : tuple of int
-        Along the axes before the plane.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3 or 4) ndarray
+    Slow for lazy data, so call it in a worker.
     """
     return open_plane(image, index).whole()
+
+
+def reader_of(viewer: ViewerModel, layer: Layer) -> partial[NDArray[np.generic]]:
+    """Return what reads the plane of a layer that a viewer shows now."""
+    return partial(read_plane, layer, plane_in_view(viewer, layer))
 
 
 def spatial_metadata(layer: Layer) -> dict[str, Any]:

@@ -19,35 +19,16 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "make_prompt_layer",
-    "recall_reference",
-    "recall_thresholds",
-    "remember_reference",
-    "remember_thresholds",
-    "set_prompts",
-]
-
 # Pixels of the image, and of the screen, where the whole of a slide is in view.
 _LARGEST_POINT = 30.0
 _POINT_ON_SCREEN = (5, 10_000)
 
 
 def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) -> Points:
-    """Make the empty Points layer for an image's prompts.
+    """Make the empty Points layer for an image's prompts, coloured by class.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    colours : mapping of str to str
-        Colour of each class.
-    current : str
-        Class of the next click.
-
-    Returns
-    -------
-    napari.layers.Points
-        With a feature column ``class``, so that napari saves it as a prompt file.
+    Its feature column ``class`` lets napari save it as a prompt file; `current` is the
+    class of the next click.
     """
     return Points(
         ndim=image.ndim,
@@ -67,15 +48,7 @@ def make_prompt_layer(image: Image, colours: Mapping[str, str], current: str) ->
 
 
 def set_prompts(points: Points, where: ArrayLike, classes: Sequence[str]) -> None:
-    """Replace all points of a prompt layer.
-
-    Parameters
-    ----------
-    points : napari.layers.Points
-    where : (N, ndim) array_like
-        In the layer's own coordinates.
-    classes : sequence of N str
-    """
+    """Replace all points of a prompt layer by (N, ndim) ones in its own coordinates."""
     # napari takes the class of the next click from the last of these, or from none.
     following = points.feature_defaults.copy()
     points.selected_data = set()
@@ -108,14 +81,8 @@ def remember_reference(
 ) -> None:
     """Keep the reference of the prompts with our layer, for the writer.
 
-    Parameters
-    ----------
-    points : napari.layers.Points or None
-        A layer of the user's own is left as it is.
-    where : (N, ndim) ndarray of float64
-        The data of the layer that the reference was made of.
-    classes : sequence of N str
-    reference : Reference
+    `where` is the data of the layer that the reference was made of, (N, ndim). A layer
+    of the user's own is left as it is.
     """
     if points is not None and is_ours(points):
         points.metadata[OWNER]["reference"] = (where, tuple(classes), reference)
@@ -124,26 +91,11 @@ def remember_reference(
 def recall_reference(
     metadata: Mapping[str, Any], data: ArrayLike, classes: Sequence[str]
 ) -> Reference | None:
-    """Return the reference that was kept with a prompt layer.
+    """Return the reference that was kept with the prompt layer of these metadata.
 
-    Parameters
-    ----------
-    metadata : mapping
-        Of the layer.
-    data : (N, ndim) array_like
-    classes : sequence of N str
-        Of the points as they are now.
-
-    Returns
-    -------
-    Reference or None
-        None if the points have changed since, or nothing was found with them yet.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it is no prompt layer of ours. (No ValueError: napari takes those of writers
-        for its own.)
+    None if the (N, ndim) points and their classes have changed since, or nothing was
+    found with them yet. Raises `ReferenceFileError` if it is no prompt layer of ours
+    (no ValueError: napari takes those of writers for its own).
     """
     mark = noted_in(metadata)
     if mark.get("role") != "prompts":

@@ -129,7 +129,7 @@ class Editor:
             self.points.mode = "add"
 
     def undo(self) -> None:
-        self.table.work.undo()
+        self.table.work.prompts.undo()
 
 
 def edit(table: Table, count: int, seed: int) -> dict[str, object]:

@@ -69,7 +69,7 @@ class Table:
         self.dock = PromptSegmentation(self.viewer)
         self.viewer.window.add_dock_widget(self.dock)
         choice = BackboneChoice("filterbank", device="cpu")
-        self.dock.coordinator.choose_features(FeatureRequest(choice, 1.0))
+        self.dock.coordinator.features.choose(FeatureRequest(choice, 1.0))
         return self.dock
 
     def close_dock(self) -> None:

@@ -65,7 +65,7 @@ def count_as_large() -> None:
 def _features(table: Table) -> None:
     request = table.work.session.request
     upscale = 1.5 if request.upscale == 1.0 else 1.0
-    table.work.choose_features(replace(request, upscale=upscale))
+    table.work.features.choose(replace(request, upscale=upscale))
 
 
 def _score(table: Table) -> None:

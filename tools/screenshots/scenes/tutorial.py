@@ -83,7 +83,7 @@ def try_background(lesson: Lesson) -> None:
     lesson.click(BACKGROUND_POINTS[0])
     tell(lesson, "background prompt")
     lesson.take("4-background")
-    lesson.dock.coordinator.undo()
+    lesson.dock.coordinator.prompts.undo()
     lesson.dock.coordinator.choose_class("object")
     settle(lesson.dock)
     tell(lesson, "undone")
@@ -91,7 +91,7 @@ def try_background(lesson: Lesson) -> None:
 
 def move_threshold(lesson: Lesson) -> None:
     """A lower threshold, small objects removed, touching ones apart."""
-    lesson.dock.coordinator.choose_threshold(THRESHOLD)
+    lesson.dock.coordinator.scoring.choose_threshold(THRESHOLD)
     settle(lesson.dock)
     tell(lesson, "threshold")
     lesson.dock.coordinator.choose_cleaning(

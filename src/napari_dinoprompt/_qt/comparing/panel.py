@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.layer_boxes import LayerBox, LayerChecklist
-from napari_dinoprompt._qt.references.box import ReferenceBox
+from napari_dinoprompt._qt.layer_boxes import LayerBox, LayerChecklist, ReferenceBox
 from napari_dinoprompt._qt.widgets.explaining import (
     button,
     explain,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
-    from napari_dinoprompt._qt.desk import Desk
+    from napari_dinoprompt._qt.comparing.work import CompareWork
+    from napari_dinoprompt._qt.references.library_work import LibraryWork
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.session import Session
 
@@ -43,12 +44,16 @@ class CompareTab(WorkTab):
     """What is compared, and what was found."""
 
     def __init__(
-        self, desk: Desk, session: Session, parent: QWidget | None = None
+        self,
+        session: Session,
+        comparing: CompareWork,
+        library: LibraryWork,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._work = desk.comparing
-        self._library = desk.library
         self._session = session
+        self._work = comparing
+        self._library = library
         self._shown: Comparison | None = None
         self.panel = ComparePanel()
         self.table = CompareTable()

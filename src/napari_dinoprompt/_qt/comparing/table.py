@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QWidget
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
-from napari_dinoprompt._qt.widgets.explaining import explain, wrap
+from napari_dinoprompt._qt.widgets.explaining import explain, shorten, wrap
 from napari_dinoprompt.core.comparing.columns import say_figure
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from napari_dinoprompt._qt.export import Export
 from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.references.apply_work import means_of
-from napari_dinoprompt._qt.view import look_at, plane_of, reader_of
 from napari_dinoprompt._qt.window_box import WindowChoice
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from napari_dinoprompt._qt.comparing.panel import CompareRequest
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.comparing.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session import Session
@@ -76,7 +75,7 @@ class CompareWork(JobWork):
         """Compare; an earlier result goes."""
         self._forget()
         self._request = request
-        self._plane = plane_of(self._viewer, request.real)
+        self._plane = layers.plane_in_view(self._viewer, request.real)
         means = means_of(
             self._session,
             self._shelf,
@@ -89,10 +88,10 @@ class CompareWork(JobWork):
         self._begin(
             work_steps.compare(
                 means,
-                reader_of(self._viewer, request.real),
+                layers.reader_of(self._viewer, request.real),
                 [fake.name for fake in request.fakes],
-                [reader_of(self._viewer, fake) for fake in request.fakes],
-                None if truth is None else reader_of(self._viewer, truth),
+                [layers.reader_of(self._viewer, fake) for fake in request.fakes],
+                None if truth is None else layers.reader_of(self._viewer, truth),
                 request.class_name,
                 request.draws,
             )
@@ -130,13 +129,13 @@ class CompareWork(JobWork):
         """Centre the camera on a pixel of the real."""
         if self._request is None:
             return
-        look_at(self._viewer, self._request.real, (*self._plane, *centre))
+        layers.look_at(self._viewer, self._request.real, (*self._plane, *centre))
 
     def export(self, folder: Path) -> None:
         """Write tables, maps and the figure into a folder."""
         if self.comparison is not None and self._request is not None:
             shown = self._request.input_image
-            read = None if shown is None else reader_of(self._viewer, shown)
+            read = None if shown is None else layers.reader_of(self._viewer, shown)
             steps = work_steps.save_comparison(self.comparison, folder, read)
             self._export.write(steps)
 

@@ -7,8 +7,9 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Signal
 
+from napari_dinoprompt._qt.image_events import later
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.session_records import describe_session, keep_last
 
@@ -37,10 +38,7 @@ class Autosave(QObject):
         self._keeper = keeper
         self._thread: _Saving | None = None
         self._told = ""
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_DELAY_MS)
-        self._timer.timeout.connect(self._on_time)
+        self._timer = later(self, _DELAY_MS, self._on_time)
         # However it goes: with its dock, its window or the program.
         weakref.finalize(self, keep_last, session, keeper)
         program = QCoreApplication.instance()

@@ -1,64 +1,66 @@
-"""Looking for prompts of before, and offering them."""
+"""Prompts kept for after a crash, for one viewer: written, looked for and offered."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.recovery import steps
-from napari_dinoprompt.session_records import keys_in_use
+from napari_dinoprompt._qt.recovery.autosave import Autosave
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    in_column,
+    row_of,
+)
+from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
+from napari_dinoprompt.core.recovery.keeper import Keeper
+from napari_dinoprompt.core.recovery.places import default_recovery_folder
+from napari_dinoprompt.core.recovery.store import find_records, forget, tidy
+from napari_dinoprompt.session_records import keys_in_use, record_key
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.recovery.keeper import Keeper
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari.layers import Image
+
+    from napari_dinoprompt.core.recovery.record import ImageRecord
     from napari_dinoprompt.core.recovery.store import FoundRecord
     from napari_dinoprompt.session import ImageState, Session
 
-__all__ = ["Offers"]
+__all__ = ["Recovery", "RecoveryPanel", "describe_time"]
 
 
-class Offers(QObject):
-    """Tells images by their pixels, one after the other, and finds what was kept."""
+class Recovery(QObject):
+    """Tells images by their pixels, one after the other, and offers what was kept."""
 
     changed = Signal()
-    """Something is offered, or no longer."""
+    """There is another offer, or none, or a message."""
 
-    def __init__(self, session: Session, keeper: Keeper, parent: QObject) -> None:
+    def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self._session = session
-        self._keeper = keeper
+        self._keeper = Keeper(default_recovery_folder())
+        self.autosave = Autosave(session, self._keeper, self)
+        self.autosave.failed.connect(self._on_not_kept)
         self._waiting: list[ImageState] = []
-        self._job = LatestJob(self)
+        self._job = LatestJob(self, "Looking for prompts of before")
         self._job.returned.connect(self._on_found)
         # Features fail for the same reason, and say so.
-        self._job.failed.connect(self._on_failed)
-        self._job.crashed.connect(self._on_failed)
-        self._forgetting = LatestJob(self)
-        self._forgetting.failed.connect(self._on_not_forgotten)
+        self._job.failed.connect(self._on_not_found)
+        self._forgetting = LatestJob(self, "Removing prompts of before")
+        self._forgetting.failed.connect(self._say)
 
     @property
     def running(self) -> bool:
-        """Whether an image is looked at."""
+        """Whether it is still to be found out what can be offered."""
         return self._job.running
-
-    def look_for(self, state: ImageState) -> None:
-        """Find out which image it is, and what was kept of it."""
-        self.drop(state)
-        self._waiting.append(state)
-        if not self._job.running:
-            self._next()
-
-    def drop(self, state: ImageState) -> None:
-        """Look for nothing more for an image, as before its pixels are replaced."""
-        if state in self._waiting:
-            under_way = self._waiting[0] is state and self._job.running
-            self._waiting.remove(state)
-            if under_way:
-                self._job.cancel()
-                self._next()
 
     @property
     def offer(self) -> FoundRecord | None:
@@ -68,22 +70,50 @@ class Offers(QObject):
             return None
         return next(iter(self._candidates(state)), None)
 
-    def same(self, offer: FoundRecord) -> list[FoundRecord]:
-        """Return all that was kept of the same layers as an offer."""
-        state = self._session.current
-        found = [] if state is None else self._candidates(state)
-        return [one for one in found if one.record.key == offer.record.key]
+    def turn_to(self, state: ImageState) -> None:
+        """Look for what was kept of an image, unless it has prompts and is known."""
+        if not (state.fingerprint and state.counts()):
+            self._look_for(state)
+
+    def begin_anew(self, state: ImageState) -> None:
+        """Find out which image it is now that its pixels were replaced."""
+        self.autosave.look()
+        state.fingerprint = ""
+        state.found = []
+        self._look_for(state)
+
+    def let_go(self, state: ImageState) -> None:
+        """Look for nothing more for an image. Its prompts stay kept."""
+        if state in self._waiting:
+            under_way = self._waiting[0] is state and self._job.running
+            self._waiting.remove(state)
+            if under_way:
+                self._job.cancel()
+                self._next()
 
     def forget(self) -> None:
         """Remove what is offered; what was kept before it is offered then."""
         state, offer = self._session.current, self.offer
         if state is None or offer is None:
             return
-        unwanted = self.same(offer)
+        unwanted = self._same(offer)
         self._keeper.drop(offer.record.key)
         state.found = [one for one in state.found if one not in unwanted]
-        self._forgetting.start(steps.forget_records(unwanted))
+        self._forgetting.start(_forget(unwanted))
         self.changed.emit()
+
+    def note_restored(self, offer: FoundRecord, state: ImageState) -> None:
+        """Keep under the image's own key what was offered."""
+        key = record_key(state)
+        if key is not None:
+            self._keeper.succeed(key, self._same(offer))
+        self.autosave.look()
+
+    def _same(self, offer: FoundRecord) -> list[FoundRecord]:
+        """Return all that was kept of the same layers as an offer."""
+        state = self._session.current
+        found = [] if state is None else self._candidates(state)
+        return [one for one in found if one.record.key == offer.record.key]
 
     def _candidates(self, state: ImageState) -> list[FoundRecord]:
         in_use = keys_in_use(self._session)
@@ -95,16 +125,15 @@ class Offers(QObject):
             reverse=True,
         )
 
+    def _look_for(self, state: ImageState) -> None:
+        self.let_go(state)
+        self._waiting.append(state)
+        if not self._job.running:
+            self._next()
+
     def _next(self) -> None:
         if self._waiting:
-            image = self._waiting[0].image
-            self._job.start(
-                steps.look_for_records(
-                    partial(layers.open_plane, image),
-                    layers.stack_shape(image),
-                    self._keeper.folder,
-                )
-            )
+            self._job.start(_look(self._waiting[0].image, self._keeper.folder))
 
     def _on_found(self, result: tuple[str, list[FoundRecord]]) -> None:
         state = self._waiting.pop(0)
@@ -117,10 +146,78 @@ class Offers(QObject):
         self.changed.emit()
         self._next()
 
-    def _on_failed(self, _message: str = "") -> None:
+    def _on_not_found(self, _message: str) -> None:
         self._waiting.pop(0)
         self._next()
 
-    def _on_not_forgotten(self, message: str) -> None:
+    def _on_not_kept(self, reason: str) -> None:
+        self._say(f"Prompts are not kept for after a crash: {reason}")
+
+    def _say(self, message: str) -> None:
         self._session.message = message
         self.changed.emit()
+
+
+class RecoveryPanel(QWidget):
+    """Restore and Forget; hidden while there is nothing to be offered."""
+
+    restore_requested = Signal()
+    """The user wants the prompts and settings of before."""
+    forget_requested = Signal()
+    """The user does not want them any more."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._shown: ImageRecord | None = None
+        self._restore = button(
+            "Restore prompts", "Bring back the prompts that this image had before."
+        )
+        self._restore.clicked.connect(self.restore_requested)
+        self._forget = button("Forget", "Remove these prompts from the disk.")
+        self._forget.clicked.connect(self.forget_requested)
+        row = row_of(self._restore, self._forget)
+        row.setStretch(0, 1)
+        in_column(self, row)
+        self.show_offer(None)
+
+    def show_offer(self, record: ImageRecord | None) -> None:
+        """Offer the prompts of a record, or hide the line."""
+        if record is not None and record is not self._shown:
+            count = len(record.classes)
+            prompts = "1 prompt" if count == 1 else f"{count} prompts"
+            when = describe_time(record.changed)
+            self._restore.setText(f"Restore {prompts} of {when}")
+            explain(
+                self._restore,
+                f"This image had {prompts} when it was open the last time "
+                f"({record.settings.backbone}, ×{record.settings.upscale:g}). Bring "
+                "them back, with classes, thresholds, backbone and cleaning. Undo "
+                "takes the prompts away again.",
+            )
+        self._shown = record
+        self.setVisible(record is not None)
+
+
+def describe_time(moment: float, now: datetime | None = None) -> str:
+    """Write a moment, in seconds since 1970, as users read it: "today, 10:15"."""
+    then = datetime.fromtimestamp(moment)
+    today = (now or datetime.now()).date()
+    days = (today - then.date()).days
+    day = {0: "today", 1: "yesterday"}.get(days, f"{then:%Y-%m-%d}")
+    return f"{day}, {then:%H:%M}"
+
+
+def _look(
+    image: Image, folder: Path
+) -> Generator[None, None, tuple[str, list[FoundRecord]]]:
+    """Tell which image it is, and what was kept of it, the newest first."""
+    opener = partial(layers.open_plane, image)
+    fingerprint = yield from fingerprint_image(opener, layers.stack_shape(image))
+    yield
+    tidy(folder)
+    return fingerprint, find_records(folder, fingerprint)
+
+
+def _forget(found: list[FoundRecord]) -> Generator[None, None, None]:
+    yield
+    forget(found)

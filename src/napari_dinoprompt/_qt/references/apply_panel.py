@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.layer_boxes import LayerChecklist
-from napari_dinoprompt._qt.widgets.explaining import button, explain, label_of
+from napari_dinoprompt._qt.widgets.explaining import (
+    button,
+    explain,
+    in_column,
+    label_of,
+)
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 from napari_dinoprompt._qt.window_box import WindowBox
 
@@ -33,17 +38,15 @@ class ApplyPanel(QWidget):
         super().__init__(parent)
         self._name = ""
         self._title = MessageLabel("what is applied")
-        self._images = LayerChecklist()
-        explain(
-            self._images,
+        self._images = explain(
+            LayerChecklist(),
             "Tick the images on which the reference is used, with its own statistics "
             "and thresholds; no prompts are copied.",
             "images to apply to",
         )
         self._window = WindowBox()
-        self._all_planes = QCheckBox("All planes of stac&ks")
-        explain(
-            self._all_planes,
+        self._all_planes = explain(
+            QCheckBox("All planes of stac&ks"),
             "Apply to all planes, not only to the one in view.",
         )
         self._apply = button(
@@ -51,16 +54,17 @@ class ApplyPanel(QWidget):
             "Show similarity, mask and instances on each ticked image. Cleaning is as "
             "set under Segment.",
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._title)
-        layout.addWidget(self._images)
-        layout.addWidget(label_of("Intensit&y window", self._window))
-        layout.addWidget(self._window)
-        layout.addWidget(self._all_planes)
-        layout.addWidget(self._apply)
-        self._images.ticked.connect(self._enable)
         self._apply.clicked.connect(self.apply_requested)
+        in_column(
+            self,
+            self._title,
+            self._images,
+            label_of("Intensit&y window", self._window),
+            self._window,
+            self._all_planes,
+            self._apply,
+        )
+        self._images.ticked.connect(self._enable)
         self.show_reference("")
 
     @property

@@ -13,7 +13,6 @@ from napari_dinoprompt._qt import work_steps
 from napari_dinoprompt._qt.image_events import ImageEvents
 from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.references.applied_layers import AppliedLayers
-from napari_dinoprompt._qt.view import plane_of, reader_of
 from napari_dinoprompt._qt.work_steps import Applied, Means, Target
 from napari_dinoprompt.core.progress import Progress
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt._qt.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
@@ -47,7 +46,7 @@ def means_of(
         shelf=shelf,
         backbone=session.request.backbone,
         window=window.policy,
-        read_like=None if like is None else reader_of(viewer, like),
+        read_like=None if like is None else layers.reader_of(viewer, like),
         cleaning=session.cleaning,
     )
 
@@ -106,7 +105,7 @@ class ApplyWork(JobWork):
         self.changed.emit()
 
     def _target(self, image: Image, all_planes: bool) -> Target:
-        view = plane_of(self._viewer, image)
+        view = layers.plane_in_view(self._viewer, image)
         planes = [view]
         if all_planes and view:
             # The one in view first: it is what the user looks at.

@@ -15,8 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dinoprompt._qt.widgets.elided_label import ElidedLabel
-from napari_dinoprompt._qt.widgets.explaining import button, explain
+from napari_dinoprompt._qt.widgets.explaining import ElidedLabel, button, explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt._qt.window_box import WindowChoice
     from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
     from napari_dinoprompt.core.references.library import Entry

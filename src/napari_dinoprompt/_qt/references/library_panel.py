@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,18 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMessageBox,
-    QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.references.text import describe_reference, describe_summary
-from napari_dinoprompt._qt.widgets.explaining import button, explain, wrap
+from napari_dinoprompt._qt.widgets.explaining import button, explain, in_column, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from napari_dinoprompt.core.references.file import ReferenceSummary
     from napari_dinoprompt.core.references.library import Entry
-    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.references.reference import Reference, Source
 
 __all__ = ["LibraryPanel"]
 
@@ -80,22 +81,22 @@ class LibraryPanel(QWidget):
             "Keep the prompts of the current image in the library, with all that is "
             "needed to use them on other images.",
         )
+        self._save.clicked.connect(self._on_save)
         self._join = button(
             "A&dd to reference", "Add the current prompts to the selected reference."
         )
-        self._rename = button("Re&name…", "Give the selected reference another name.")
-        self._remove = button("Re&move…", "Delete the selected reference.")
-        self._show = button("Show file", "Show the file in its folder.")
-        self._import = button("&Import…", "Copy a reference file into the library.")
-        self._export = button("E&xport…", "Copy the selected reference elsewhere.")
-        self._lay_out()
-        self._save.clicked.connect(self._on_save)
         self._join.clicked.connect(self._on_join)
+        self._rename = button("Re&name…", "Give the selected reference another name.")
         self._rename.clicked.connect(self._on_rename)
+        self._remove = button("Re&move…", "Delete the selected reference.")
         self._remove.clicked.connect(self._on_remove)
+        self._show = button("Show file", "Show the file in its folder.")
         self._show.clicked.connect(self._on_show)
+        self._import = button("&Import…", "Copy a reference file into the library.")
         self._import.clicked.connect(self._on_import)
+        self._export = button("E&xport…", "Copy the selected reference elsewhere.")
         self._export.clicked.connect(self._on_export)
+        self._lay_out()
         self._enable()
 
     def _lay_out(self) -> None:
@@ -106,11 +107,7 @@ class LibraryPanel(QWidget):
             buttons.addWidget(one, 1, column)
         buttons.addWidget(self._import, 2, 0)
         buttons.addWidget(self._export, 2, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._empty)
-        layout.addWidget(self._list)
-        layout.addLayout(buttons)
+        in_column(self, self._empty, self._list, buttons)
 
     @property
     def choice(self) -> Entry | Reference | None:
@@ -138,25 +135,17 @@ class LibraryPanel(QWidget):
     def show_references(
         self, current: Reference | None, entries: Sequence[Entry]
     ) -> None:
-        """Show the current prompts and the library; what is selected stays so.
-
-        Parameters
-        ----------
-        current : Reference or None
-            Of the prompts as they are now.
-        entries : sequence of Entry
-        """
+        """Show the current prompts and the library; what is selected stays so."""
         name = "" if self.entry is None else self.entry.name
         self._current = current
         self._entries = list(entries)
-        blocked = self._list.blockSignals(True)
-        self._list.clear()
-        if current is not None:
-            self._add_line("current prompts", *describe_reference(current))
-        for entry in self._entries:
-            self._add_entry(entry)
-        self.choose(name)
-        self._list.blockSignals(blocked)
+        with signals_blocked(self._list):
+            self._list.clear()
+            if current is not None:
+                self._add_line("current prompts", *_describe_reference(current))
+            for entry in self._entries:
+                self._add_entry(entry)
+            self.choose(name)
         self._empty.setVisible(self._list.count() == 0)
         self._enable()
 
@@ -167,7 +156,7 @@ class LibraryPanel(QWidget):
             font.setItalic(True)
             item.setFont(font)
         else:
-            self._add_line(entry.name, *describe_summary(entry.summary))
+            self._add_line(entry.name, *_describe_summary(entry.summary))
 
     def _add_line(self, name: str, text: str, details: str) -> QListWidgetItem:
         item = QListWidgetItem(f"{name}\n{text}", self._list)
@@ -238,3 +227,41 @@ class LibraryPanel(QWidget):
             )
             if name:
                 self.export_requested.emit(entry, Path(name))
+
+
+def _describe_reference(reference: Reference) -> tuple[str, str]:
+    """Describe the reference of the current prompts: a line, and a tooltip."""
+    return (
+        _line(reference.backbone.name, reference.upscale, Counter(reference.classes)),
+        _details(reference.sources, reference.auto_thresholds, reference.thresholds),
+    )
+
+
+def _describe_summary(summary: ReferenceSummary) -> tuple[str, str]:
+    """Describe a file, likewise."""
+    return (
+        _line(summary.backbone, summary.upscale, summary.classes),
+        _details(summary.sources, summary.auto_thresholds, summary.thresholds),
+    )
+
+
+def _line(backbone: str, upscale: float, classes: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{name} {count}" for name, count in classes.items())
+    return f"{backbone} ×{upscale:g} · {counts}"
+
+
+def _details(
+    sources: Sequence[Source], auto: Mapping[str, float], chosen: Mapping[str, float]
+) -> str:
+    lines = ["Prompts on"]
+    for source in sources:
+        height, width = source.shape
+        size = f"{height} × {width} px"
+        if source.pixel_size is not None:
+            size += " of {:.3g} × {:.3g}".format(*source.pixel_size)
+        lines.append(f"  {source.name} ({size})")
+    for name, value in auto.items():
+        kept = chosen.get(name)
+        threshold = f"{value:.2f} (auto)" if kept is None else f"{kept:.2f}"
+        lines.append(f"Threshold of {name}: {threshold}")
+    return "\n".join(lines)

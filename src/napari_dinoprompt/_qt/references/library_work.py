@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
+from qtpy.QtCore import QFileSystemWatcher, QObject, Signal
 
+from napari_dinoprompt._qt.image_events import later
 from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.references import library_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from napari_dinoprompt._qt.references.library_steps import LibraryState
-    from napari_dinoprompt.core.references.library import Entry
+    from napari_dinoprompt.core.references.library import Entry, Library
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["LibraryWork"]
+__all__ = ["LibraryState", "LibraryWork", "resolve"]
 
 _SETTLE_MS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryState:
+    """The library after a request, and what was done; nothing after mere reading."""
+
+    folder: Path
+    entries: list[Entry]
+    said: str
 
 
 class LibraryWork(QObject):
@@ -38,17 +47,14 @@ class LibraryWork(QObject):
         super().__init__(parent)
         self.entries: list[Entry] = []
         self.folder: Path | None = None
-        self._queue: deque[Generator[None, None, LibraryState]] = deque()
+        self._queue: deque[Callable[[Library], str]] = deque()
         self._job = LatestJob(self, "Using the library of references")
         self._job.returned.connect(self._on_returned)
         self._job.failed.connect(self._on_failed)
         # Files come from other windows and from the command, too.
         self._watcher = QFileSystemWatcher(self)
         self._watcher.directoryChanged.connect(self._on_folder)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_SETTLE_MS)
-        self._timer.timeout.connect(self.read)
+        self._timer = later(self, _SETTLE_MS, self.read)
 
     @property
     def running(self) -> bool:
@@ -57,39 +63,71 @@ class LibraryWork(QObject):
 
     def read(self) -> None:
         """Look what is there."""
-        self._ask(library_steps.read())
+        self._ask(lambda _library: "")
 
     def add(self, reference: Reference, name: str) -> None:
         """Save a reference under a name."""
-        self._ask(library_steps.add(reference, name))
+
+        def save(library: Library) -> str:
+            entry = library.add(reference, name)
+            return f"Saved as {entry.name} in the library of references."
+
+        self._ask(save)
 
     def join(self, entry: Entry, reference: Reference) -> None:
         """Add a reference's prompts to one of the library."""
-        self._ask(library_steps.join(entry, reference))
+
+        def add(library: Library) -> str:
+            before = library.load(entry)
+            joined = before + reference
+            joined.save(entry.path)
+            new = len(joined.classes) - len(before.classes)
+            prompts = "1 prompt was" if new == 1 else f"{new} prompts were"
+            return f"{prompts} added to {entry.name}."
+
+        self._ask(add)
 
     def rename(self, entry: Entry, name: str) -> None:
         """Give a reference another name."""
-        self._ask(library_steps.rename(entry, name))
+        self._ask(
+            lambda library: (
+                f"{entry.name} is called {library.rename(entry, name).name} now."
+            )
+        )
 
     def remove(self, entry: Entry) -> None:
         """Remove a file."""
-        self._ask(library_steps.remove(entry))
+
+        def remove(library: Library) -> str:
+            library.remove(entry)
+            return f"{entry.name} was removed from the library."
+
+        self._ask(remove)
 
     def import_files(self, paths: list[Path]) -> None:
         """Copy files into the library."""
-        self._ask(library_steps.import_files(paths))
+
+        def copy(library: Library) -> str:
+            names = [library.import_file(path).name for path in paths]
+            return f"{', '.join(names)} is in the library now."
+
+        self._ask(copy)
 
     def export(self, entry: Entry, path: Path) -> None:
-        """Copy a reference to another place."""
-        self._ask(library_steps.export(entry, path))
+        """Copy a reference to another place, as it is."""
+        self._ask(
+            lambda library: (
+                f"{entry.name} was written to {library.load(entry).save(path)}."
+            )
+        )
 
-    def _ask(self, steps: Generator[None, None, LibraryState]) -> None:
-        self._queue.append(steps)
+    def _ask(self, request: Callable[[Library], str]) -> None:
+        self._queue.append(request)
         self._next()
 
     def _next(self) -> None:
         if self._queue and not self._job.running:
-            self._job.start(self._queue.popleft())
+            self._job.start(_serve(self._queue.popleft()))
 
     def _on_returned(self, state: LibraryState) -> None:
         self.folder = state.folder
@@ -111,3 +149,25 @@ class LibraryWork(QObject):
 
     def _on_folder(self, _path: str) -> None:
         self._timer.start()
+
+
+def resolve(choice: Entry | Reference) -> Reference:
+    """Return the reference that was chosen, read from the library where it is there."""
+    from napari_dinoprompt.core.references.reference import Reference
+
+    return choice if isinstance(choice, Reference) else _library().load(choice)
+
+
+def _serve(request: Callable[[Library], str]) -> Generator[None, None, LibraryState]:
+    """Do what is asked, in a thread."""
+    library = _library()
+    said = request(library)
+    return LibraryState(library.folder, list(library.entries()), said)
+    # A generator, as all jobs are, but not one to be stopped before it has written.
+    yield
+
+
+def _library() -> Library:
+    from napari_dinoprompt.core.references.library import Library
+
+    return Library()

@@ -8,7 +8,7 @@ from napari_dinoprompt._qt.references.apply_panel import ApplyPanel
 from napari_dinoprompt._qt.references.batch_panel import BatchPanel
 from napari_dinoprompt._qt.references.library_panel import LibraryPanel
 from napari_dinoprompt._qt.tab_page import WorkTab, ruler
-from napari_dinoprompt._qt.widgets.section import Section
+from napari_dinoprompt._qt.widgets.explaining import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from qtpy.QtWidgets import QWidget
 
-    from napari_dinoprompt._qt.desk import Desk
+    from napari_dinoprompt._qt.references.apply_work import ApplyWork
+    from napari_dinoprompt._qt.references.batch_work import BatchWork
+    from napari_dinoprompt._qt.references.library_work import LibraryWork
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.session import Session
 
@@ -32,11 +34,16 @@ class ReferencesTab(WorkTab):
     """Shows the library and passes on what the user wants done with it."""
 
     def __init__(
-        self, desk: Desk, session: Session, parent: QWidget | None = None
+        self,
+        session: Session,
+        library: LibraryWork,
+        applying: ApplyWork,
+        batches: BatchWork,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._desk = desk
         self._session = session
+        self._library, self._applying, self._batches = library, applying, batches
         self.library = LibraryPanel()
         self.apply = ApplyPanel()
         self.batch = BatchPanel()
@@ -51,7 +58,7 @@ class ReferencesTab(WorkTab):
         self._connect()
 
     def _connect(self) -> None:
-        work, panel = self._desk.library, self.library
+        work, panel = self._library, self.library
         panel.save_requested.connect(self._on_save)
         panel.join_requested.connect(self._on_join)
         panel.rename_requested.connect(work.rename)
@@ -61,33 +68,31 @@ class ReferencesTab(WorkTab):
         panel.chosen.connect(self._on_chosen)
         self.apply.apply_requested.connect(self._on_apply)
         self.batch.run_requested.connect(self._on_run)
-        self.batch.cancel_requested.connect(self._desk.batch.cancel)
-        self._desk.applying.progressed.connect(self.progressed)
-        self._desk.batch.progressed.connect(self.batch.show_progress)
-        self._desk.batch.reported.connect(self.batch.add_line)
+        self.batch.cancel_requested.connect(self._batches.cancel)
+        self._applying.progressed.connect(self.progressed)
+        self._batches.progressed.connect(self.batch.show_progress)
+        self._batches.reported.connect(self.batch.add_line)
 
     @property
     def hint(self) -> str:
         """What to do next, or what was said last."""
-        return self._desk.message or _HINT
+        return self._session.said or _HINT
 
     @property
     def running(self) -> bool:
         """Whether a reference is being applied."""
-        return self._desk.applying.running
+        return self._applying.running
 
     def cancel(self) -> None:
         """Stop applying."""
-        self._desk.applying.cancel()
+        self._applying.cancel()
 
     def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
         """Show library, prompts and images as they are."""
-        self.library.show_references(
-            self._session.reference(), self._desk.library.entries
-        )
-        self.library.show_folder(self._desk.library.folder)
+        self.library.show_references(self._session.reference(), self._library.entries)
+        self.library.show_folder(self._library.folder)
         self.apply.show_images(images)
-        self.batch.show_running(self._desk.batch.running)
+        self.batch.show_running(self._batches.running)
         self._on_chosen()
 
     def _on_chosen(self) -> None:
@@ -101,17 +106,17 @@ class ReferencesTab(WorkTab):
     def _on_save(self, name: str) -> None:
         reference = self._session.reference()
         if reference is not None:
-            self._desk.library.add(reference, name)
+            self._library.add(reference, name)
 
     def _on_join(self, entry: Entry) -> None:
         reference = self._session.reference()
         if reference is not None:
-            self._desk.library.join(entry, reference)
+            self._library.join(entry, reference)
 
     def _on_apply(self) -> None:
         choice, images = self.library.choice, self.apply.images
         if choice is not None and images:
-            self._desk.applying.apply(
+            self._applying.apply(
                 choice,
                 images,
                 self.apply.window_choice,
@@ -121,6 +126,6 @@ class ReferencesTab(WorkTab):
     def _on_run(self) -> None:
         choice, folder = self.library.choice, self.batch.folder
         if choice is not None and folder is not None:
-            self._desk.batch.run(
+            self._batches.run(
                 choice, self.batch.images, folder, self.apply.window_choice
             )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_dinoprompt._qt.desk import Desk
     from napari_dinoprompt._qt.studying.plot import StudyPlot
+    from napari_dinoprompt._qt.studying.work import StudyWork
     from napari_dinoprompt.session import Session
 
 __all__ = ["StudyTab"]
@@ -73,12 +73,12 @@ class StudyTab(WorkTab):
     def __init__(
         self,
         viewer: ViewerModel,
-        desk: Desk,
+        work: StudyWork,
         session: Session,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._work = desk.studying
+        self._work = work
         self._session = session
         self._viewer = viewer
         self._turned_to = False

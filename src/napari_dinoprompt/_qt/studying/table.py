@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_dinoprompt._qt.widgets.elided_label import shorten
-from napari_dinoprompt._qt.widgets.explaining import explain, wrap
+from napari_dinoprompt._qt.widgets.explaining import explain, shorten, wrap
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.studying.resolution import Resolution, Trial

@@ -14,7 +14,6 @@ from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt._qt.studying import steps as study_steps
 from napari_dinoprompt._qt.studying.overlays import StudyOverlays
 from napari_dinoprompt._qt.studying.steps import StudyKey, StudyOptions, StudyResult
-from napari_dinoprompt._qt.view import reader_of
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session import Phase, is_large, is_live
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._qt.steps import BackboneShelf
+    from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session import ImageState, Session
 
@@ -209,7 +208,7 @@ class StudyWork(JobWork):
 
     def reader(self, layer: Layer) -> Callable[[], NDArray[np.generic]]:
         """Return what reads the plane of an image or of labels that is in view."""
-        return reader_of(self._viewer, layer)
+        return layers.reader_of(self._viewer, layer)
 
     # --- what happens elsewhere
 

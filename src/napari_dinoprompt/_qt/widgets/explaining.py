@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible, QElidingLabel
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QLayout
 
 __all__ = [
+    "ElidedLabel",
+    "Section",
     "button",
     "explain",
+    "in_column",
     "label_of",
     "literal",
     "new_form",
     "no_margins",
     "put_in_tab_order",
+    "row_of",
+    "shorten",
     "wrap",
 ]
 
+_Widget = TypeVar("_Widget", bound=QWidget)
+# What napari's style leaves free around the text of a label, on both sides.
+_PADDING = 12
+# Qt's QWIDGETSIZE_MAX.
+_ANY_HEIGHT = 16_777_215
 
-def explain(widget: QWidget, text: str, name: str = "") -> None:
+
+def explain(widget: _Widget, text: str, name: str = "") -> _Widget:
     """Give a widget a tooltip, and tell a screen reader the same.
 
-    Parameters
-    ----------
-    widget : QWidget
-    text : str
-        What it does, and in which unit its value is.
-    name : str, optional
-        What it is called, where neither its own text nor a label says so.
+    The text says what it does, and in which unit its value is; the name what it is
+    called, where neither its own text nor a label says so.
     """
     widget.setToolTip(wrap(text))
     widget.setAccessibleDescription(text)
     if name:
         widget.setAccessibleName(name)
+    return widget
 
 
 def wrap(text: str) -> str:
@@ -50,11 +69,14 @@ def literal(text: str) -> str:
     return text.replace("&", "&&")
 
 
+def shorten(text: str, most: int) -> str:
+    """Leave out the middle of a text of more characters than can be shown."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
+
+
 def button(text: str, tooltip: str) -> QPushButton:
     """Make a button that explains itself; an ampersand marks its letter."""
-    made = QPushButton(text)
-    explain(made, tooltip)
-    return made
+    return explain(QPushButton(text), tooltip)
 
 
 def label_of(text: str, widget: QWidget) -> QLabel:
@@ -72,6 +94,28 @@ def new_form() -> QFormLayout:
     return form
 
 
+def row_of(*parts: QWidget | QLayout) -> QHBoxLayout:
+    """Lay parts out side by side."""
+    row = QHBoxLayout()
+    _add_all(row, parts)
+    return row
+
+
+def in_column(owner: QWidget, *parts: QWidget | QLayout) -> None:
+    """Fill a widget with parts below each other, without margins of its own."""
+    column = QVBoxLayout(owner)
+    no_margins(column)
+    _add_all(column, parts)
+
+
+def _add_all(box: QBoxLayout, parts: tuple[QWidget | QLayout, ...]) -> None:
+    for part in parts:
+        if isinstance(part, QWidget):
+            box.addWidget(part)
+        else:
+            box.addLayout(part)
+
+
 def put_in_tab_order(first: QWidget, *following: QWidget) -> None:
     """Let Tab go from one to the next; what is made later would come last of all."""
     for widget in following:
@@ -82,3 +126,50 @@ def put_in_tab_order(first: QWidget, *following: QWidget) -> None:
 def no_margins(layout: QLayout) -> None:
     """Fit a layout into one that has margins of its own."""
     layout.setContentsMargins(0, 0, 0, 0)
+
+
+class ElidedLabel(QElidingLabel):
+    """The name of a file, cut in its middle where there is no room."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setEllipsesWidth(_PADDING)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def show_text(self, text: str, details: str) -> None:
+        """Show a line, and more in its tooltip."""
+        self.setText(text)
+        self.setToolTip(wrap(details))
+        self.setAccessibleName(text)
+
+
+class Section(QCollapsible):
+    """A part of a page that is closed at first; it opens at once.
+
+    What is in a closed section is hidden, so that the keyboard passes over it. The
+    triangle is part of the text and has its colour, in every theme.
+    """
+
+    def __init__(
+        self, title: str, tooltip: str, content: QWidget, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(title, parent, QIcon(), QIcon())
+        self._title = title
+        self.setDuration(0)
+        self.toggleButton().setStyleSheet("")
+        explain(self.toggleButton(), tooltip, title.replace("&", ""))
+        layout = self.layout()
+        assert layout is not None
+        no_margins(layout)
+        self.content().hide()
+        self.setContent(content)
+        self.toggled.connect(self._on_toggled)
+        self._on_toggled(False)
+
+    def _on_toggled(self, opened: bool) -> None:
+        self.setText(f"{'▾' if opened else '▸'} {self._title}")
+        self.content().setVisible(opened)
+        # As high as it comes to be, not as it was when it was opened.
+        self.content().setMaximumHeight(_ANY_HEIGHT)

@@ -23,10 +23,6 @@ class FocusRing(QWidget):
     """Follows the keyboard through the widgets of a dock.
 
     Drawn in the colour of the text, which every theme sets off from its background.
-
-    Parameters
-    ----------
-    dock : QWidget
     """
 
     def __init__(self, dock: QWidget) -> None:

@@ -26,12 +26,8 @@ _PIECE = re.compile(r"[^/\\_.\-]{1,12}[/\\_.\-]?|[/\\_.\-]")
 class MessageLabel(QLabel):
     """A text of several lines. A long path in it makes the dock no wider.
 
-    Parameters
-    ----------
-    name : str
-        What it is, for a screen reader.
-    lines : int, optional
-        It keeps room for so many, that a longer text does not push others around.
+    It keeps room for so many lines, that a longer text does not push others around; its
+    name says what it is, for a screen reader.
     """
 
     def __init__(
