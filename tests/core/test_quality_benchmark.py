@@ -25,7 +25,6 @@ from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.statistics import measure_source
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -430,7 +429,7 @@ def test_the_grid_of_constants_holds_the_products_own(
     plane: Plane, features: FeatureMap
 ) -> None:
     points = plane.draws[0].objects[:5]
-    case = cut_case(features, measure_source(features), points, plane.truth)
+    case = cut_case(features, features.measures, points, plane.truth)
     reference = Reference.from_prompts(features, points)
     mask = score(features, reference).mask(reference.auto_thresholds) > 0
     own = (mask & plane.truth).sum() / (mask | plane.truth).sum()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
+    from napari_dinoprompt.core.class_vectors import ClassVectors
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
     from napari_dinoprompt.core.source_maps import SourceMap
 
@@ -103,12 +103,12 @@ class Look:
     inside: NDArray[np.bool_]
 
 
-def auto_thresholds(reference: Reference, looks: Sequence[Look]) -> dict[str, float]:
+def auto_thresholds(reference: ClassVectors, looks: Sequence[Look]) -> dict[str, float]:
     """Choose the threshold of each object class of a new reference.
 
     Parameters
     ----------
-    reference : Reference
+    reference : ClassVectors
         With at least one object class.
     looks : sequence of Look
         At the reference's `crowded_planes`.
@@ -134,7 +134,9 @@ def auto_thresholds(reference: Reference, looks: Sequence[Look]) -> dict[str, fl
     }
 
 
-def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) -> float:
+def threshold_elsewhere(
+    reference: ClassVectors, scored: ScoredPlane, name: str, otherwise: float
+) -> float:
     """Choose the threshold of a class as on the source, but for another image.
 
     The best matches of the image stand in for the prompts, which lie elsewhere. That
@@ -143,11 +145,13 @@ def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) ->
 
     Parameters
     ----------
-    reference : Reference
+    reference : ClassVectors
     scored : ScoredPlane
         Of the image, with this reference.
     name : str
         One of the reference's object classes.
+    otherwise : float
+        The threshold where the image resembles nothing of it.
 
     Returns
     -------
@@ -159,7 +163,7 @@ def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) ->
         shown = look_at(scored, number, np.zeros((0, 2)))
         fitted = fitted_peaks(scored, number)
     if len(shown.peaks) == 0 or len(fitted) == 0:
-        return float(reference.auto_thresholds[name])
+        return float(otherwise)
     own, agreement = _prompt_similarities(reference, name)
     matches = _comparable(shown.peaks)
     # What others have of an example's similarity is the same as among the prompts.
@@ -179,7 +183,7 @@ def _comparable(peaks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _prompt_similarities(
-    reference: Reference, name: str
+    reference: ClassVectors, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Score a class's prompts as cells are: with all of them, and left out in turn."""
     units = reference.unit_vectors()

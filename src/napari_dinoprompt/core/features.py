@@ -12,7 +12,7 @@ import torch
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.guidance import Guide
-from napari_dinoprompt.core.statistics import measure_source
+from napari_dinoprompt.core.statistics import measure_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -86,8 +86,12 @@ class FeatureMap:
 
     @cached_property
     def measures(self) -> SourceMeasures:
-        """Mean and scale of the features; measured once."""
-        return measure_source(self)
+        """Mean and scale of the features in cells that hold data; measured once."""
+        vectors = self.vectors.flatten(0, 1)
+        valid = self.valid_cells()
+        if valid is not None and valid.any():
+            vectors = vectors[valid.reshape(-1)]
+        return measure_vectors(vectors, self.scoring)
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
         """Look up vectors at points, bilinearly between cell centres.

@@ -17,10 +17,10 @@ from napari_dinoprompt.core.prompts import BACKGROUND
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.class_vectors import ClassVectors
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.guidance import GuidedCells
-    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "BACKGROUND_SHARE",
@@ -101,7 +101,7 @@ class ScoredPlane:
 
 
 def score_plane(
-    features: FeatureMap, reference: Reference, lengths: CellLengths | None = None
+    features: FeatureMap, reference: ClassVectors, lengths: CellLengths | None = None
 ) -> ScoredPlane:
     """Score each cell of a plane against every class of a reference.
 
@@ -146,7 +146,7 @@ def score_plane(
 
 def cosines(
     features: FeatureMap,
-    reference: Reference,
+    reference: ClassVectors,
     units: NDArray[np.float32],
     lengths: CellLengths,
 ) -> torch.Tensor:
@@ -219,7 +219,7 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
 
 def similarity_map(
     features: FeatureMap,
-    reference: Reference,
+    reference: ClassVectors,
     name: str | None = None,
 ) -> NDArray[np.float32]:
     """Compute the similarity map of one class.

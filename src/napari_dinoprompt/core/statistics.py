@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.features import FeatureMap
 
 __all__ = [
     "FeatureStatistics",
     "SourceMeasures",
-    "measure_source",
+    "measure_vectors",
     "pool_measures",
     "unit_vectors",
 ]
@@ -90,27 +89,10 @@ class SourceMeasures:
     scoring: Scoring
 
 
-def measure_source(features: FeatureMap) -> SourceMeasures:
-    """Measure the features of an image that prompts will be placed on.
-
-    Cells without data are passed over.
-
-    Parameters
-    ----------
-    features : FeatureMap
-
-    Returns
-    -------
-    SourceMeasures
-    """
-    dimension = features.vectors.shape[2]
-    vectors = features.vectors.reshape(-1, dimension)
-    valid = features.valid_cells()
-    if valid is not None and valid.any():
-        vectors = vectors[valid.reshape(-1)]
-    mean, scale = _moments(vectors)
-    statistics = _statistics(mean, scale, len(vectors))
-    return SourceMeasures(statistics, features.scoring)
+def measure_vectors(vectors: torch.Tensor, scoring: Scoring) -> SourceMeasures:
+    """Measure the (N, D) vectors of an image that prompts will be placed on."""
+    statistics = _statistics(*_moments(vectors), len(vectors))
+    return SourceMeasures(statistics, scoring)
 
 
 def _moments(

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from toy_dinov2 import build_toy
 
-from napari_dinoprompt.core.backbones.vit import load_dinov2, wrap_model
+from napari_dinoprompt.core.backbones.vit import import_timm, load_dinov2, wrap_model
 from napari_dinoprompt.core.errors import CheckpointError
-from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights.checkpoints import (
     hash_weights,
     load_weights,

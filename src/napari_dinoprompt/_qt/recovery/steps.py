@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
+from napari_dinoprompt.core.content_hash import fingerprint_image
 from napari_dinoprompt.core.recovery.store import find_records, forget, tidy
 
 if TYPE_CHECKING:

@@ -1,12 +1,21 @@
 """Vision transformers from timm: DINOv2 and any other with patch tokens.
 
 DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
+
+This is the one place that imports timm, because of a crash. timm imports torchvision
+and with it triton, whose library carries an LLVM of its own. In a viewer that has drawn
+with Mesa, another LLVM is loaded already, and on Linux the dynamic linker mixes the
+two: the process dies. Binding triton's symbols to its own libraries first (RTLD_DEEPBIND)
+keeps them apart.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import os
+import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +24,6 @@ import torch
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
-from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights.checkpoints import (
     check_header,
     hash_weights,
@@ -29,12 +37,19 @@ from napari_dinoprompt.core.weights.search import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
+__all__ = [
+    "VisionTransformer",
+    "check_dinov2",
+    "import_timm",
+    "load_dinov2",
+    "load_timm",
+]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8
@@ -47,6 +62,35 @@ _SHARE_OF_FREE = 0.5
 # What a block holds of a token at once, in vectors: queries, keys and values, the
 # hidden layer of four, the sums, each twice.
 _WIDTHS_PER_TOKEN = 20
+
+
+def import_timm() -> ModuleType:
+    """Import timm, with ``timm.data``, in a way that survives a running viewer."""
+    if "timm" not in sys.modules and sys.platform == "linux":
+        _load_triton()
+    import timm.data
+
+    return timm
+
+
+def _load_triton() -> None:
+    """Load triton by itself, before torch does; where it is of no use, do without.
+
+    Sub-packages with compiled code load with the package. Older ones cannot be
+    imported where setuptools is missing, and timm then works without them.
+    """
+    with _deep_binding(), suppress(ImportError):
+        import triton  # noqa: F401
+
+
+@contextmanager
+def _deep_binding() -> Iterator[None]:
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    try:
+        yield
+    finally:
+        sys.setdlopenflags(flags)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ from napari_dinoprompt.core.comparing.pixels import (
     ONLY_IN_FAKE,
     ONLY_IN_REAL,
 )
-from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
 from napari_dinoprompt.core.files.images import write_tiff
-from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.tables import as_csv, as_json
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ __all__ = [
     "open_atomically",
     "remove_leftovers",
     "temporary_path",
+    "write_bytes",
 ]
 
 _DAY = 86_400
@@ -126,6 +127,19 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    CannotWriteError
+        If it cannot be written; an older file of that name is kept.
+    """
+    with open_atomically(path) as file:
+        file.write(content)
+    return path
 
 
 def temporary_path(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Records as CSV and JSON, and small files that are written whole or not at all."""
+"""Records as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.files.atomic import open_atomically
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
-__all__ = ["as_csv", "as_json", "csv_lines", "write_bytes"]
+__all__ = ["as_csv", "as_json", "csv_lines"]
 
 # What spreadsheets compute instead of showing it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -100,25 +97,3 @@ def _plain(value: Any) -> Any:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-    content : bytes
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be written; an older file of that name is kept.
-    """
-    with open_atomically(path) as file:
-        file.write(content)
-    return path

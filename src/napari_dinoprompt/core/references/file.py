@@ -17,14 +17,15 @@ import numpy as np
 from safetensors.numpy import save
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
-from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.files.json_fields import parse_json, require
 from napari_dinoprompt.core.files.tensors import (
     TensorLayout,
     check_tensors,
-    parse_json,
     read_layout,
     read_tensors,
 )
+from napari_dinoprompt.core.references.fields import ReferenceFields
 from napari_dinoprompt.core.references.header import (
     FORMAT_VERSION,
     ReferenceHeader,
@@ -32,7 +33,6 @@ from napari_dinoprompt.core.references.header import (
     parse_header,
     version_of,
 )
-from napari_dinoprompt.core.references.reference import Reference, Source
 from napari_dinoprompt.core.statistics import FeatureStatistics
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.references.fields import Source
 
 __all__ = [
     "SUFFIX",
@@ -90,19 +92,8 @@ class ReferenceSummary:
     format_version: int
 
 
-def save_reference(reference: Reference, path: Path) -> Path:
-    """Write a reference, whole or not at all.
-
-    Parameters
-    ----------
-    reference : Reference
-    path : Path
-        The suffix is added where it is missing.
-
-    Returns
-    -------
-    Path
-        What was written.
+def save_reference(reference: ReferenceFields, path: Path) -> Path:
+    """Write a reference, whole or not at all; the suffix is added where it is missing.
 
     Raises
     ------
@@ -116,14 +107,12 @@ def save_reference(reference: Reference, path: Path) -> Path:
     content = encode_reference(reference)
     remove_leftovers(path.parent)
     try:
-        with open_atomically(path) as file:
-            file.write(content)
+        return write_bytes(path, content)
     except CannotWriteError as error:
         raise ReferenceFileError(str(error)) from error
-    return path
 
 
-def encode_reference(reference: Reference) -> bytes:
+def encode_reference(reference: ReferenceFields) -> bytes:
     """Return the content of a reference's file; the same for equal references.
 
     Raises
@@ -141,27 +130,13 @@ def encode_reference(reference: Reference) -> bytes:
     }
     header = json.dumps(describe(reference))
     content = save(numbers, metadata={_HEADER: header})
-    try:
-        parsed = parse_header(parse_json(header))
-        layout = read_layout(io.BytesIO(content))
-        check_tensors(layout, parsed.tensors)
-        _check_numbers(parsed, numbers)
-    except ValueError as error:
-        msg = f"The reference cannot be saved: {error}."
-        raise ReferenceFileError(msg) from error
+    with _explaining("The reference cannot be saved"):
+        _read("This", io.BytesIO(content))
     return content
 
 
-def load_reference(path: Path) -> Reference:
+def load_reference(path: Path) -> ReferenceFields:
     """Read a reference.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Reference
 
     Raises
     ------
@@ -172,27 +147,18 @@ def load_reference(path: Path) -> Reference:
         return _read(path, file)
 
 
-def decode_reference(content: bytes) -> Reference:
-    """Read a reference from the content of its file; reverses `encode_reference`.
-
-    Raises
-    ------
-    ReferenceFileError
-        As `load_reference`.
-    """
-    try:
+def decode_reference(content: bytes) -> ReferenceFields:
+    """Read a reference from the content of its file; errors as `load_reference`."""
+    with _explaining("The reference is damaged"):
         return _read("This", io.BytesIO(content))
-    except ValueError as error:
-        msg = f"The reference is damaged: {error}."
-        raise ReferenceFileError(msg) from error
 
 
-def _read(path: Path | str, file: BinaryIO) -> Reference:
+def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     layout = read_layout(file)
     header = _read_header(path, layout)
     tensors = read_tensors(file, layout, header.tensors)
     _check_numbers(header, tensors)
-    return Reference(
+    return ReferenceFields(
         vectors=tensors["vectors"],
         classes=header.classes,
         points=tensors["points"],
@@ -213,14 +179,6 @@ def _read(path: Path | str, file: BinaryIO) -> Reference:
 
 def read_summary(path: Path) -> ReferenceSummary:
     """Read what a reference file holds, without its numbers.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    ReferenceSummary
 
     Raises
     ------
@@ -245,19 +203,25 @@ def read_summary(path: Path) -> ReferenceSummary:
 
 
 @contextmanager
+def _explaining(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        msg = f"{what}: {error}."
+        raise ReferenceFileError(msg) from error
+
+
+@contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     """Open a reference file; whatever is wrong with it becomes one kind of error."""
     if not path.is_file():
         msg = f"There is no reference file {path}."
         raise ReferenceFileError(msg)
     try:
-        with path.open("rb") as file:
+        with _explaining(f"The reference {path} is damaged"), path.open("rb") as file:
             yield file
     except OSError as error:
         msg = f"The reference {path} cannot be read: {error.strerror or error}."
-        raise ReferenceFileError(msg) from error
-    except ValueError as error:
-        msg = f"The reference {path} is damaged: {error}."
         raise ReferenceFileError(msg) from error
 
 
@@ -280,23 +244,18 @@ def _check_numbers(
     header: ReferenceHeader, tensors: Mapping[str, NDArray[Any]]
 ) -> None:
     for name, numbers in tensors.items():
-        if not np.isfinite(numbers).all():
-            msg = f"{name} are not all finite"
-            raise ValueError(msg)
+        require(bool(np.isfinite(numbers).all()), f"{name} are not all finite")
     for name in ("vectors", "mean", "scale"):
-        if (np.abs(tensors[name]) > _LARGEST).any():
-            msg = f"{name} has numbers that no backbone makes"
-            raise ValueError(msg)
-    scale = tensors["scale"]
-    if ((scale != 0) & (scale < _SMALLEST_SCALE)).any():
-        msg = "a scale is negative, or smaller than any that is measured"
-        raise ValueError(msg)
-    source_of = tensors["source_of"]
-    if (source_of < 0).any() or (source_of >= len(header.sources)).any():
-        msg = "a prompt belongs to no source"
-        raise ValueError(msg)
+        possible = bool((np.abs(tensors[name]) <= _LARGEST).all())
+        require(possible, f"{name} has numbers that no backbone makes")
+    scale, source_of = tensors["scale"], tensors["source_of"]
+    require(
+        bool(((scale == 0) | (scale >= _SMALLEST_SCALE)).all()),
+        "a scale is negative, or smaller than any that is measured",
+    )
+    known = (source_of >= 0) & (source_of < len(header.sources))
+    require(bool(known.all()), "a prompt belongs to no source")
     edges = np.array([source.shape for source in header.sources])[source_of] - 0.5
     points = tensors["points"]
-    if (points < -0.5).any() or (points > edges).any():
-        msg = "a prompt lies outside its source"
-        raise ValueError(msg)
+    inside = (points >= -0.5) & (points <= edges)
+    require(bool(inside.all()), "a prompt lies outside its source")

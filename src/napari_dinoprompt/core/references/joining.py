@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.references.reference import Reference, Source
+from napari_dinoprompt.core.references.fields import ReferenceFields, Source
 from napari_dinoprompt.core.statistics import SourceMeasures, pool_measures
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Key = tuple[object, ...]
 """What makes a prompt the same as another."""
 
 
-def join_references(first: Reference, second: Reference) -> Reference:
+def join_references(first: ReferenceFields, second: ReferenceFields) -> ReferenceFields:
     """Join the prompts and sources of two references.
 
     Mean and scale of the features are pooled as if measured on the cells of both.
@@ -59,7 +59,7 @@ def join_references(first: Reference, second: Reference) -> Reference:
     moved = place[len(first.sources) + second.source_of]
     kept = _new_prompts(_prompt_keys(first, stay), _prompt_keys(second, moved))
     measures = pool_measures([_measures(first), _measures(second)])
-    return Reference(
+    return ReferenceFields(
         vectors=np.concatenate([first.vectors, second.vectors[kept]]),
         classes=(*first.classes, *(second.classes[i] for i in kept)),
         points=np.concatenate([first.points, second.points[kept]]),
@@ -76,7 +76,7 @@ def join_references(first: Reference, second: Reference) -> Reference:
     )
 
 
-def _check_alike(first: Reference, second: Reference) -> None:
+def _check_alike(first: ReferenceFields, second: ReferenceFields) -> None:
     first.check_backbone(second.backbone)
     if not math.isclose(first.upscale, second.upscale, rel_tol=_ROUNDING):
         msg = (
@@ -118,7 +118,7 @@ def _new_prompts(known: list[Key], keys: list[Key]) -> list[int]:
     return [at for at, key in enumerate(keys) if key not in there]
 
 
-def _prompt_keys(reference: Reference, source_of: NDArray[np.int64]) -> list[Key]:
+def _prompt_keys(reference: ReferenceFields, source_of: NDArray[np.int64]) -> list[Key]:
     return list(
         zip(
             reference.classes,
@@ -130,11 +130,11 @@ def _prompt_keys(reference: Reference, source_of: NDArray[np.int64]) -> list[Key
     )
 
 
-def _measures(reference: Reference) -> SourceMeasures:
+def _measures(reference: ReferenceFields) -> SourceMeasures:
     return SourceMeasures(reference.statistics, reference.scoring)
 
 
-def _pool_windows(first: Reference, second: Reference) -> IntensityWindow:
+def _pool_windows(first: ReferenceFields, second: ReferenceFields) -> IntensityWindow:
     if first.window == second.window:
         return first.window
     cells = (first.statistics.count, second.statistics.count)
@@ -144,7 +144,9 @@ def _pool_windows(first: Reference, second: Reference) -> IntensityWindow:
     )
 
 
-def _pool_auto_thresholds(first: Reference, second: Reference) -> dict[str, float]:
+def _pool_auto_thresholds(
+    first: ReferenceFields, second: ReferenceFields
+) -> dict[str, float]:
     pooled = dict(first.auto_thresholds)
     for name, value in second.auto_thresholds.items():
         if name in pooled:
@@ -154,7 +156,9 @@ def _pool_auto_thresholds(first: Reference, second: Reference) -> dict[str, floa
     return pooled
 
 
-def _shared_thresholds(first: Reference, second: Reference) -> dict[str, float]:
+def _shared_thresholds(
+    first: ReferenceFields, second: ReferenceFields
+) -> dict[str, float]:
     mine, others = set(first.classes), set(second.classes)
     kept = {}
     for name in dict.fromkeys((*first.thresholds, *second.thresholds)):

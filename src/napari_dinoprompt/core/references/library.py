@@ -19,15 +19,14 @@ from napari_dinoprompt.core.files.names import clean_name, free_name
 from napari_dinoprompt.core.references.file import (
     SUFFIX,
     encode_reference,
-    load_reference,
     read_summary,
 )
+from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_dinoprompt.core.references.file import ReferenceSummary
-    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["FOLDER_VARIABLE", "Entry", "Library", "default_library_folder"]
 
@@ -147,7 +146,7 @@ class Library:
         ReferenceFileError
             If it is no reference that can be used, or cannot be written.
         """
-        load_reference(path)
+        Reference.load(path)
         try:
             content = path.read_bytes()
             for known in self.entries():
@@ -165,7 +164,7 @@ class Library:
         ReferenceFileError
             If it has gone, or cannot be used.
         """
-        return load_reference(entry.path)
+        return Reference.load(entry.path)
 
     def rename(self, entry: Entry, name: str) -> Entry:
         """Give a reference another name.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.streaming.block_edges import join_numbers
+from napari_dinoprompt.core.streaming.block_regions import join_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.comparing.figure import render
-from napari_dinoprompt.core.files.atomic import remove_leftovers
-from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.files.tables import as_csv, as_json
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

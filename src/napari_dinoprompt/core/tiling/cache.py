@@ -29,20 +29,14 @@ from napari_dinoprompt.core.tiling.file import (
     read_tile,
     write_tile,
 )
-from napari_dinoprompt.core.tiling.key import TILE_KEY, tile_key
+from napari_dinoprompt.core.tiling.key import TILE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "TileCache",
-    "cache_limit",
-    "default_cache_folder",
-    "open_cache",
-    "tile_key",
-]
+__all__ = ["TileCache", "open_cache"]
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _TILE = re.compile(rf"{TILE_KEY.pattern}\.tile")
