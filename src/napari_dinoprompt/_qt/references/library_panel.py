@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dinoprompt._qt.references.text import describe_reference, describe_summary
+from napari_dinoprompt._qt.references.text import describe_reference
 from napari_dinoprompt._qt.widgets.explaining import button, explain, wrap
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class LibraryPanel(QWidget):
             font.setItalic(True)
             item.setFont(font)
         else:
-            self._add_line(entry.name, *describe_summary(entry.summary))
+            self._add_line(entry.name, *describe_reference(entry.summary))
 
     def _add_line(self, name: str, text: str, details: str) -> QListWidgetItem:
         item = QListWidgetItem(f"{name}\n{text}", self._list)

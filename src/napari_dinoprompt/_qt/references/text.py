@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_dinoprompt.core.references.file import ReferenceSummary
-    from napari_dinoprompt.core.references.reference import Reference, Source
+    from napari_dinoprompt.core.references.fields import Source
+    from napari_dinoprompt.core.references.header import ReferenceHeader
+    from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["describe_reference", "describe_summary"]
+__all__ = ["describe_reference"]
 
 
-def describe_reference(reference: Reference) -> tuple[str, str]:
-    """Describe the reference of the current prompts.
+def describe_reference(reference: Reference | ReferenceHeader) -> tuple[str, str]:
+    """Describe the reference of the current prompts, or of a file.
 
     Returns
     -------
@@ -25,14 +26,6 @@ def describe_reference(reference: Reference) -> tuple[str, str]:
     return (
         _line(reference.backbone.name, reference.upscale, Counter(reference.classes)),
         _details(reference.sources, reference.auto_thresholds, reference.thresholds),
-    )
-
-
-def describe_summary(summary: ReferenceSummary) -> tuple[str, str]:
-    """Describe a file, likewise."""
-    return (
-        _line(summary.backbone, summary.upscale, summary.classes),
-        _details(summary.sources, summary.auto_thresholds, summary.thresholds),
     )
 
 

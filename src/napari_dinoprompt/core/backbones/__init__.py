@@ -115,24 +115,18 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    path = None if checkpoint is None else Path(checkpoint)
-    from napari_dinoprompt.core.backbones import vit
-
-    if name.startswith("timm:"):
-        load = vit.load_timm
-    elif name.startswith("dinov2-"):
-        load = vit.load_dinov2
-    else:
+    if not name.startswith(("timm:", "dinov2-")):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
+    from napari_dinoprompt.core.backbones.vit import load_vit
     from napari_dinoprompt.core.tiling.cache import open_cache
 
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
-    network = load(
+    network = load_vit(
         name,
-        checkpoint=path,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
         weights_folder=weights_folder,
         block=block,
         device=where,
@@ -143,18 +137,7 @@ def load_backbone(
 
 @dataclass(frozen=True)
 class BackboneChoice:
-    """Everything that decides which backbone is loaded and how.
-
-    Attributes
-    ----------
-    name : str
-    checkpoint : str or None
-    device, precision : str
-        As `load_backbone` takes them.
-    weights_folder : str or None
-    cache_gigabytes : float or None
-        Likewise.
-    """
+    """Everything that decides which backbone is loaded, as `load_backbone` takes it."""
 
     name: str
     checkpoint: str | None = None
@@ -162,14 +145,8 @@ class BackboneChoice:
     precision: str = "auto"
     weights_folder: str | None = None
     cache_gigabytes: float | None = None
+    block: int | None = None
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
-        return load_backbone(
-            self.name,
-            checkpoint=self.checkpoint,
-            weights_folder=self.weights_folder,
-            device=self.device,
-            precision=self.precision,
-            cache_gigabytes=self.cache_gigabytes,
-        )
+        return load_backbone(**vars(self))

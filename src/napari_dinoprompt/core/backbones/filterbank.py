@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -51,45 +52,25 @@ class FilterBank:
     """
 
     device: torch.device
-
-    @property
-    def info(self) -> BackboneInfo:
-        """The identity that is stored in references."""
-        dimension = LEVELS * (_GREY_FEATURES + _COLOUR_FEATURES)
-        return BackboneInfo("filterbank", -1, PATCH, dimension, VERSION)
-
-    @property
-    def scoring(self) -> Scoring:
-        """Responses have different units, so they are standardised."""
-        return "standardised"
+    info: ClassVar = BackboneInfo(
+        "filterbank", -1, PATCH, LEVELS * (_GREY_FEATURES + _COLOUR_FEATURES), VERSION
+    )
+    # Responses have different units.
+    scoring: ClassVar[Scoring] = "standardised"
+    dtype: ClassVar = torch.float32
+    kept_as: ClassVar = torch.float32
+    # They are computed as fast as they would be read.
+    cache: ClassVar = None
+    # A tile is large, and the filters are bound by memory, not launches.
+    batch_size: ClassVar = 1
 
     def guide_radius(self, cell: float) -> int:
         """Two cells, however fine they are: the responses reach beyond them."""
         return 2
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Single precision."""
-        return torch.float32
-
-    @property
-    def kept_as(self) -> torch.dtype:
-        """As they are computed: they are not kept long."""
-        return torch.float32
-
-    @property
-    def cache(self) -> None:
-        """None: they are computed as fast as they would be read."""
-        return None
-
     def on(self, device: torch.device) -> FilterBank:
         """Return the same filters on another device."""
         return FilterBank(device)
-
-    @property
-    def batch_size(self) -> int:
-        """One: a tile is large, and the filters are bound by memory, not launches."""
-        return 1
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
         """Cut a grid of cells into abutting tiles with the halo that makes them exact.

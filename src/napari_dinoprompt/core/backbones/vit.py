@@ -5,8 +5,8 @@ DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
 This is the one place that imports timm, because of a crash. timm imports torchvision
 and with it triton, whose library carries an LLVM of its own. In a viewer that has drawn
 with Mesa, another LLVM is loaded already, and on Linux the dynamic linker mixes the
-two: the process dies. Binding triton's symbols to its own libraries first (RTLD_DEEPBIND)
-keeps them apart.
+two: the process dies. Binding triton's symbols to its own libraries first
+(RTLD_DEEPBIND) keeps them apart.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ __all__ = [
     "VisionTransformer",
     "check_dinov2",
     "import_timm",
-    "load_dinov2",
-    "load_timm",
+    "load_vit",
+    "wrap_model",
 ]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
@@ -219,7 +219,7 @@ class VisionTransformer:
             return tokens.float().permute(0, 2, 3, 1)
 
 
-def load_dinov2(
+def load_vit(
     name: str,
     *,
     checkpoint: Path | None,
@@ -228,25 +228,7 @@ def load_dinov2(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Load a DINOv2 backbone.
-
-    Parameters
-    ----------
-    name : str
-        ``dinov2-small|base|large|giant``, with ``-plain`` for the one without
-        registers.
-    checkpoint : Path or None
-        A file, or a folder that holds it; None looks on this machine.
-    weights_folder : str or Path or None
-        One more folder to look in.
-    block : int or None
-        Block counted from 0, negative from the end; None is the last.
-    device : torch.device
-    dtype : torch.dtype
-
-    Returns
-    -------
-    VisionTransformer
+    """Load a network as `load_backbone` does, by ``dinov2-<size>`` or ``timm:<name>``.
 
     Raises
     ------
@@ -257,45 +239,19 @@ def load_dinov2(
     CheckpointError
         If the file is damaged or another model's.
     """
-    weights = dinov2_weights(name)
-    if checkpoint is None:
-        path = find_dinov2(name, weights_folder)
+    if name.startswith("timm:"):
+        architecture, meta_file = name.removeprefix("timm:"), None
+        hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
     else:
-        path = find_checkpoint(checkpoint, weights.hub_id, weights.meta_file)
-    architecture = weights.timm_name.partition(".")[0]
-    return _load(name, architecture, path, block, device, dtype)
-
-
-def load_timm(
-    name: str,
-    *,
-    checkpoint: Path | None,
-    weights_folder: str | Path | None = None,
-    block: int | None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> VisionTransformer:
-    """Load any other timm vision transformer, by ``timm:<name>``.
-
-    Parameters and errors as `load_dinov2`.
-    """
-    architecture = name.removeprefix("timm:")
-    hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
-    if checkpoint is None:
+        weights = dinov2_weights(name)
+        architecture = weights.timm_name.partition(".")[0]
+        hub_id, meta_file = weights.hub_id, weights.meta_file
+    if checkpoint is not None:
+        path = find_checkpoint(checkpoint, hub_id, meta_file)
+    elif meta_file is None:
         path = find_timm(hub_id, name, weights_folder)
     else:
-        path = find_checkpoint(checkpoint, hub_id, None)
-    return _load(name, architecture, path, block, device, dtype)
-
-
-def _load(
-    name: str,
-    architecture: str,
-    path: Path,
-    block: int | None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> VisionTransformer:
+        path = find_dinov2(name, weights_folder)
     model, classifier = _create(architecture)
     load_weights(model, path, name=name, classifier=classifier)
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
@@ -379,11 +335,12 @@ def wrap_model(
     if not 0 <= index < depth:
         msg = f"{name} has blocks 0 to {depth - 1}; there is no block {block}."
         raise InputError(msg)
+    dimension: Any = model.num_features
     weights_hash = hash_weights(model.state_dict())
     model = model.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
     return VisionTransformer(
         model=model,
-        info=BackboneInfo(name, index, patch[0], _dimension(model), weights_hash),
+        info=BackboneInfo(name, index, patch[0], int(dimension), weights_hash),
         scoring="centred",
         tile=int(config["input_size"][1]) // patch[0],
         mean=torch.tensor(config["mean"], device=device).view(3, 1, 1),
@@ -391,12 +348,6 @@ def wrap_model(
         dtype=dtype,
         device=device,
     )
-
-
-def _dimension(model: torch.nn.Module) -> int:
-    dimension = model.num_features
-    assert isinstance(dimension, int)
-    return dimension
 
 
 def _pretrained_config(architecture: str) -> Mapping[str, Any]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -42,15 +40,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.references.fields import Source
-
 __all__ = [
     "SUFFIX",
-    "ReferenceSummary",
     "decode_reference",
     "encode_reference",
     "load_reference",
-    "read_summary",
+    "read_header",
     "save_reference",
 ]
 
@@ -59,37 +54,6 @@ SUFFIX = ".reference.safetensors"
 # standardised vectors do not overflow.
 _LARGEST, _SMALLEST_SCALE = 1e10, 1e-7
 _HEADER = "napari-dinoprompt"
-
-
-@dataclass(frozen=True)
-class ReferenceSummary:
-    """What the header of a reference file says.
-
-    Attributes
-    ----------
-    backbone : str
-        Its name.
-    block : int
-        -1 where the backbone has no blocks.
-    classes : mapping of str to int
-        Prompts of each class.
-    sources : tuple of Source
-    upscale : float
-    auto_thresholds, thresholds : mapping of str to float
-        Chosen automatically, and set by a user; by class.
-    software_version : str
-    format_version : int
-    """
-
-    backbone: str
-    block: int
-    classes: Mapping[str, int]
-    sources: tuple[Source, ...]
-    upscale: float
-    auto_thresholds: Mapping[str, float]
-    thresholds: Mapping[str, float]
-    software_version: str
-    format_version: int
 
 
 def save_reference(reference: ReferenceFields, path: Path) -> Path:
@@ -177,8 +141,8 @@ def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     )
 
 
-def read_summary(path: Path) -> ReferenceSummary:
-    """Read what a reference file holds, without its numbers.
+def read_header(path: Path) -> ReferenceHeader:
+    """Read all that a reference file holds but its numbers.
 
     Raises
     ------
@@ -189,17 +153,7 @@ def read_summary(path: Path) -> ReferenceSummary:
         layout = read_layout(file)
         header = _read_header(path, layout)
         check_tensors(layout, header.tensors)
-    return ReferenceSummary(
-        backbone=header.backbone.name,
-        block=header.backbone.block,
-        classes=dict(Counter(header.classes)),
-        sources=header.sources,
-        upscale=header.upscale,
-        auto_thresholds=header.auto_thresholds,
-        thresholds=header.thresholds,
-        software_version=header.software_version,
-        format_version=FORMAT_VERSION,
-    )
+    return header
 
 
 @contextmanager

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
 from napari_dinoprompt.core.explaining import reason_of
-from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
 from napari_dinoprompt.core.files.names import clean_name, free_name
 from napari_dinoprompt.core.references.file import (
     SUFFIX,
     encode_reference,
-    read_summary,
+    read_header,
 )
 from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_dinoprompt.core.references.file import ReferenceSummary
+    from napari_dinoprompt.core.references.header import ReferenceHeader
 
 __all__ = ["FOLDER_VARIABLE", "Entry", "Library", "default_library_folder"]
 
@@ -62,7 +62,7 @@ class Entry:
     name : str
         That of its file, without suffix.
     path : Path
-    summary : ReferenceSummary or None
+    summary : ReferenceHeader or None
         None if the file cannot be used.
     error : str
         What is wrong with the file; empty if nothing is.
@@ -70,7 +70,7 @@ class Entry:
 
     name: str
     path: Path
-    summary: ReferenceSummary | None
+    summary: ReferenceHeader | None
     error: str = ""
 
 
@@ -99,12 +99,11 @@ class Library:
         ReferenceFileError
             If the folder cannot be read; one that is not there is empty.
         """
-        try:
-            paths = [path for path in self.folder.iterdir() if _belongs(path)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _trouble(self.folder, error) from error
+        with _explaining(self.folder):
+            try:
+                paths = [path for path in self.folder.iterdir() if _belongs(path)]
+            except FileNotFoundError:
+                return []
         found = [_describe(path) for path in paths]
         return sorted(found, key=lambda entry: (entry.name.casefold(), entry.name))
 
@@ -147,13 +146,11 @@ class Library:
             If it is no reference that can be used, or cannot be written.
         """
         Reference.load(path)
-        try:
+        with _explaining(path):
             content = path.read_bytes()
             for known in self.entries():
                 if known.path.is_file() and _holds(known.path, content):
                     return known
-        except OSError as error:
-            raise _trouble(path, error) from error
         return self._put(content, path.name.removesuffix(SUFFIX))
 
     def load(self, entry: Entry) -> Reference:
@@ -185,16 +182,10 @@ class Library:
             If it has gone, or its file cannot be renamed.
         """
         path = self._own(entry)
-        with self._locked():
-            wanted = clean_name(name)
-            if wanted == entry.name:
-                return _describe(path)
-            try:
-                others = [one for one in self._names() if one != entry.name]
-                target = self.folder / (free_name(wanted, others) + SUFFIX)
-                path.rename(target)
-            except OSError as error:
-                raise _trouble(path, error) from error
+        with self._locked(), _explaining(path):
+            others = [one for one in self._names() if one != entry.name]
+            target = self.folder / (free_name(clean_name(name), others) + SUFFIX)
+            path.rename(target)
         return _describe(target)
 
     def remove(self, entry: Entry) -> None:
@@ -206,21 +197,14 @@ class Library:
             If it is none of this library, or cannot be deleted.
         """
         path = self._own(entry)
-        try:
+        with _explaining(path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise _trouble(path, error) from error
 
     def _put(self, content: bytes, name: str) -> Entry:
-        with self._locked():
+        with self._locked(), _explaining(self.folder):
             remove_leftovers(self.folder)
-            try:
-                free = free_name(clean_name(name), self._names())
-                path = self.folder / (free + SUFFIX)
-                with open_atomically(path) as file:
-                    file.write(content)
-            except (CannotWriteError, OSError) as error:
-                raise _trouble(self.folder, error) from error
+            free = free_name(clean_name(name), self._names())
+            path = write_bytes(self.folder / (free + SUFFIX), content)
         return _describe(path)
 
     def _names(self) -> list[str]:
@@ -244,14 +228,15 @@ class Library:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.folder / _LOCK, timeout=_PATIENCE)
-        try:
+        with _explaining(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout as error:
-            msg = f"Another program is busy in the library {self.folder}; try again."
-            raise ReferenceFileError(msg) from error
-        except (OSError, NotImplementedError) as error:
-            raise _trouble(self.folder, error) from error
+            try:
+                lock.acquire()
+            except Timeout as error:
+                msg = (
+                    f"Another program is busy in the library {self.folder}; try again."
+                )
+                raise ReferenceFileError(msg) from error
         try:
             yield
         finally:
@@ -265,7 +250,7 @@ def _belongs(path: Path) -> bool:
 def _describe(path: Path) -> Entry:
     name = path.name.removesuffix(SUFFIX)
     try:
-        return Entry(name, path, read_summary(path))
+        return Entry(name, path, read_header(path))
     except ReferenceFileError as error:
         return Entry(name, path, None, str(error))
 
@@ -275,8 +260,14 @@ def _holds(path: Path, content: bytes) -> bool:
     return path.stat().st_size == len(content) and path.read_bytes() == content
 
 
-def _trouble(path: Path, error: Exception) -> ReferenceFileError:
-    if isinstance(error, CannotWriteError):
-        return ReferenceFileError(str(error))
-    reason = reason_of(error) if isinstance(error, OSError) else str(error)
-    return ReferenceFileError(f"{path} cannot be used: {reason}.")
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Make one kind of error of all that may happen to a file or folder."""
+    try:
+        yield
+    except CannotWriteError as error:
+        raise ReferenceFileError(str(error)) from error
+    except (OSError, NotImplementedError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        msg = f"{path} cannot be used: {reason}."
+        raise ReferenceFileError(msg) from error

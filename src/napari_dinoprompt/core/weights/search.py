@@ -95,17 +95,11 @@ def dinov2_weights(name: str) -> Dinov2Weights:
         sizes = ", ".join(f"dinov2-{size}" for size in DINOV2_SIZES)
         msg = f"Unknown backbone {name!r}; DINOv2 comes as {sizes}, each also -plain."
         raise InputError(msg)
-    letter = size[0]
-    if variant == "plain":
-        return Dinov2Weights(
-            name,
-            f"vit_{size}_patch14_dinov2.lvd142m",
-            f"dinov2_vit{letter}14_pretrain.pth",
-        )
+    registers = "" if variant else "_reg4"
     return Dinov2Weights(
         name,
-        f"vit_{size}_patch14_reg4_dinov2.lvd142m",
-        f"dinov2_vit{letter}14_reg4_pretrain.pth",
+        f"vit_{size}_patch14{registers}_dinov2.lvd142m",
+        f"dinov2_vit{size[0]}14{registers}_pretrain.pth",
     )
 
 
