@@ -6,7 +6,7 @@ import errno
 
 from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
 
-__all__ = ["explain", "reason_of"]
+__all__ = ["explain", "first_line", "reason_of"]
 
 _FULL = "the disk is full. Make room there, or choose another place"
 _NOT_ALLOWED = (
@@ -47,6 +47,11 @@ def explain(error: BaseException) -> str | None:
         # Its own words say more where no file is named.
         return f"{error.strerror or error}."
     return None
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says first, or its kind if it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def reason_of(error: OSError) -> str:

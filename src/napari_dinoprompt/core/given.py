@@ -12,7 +12,7 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_array", "as_points", "check_seed"]
+__all__ = ["as_array", "as_points", "check_seed", "float_type"]
 
 
 def as_array(given: ArrayLike) -> NDArray[Any]:
@@ -44,9 +44,13 @@ def as_array(given: ArrayLike) -> NDArray[Any]:
 def _filled(given: Any) -> NDArray[Any]:
     if not np.ma.is_masked(given):
         return np.asarray(given)
-    wide = given.dtype.itemsize > 2 and given.dtype != np.float32
-    numbers = given.astype(np.float64 if wide else np.float32)
-    return np.asarray(numbers.filled(np.nan))
+    return np.asarray(given.astype(float_type(given.dtype)).filled(np.nan))
+
+
+def float_type(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:
+    """Choose the floating point numbers that hold those of an image exactly."""
+    wide = dtype.itemsize > 2 and dtype != np.float32
+    return np.float64 if wide else np.float32
 
 
 def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import float_type
 from napari_dinoprompt.core.planes import as_plane, no_data_pixels
 
 if TYPE_CHECKING:
@@ -85,13 +86,11 @@ class IntensityWindow:
         ndarray of float32, same shape
             All 0 where the window has no width: there is no contrast to show.
         """
-        # float32 holds 16 bits exactly; of larger numbers it would lose the contrast.
-        wide = pixels.dtype.itemsize > 2 and pixels.dtype != np.float32
-        # And of such windows low and width.
+        # float32 would lose the contrast of larger numbers, and that of such windows.
         reach = max(abs(self.low), abs(self.high))
-        wide = wide or reach > _LARGEST or self.high - self.low < _SMALLEST
+        wide = reach > _LARGEST or self.high - self.low < _SMALLEST
         values = np.nan_to_num(
-            pixels.astype(np.float64 if wide else np.float32),
+            pixels.astype(np.float64 if wide else float_type(pixels.dtype)),
             nan=self.low,
             posinf=self.low,
             neginf=self.low,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import DinopromptError, InputError, is_out_of_memory
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.given import as_array
 from napari_dinoprompt.core.planes import check_kind
 
@@ -111,7 +112,7 @@ def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         msg = (
             f"A part of the image cannot be read: {reason.rstrip('.')}. Check the "
             "file that it comes from, or copy it anew."

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.files.array_tiles import iter_tiles
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.files.picture_views import PictureView
@@ -178,7 +179,7 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    text = first_line(error)
     if "imagecodecs" in text:
         return f"its compression needs the package imagecodecs ({text})."
     if "can not handle the given uri" in text:

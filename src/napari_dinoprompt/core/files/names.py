@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["clean_name", "free_name"]
+__all__ = ["clean_name", "free_name", "user_folder"]
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 # What Windows keeps for devices, with or without a suffix.
@@ -19,6 +21,19 @@ _RESERVED = re.compile(
 # In bytes: file systems take 255, and a suffix and a number come behind.
 _LONGEST = 180
 _NAMELESS = "reference"
+
+
+def user_folder(variable: str, name: str) -> Path:
+    """Return a folder, which need not be there, of what the user keeps with us.
+
+    It is where an environment variable says, or has a name in the user's data.
+    """
+    chosen = os.environ.get(variable)
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-dinoprompt", appauthor=False) / name
 
 
 def clean_name(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import write_bytes
 from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
@@ -147,5 +147,4 @@ def write_prompts(path: Path, prompts: Prompts) -> None:
     pairs = zip(prompts.points.tolist(), prompts.classes, strict=True)
     for index, (point, name) in enumerate(pairs):
         writer.writerow([index, *point, name])
-    with open_atomically(path) as file:
-        file.write(text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.picture_views import NativeOrder
+from napari_dinoprompt.core.explaining import first_line
+from napari_dinoprompt.core.files.picture_views import NativeOrder, SlicedArray
 from napari_dinoprompt.core.files.room import check_room
 from napari_dinoprompt.core.files.tiff_series import (
     check_shape,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import tifffile
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
 __all__ = ["TiffPlanes", "open_tiff"]
 
@@ -93,7 +94,7 @@ def _segment_shape(page: Any) -> tuple[int, int, int]:
     return min(page.rowsperstrip, page.imagelength), page.imagewidth, channels
 
 
-class TiffPlanes:
+class TiffPlanes(SlicedArray):
     """Planes of a TIFF; parts are decoded when they are asked for.
 
     Tiles and strips that were decoded last are kept, up to 128 MB: strips are as wide
@@ -113,8 +114,8 @@ class TiffPlanes:
     """
 
     def __init__(self, path: Path, series: tifffile.TiffPageSeries) -> None:
-        self.shape: tuple[int, ...] = tuple(series.shape)
-        self.dtype: np.dtype[Any] = np.dtype(series.dtype)
+        self.shape = tuple(series.shape)
+        self.dtype = np.dtype(series.dtype)
         self._path = path
         self._page: Any = series.keyframe
         self._options: dict[str, Any] = {}
@@ -131,17 +132,6 @@ class TiffPlanes:
         self._decode = self._page.decode
         self._kept: OrderedDict[tuple[int, int], NDArray[Any] | None] = OrderedDict()
         self._lock = Lock()
-
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return len(self.shape)
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read everything."""
-        return self[()].astype(self.dtype if dtype is None else dtype, copy=False)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read a part: integers, slices and ``...``."""
@@ -222,7 +212,7 @@ class TiffPlanes:
                 segment = decoded[0]
             # Decoders raise whatever they stumble over in a damaged file.
             except Exception as error:
-                reason = str(error).partition("\n")[0] or type(error).__name__
+                reason = first_line(error)
                 msg = f"The image {self._path} cannot be read: {reason}"
                 raise InputError(msg) from error
         self._kept[place] = segment

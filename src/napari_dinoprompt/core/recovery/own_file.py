@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from napari_dinoprompt.core.errors import CannotWriteError
-from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
+from napari_dinoprompt.core.files.atomic import explaining_writes, write_bytes
 from napari_dinoprompt.core.recovery.encoding import decode_records, encode_records
 from napari_dinoprompt.core.recovery.places import (
     SUFFIX,
@@ -79,8 +79,7 @@ class OwnFile:
         except ValueError as error:
             msg = f"Prompts that could not be read again are not written: {error}."
             raise CannotWriteError(msg) from error
-        with open_atomically(self.path) as file:
-            file.write(content)
+        write_bytes(self.path, content)
 
     def _take_lock(self) -> None:
         try:

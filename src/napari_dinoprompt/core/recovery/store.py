@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.files.atomic import (
     explaining_writes,
-    open_atomically,
     remove_leftovers,
+    write_bytes,
 )
 from napari_dinoprompt.core.recovery.encoding import (
     NewerRecordError,
@@ -101,8 +101,7 @@ def forget(found: Iterable[FoundRecord]) -> None:
             if len(kept) == len(records):
                 continue
             if kept:
-                with open_atomically(path) as file:
-                    file.write(encode_records(kept))
+                write_bytes(path, encode_records(kept))
             else:
                 with explaining_writes(path):
                     path.unlink(missing_ok=True)

@@ -57,8 +57,12 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
     sources, place = _join_sources((*first.sources, *second.sources))
     stay = place[first.source_of]
     moved = place[len(first.sources) + second.source_of]
-    kept = _new_prompts(_prompt_keys(first, stay), _prompt_keys(second, moved))
-    measures = pool_measures([_measures(first), _measures(second)])
+    known = set(_prompt_keys(first, stay))
+    keys = _prompt_keys(second, moved)
+    kept = [at for at, key in enumerate(keys) if key not in known]
+    measures = pool_measures(
+        [SourceMeasures(one.statistics, one.scoring) for one in (first, second)]
+    )
     return ReferenceFields(
         vectors=np.concatenate([first.vectors, second.vectors[kept]]),
         classes=(*first.classes, *(second.classes[i] for i in kept)),
@@ -112,12 +116,6 @@ def _same_image(one: Source, other: Source) -> bool:
     return replace(one, pixel_size=None) == replace(other, pixel_size=None)
 
 
-def _new_prompts(known: list[Key], keys: list[Key]) -> list[int]:
-    """Return the places of the keys that are not known."""
-    there = set(known)
-    return [at for at, key in enumerate(keys) if key not in there]
-
-
 def _prompt_keys(reference: ReferenceFields, source_of: NDArray[np.int64]) -> list[Key]:
     return list(
         zip(
@@ -128,10 +126,6 @@ def _prompt_keys(reference: ReferenceFields, source_of: NDArray[np.int64]) -> li
             strict=True,
         )
     )
-
-
-def _measures(reference: ReferenceFields) -> SourceMeasures:
-    return SourceMeasures(reference.statistics, reference.scoring)
 
 
 def _pool_windows(first: ReferenceFields, second: ReferenceFields) -> IntensityWindow:

@@ -6,16 +6,14 @@ once, and there is nothing that could go out of step with the files.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
 from napari_dinoprompt.core.explaining import reason_of
 from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
-from napari_dinoprompt.core.files.names import clean_name, free_name
+from napari_dinoprompt.core.files.names import clean_name, free_name, user_folder
 from napari_dinoprompt.core.references.file import (
     SUFFIX,
     encode_reference,
@@ -25,6 +23,7 @@ from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from napari_dinoprompt.core.references.header import ReferenceHeader
 
@@ -38,19 +37,8 @@ _PATIENCE = 10.0
 
 
 def default_library_folder() -> Path:
-    """Return where the library is: where the environment says, or in the user's data.
-
-    Returns
-    -------
-    Path
-        It need not be there.
-    """
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-dinoprompt", appauthor=False) / "references"
+    """Return where the library is: as the environment says, or in the user's data."""
+    return user_folder(FOLDER_VARIABLE, "references")
 
 
 @dataclass(frozen=True)

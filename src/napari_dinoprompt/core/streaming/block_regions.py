@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dinoprompt.core.streaming.regions import Region, cut_regions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -22,25 +24,10 @@ __all__ = ["Block", "Regions", "cut_blocks", "join_numbers", "number_regions"]
 
 
 @dataclass(frozen=True)
-class Block:
-    """A rectangle of a plane.
-
-    Attributes
-    ----------
-    number : int
-        Row by row, counted from 0.
-    rows, columns : slice
-        With both ends.
-    """
+class Block(Region):
+    """A rectangle of a plane; they are numbered row by row, from 0."""
 
     number: int
-    rows: slice
-    columns: slice
-
-    @property
-    def part(self) -> tuple[slice, slice]:
-        """Where it is in the plane."""
-        return self.rows, self.columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +98,8 @@ def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
     -------
     list of Block
     """
-    places = (
-        (slice(y, min(y + side, shape[0])), slice(x, min(x + side, shape[1])))
-        for y in range(0, shape[0], side)
-        for x in range(0, shape[1], side)
-    )
-    return [Block(number, *place) for number, place in enumerate(places)]
+    regions = cut_regions(shape, side)
+    return [Block(*one.part, number) for number, one in enumerate(regions)]
 
 
 def number_regions(

@@ -15,14 +15,21 @@ import numpy as np
 from napari_dinoprompt.core.guidance import window_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "plan_regions"]
+__all__ = [
+    "LEVELS",
+    "Region",
+    "RegionPlan",
+    "crowd",
+    "cut_regions",
+    "plan_regions",
+]
 
 LEVELS = 6
 """Levels of a pyramid; each has half the pixels of the one before along each side."""
@@ -53,16 +60,35 @@ class Region:
             (self.columns.start + self.columns.stop - 1) / 2,
         )
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Where it is in the plane."""
+        return self.rows, self.columns
+
     def within(self, outer: Region) -> tuple[slice, slice]:
         """Return where this region lies in a larger one that holds it."""
         rows, columns = (
             slice(mine.start - its.start, mine.stop - its.start)
-            for mine, its in (
-                (self.rows, outer.rows),
-                (self.columns, outer.columns),
-            )
+            for mine, its in zip(self.part, outer.part, strict=True)
         )
         return rows, columns
+
+    def clipped(self, outer: Region) -> Region:
+        """Return what of it lies in another region."""
+        return Region(
+            *(
+                slice(max(mine.start, its.start), min(mine.stop, its.stop))
+                for mine, its in zip(self.part, outer.part, strict=True)
+            )
+        )
+
+    def widened(self, margin: int, shape: tuple[int, int]) -> Region:
+        """Return it with some pixels around it, as far as the plane goes."""
+        whole = Region(slice(0, shape[0]), slice(0, shape[1]))
+        rows, columns = (
+            slice(one.start - margin, one.stop + margin) for one in self.part
+        )
+        return Region(rows, columns).clipped(whole)
 
 
 @dataclass(frozen=True)
@@ -121,25 +147,11 @@ class RegionPlan:
     @property
     def regions(self) -> tuple[Region, ...]:
         """All regions in reading order."""
-        height, width = self.shape
-        return tuple(
-            Region(
-                slice(y, min(y + self.side, height)),
-                slice(x, min(x + self.side, width)),
-            )
-            for y in range(0, height, self.side)
-            for x in range(0, width, self.side)
-        )
+        return tuple(cut_regions(self.shape, self.side))
 
     def outer(self, region: Region) -> Region:
         """Return a region with its rim, as far as the plane goes."""
-        rows, columns = (
-            slice(max(0, part.start - self.rim), min(length, part.stop + self.rim))
-            for part, length in zip(
-                (region.rows, region.columns), self.shape, strict=True
-            )
-        )
-        return Region(rows, columns)
+        return region.widened(self.rim, self.shape)
 
     def around(self, rows: tuple[int, int], columns: tuple[int, int]) -> Region:
         """Return the smallest region on whole blocks that holds some pixels.
@@ -178,6 +190,14 @@ class RegionPlan:
         if len(points) == 0:
             return self.regions
         return tuple(sorted(self.regions, key=lambda region: _distance(region, points)))
+
+
+def cut_regions(shape: tuple[int, int], side: int) -> Iterator[Region]:
+    """Cut a plane into squares, row by row; the last of each are smaller."""
+    for y in range(0, shape[0], side):
+        for x in range(0, shape[1], side):
+            rows = slice(y, min(y + side, shape[0]))
+            yield Region(rows, slice(x, min(x + side, shape[1])))
 
 
 def plan_regions(grid: CellGrid, backbone: Backbone) -> RegionPlan:

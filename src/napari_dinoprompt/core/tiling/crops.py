@@ -52,17 +52,15 @@ class CropReader:
             In [0, 1]; grey three times.
         """
         patch, halo = self.grid.patch, self.halo
-        rows = resampling_taps(
-            (tile.row - halo) * patch,
-            (tile.row + tile.height + halo) * patch,
-            length=self.grid.shape[0],
-            upscale=self.grid.upscale,
-        )
-        columns = resampling_taps(
-            (tile.column - halo) * patch,
-            (tile.column + tile.width + halo) * patch,
-            length=self.grid.shape[1],
-            upscale=self.grid.upscale,
+        starts, sizes = (tile.row, tile.column), (tile.height, tile.width)
+        rows, columns = (
+            resampling_taps(
+                (start - halo) * patch,
+                (start + size + halo) * patch,
+                length=length,
+                upscale=self.grid.upscale,
+            )
+            for start, size, length in zip(starts, sizes, self.grid.shape, strict=True)
         )
         part = self.window.apply(self.plane.read(rows.span, columns.span))
         canvas = resample(part, rows, columns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import struct
 import sys
 import warnings
 import zipfile
@@ -19,22 +18,6 @@ from napari_dinoprompt.core.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-# Bytes that are no checkpoint can make torch's unpickler raise any of these.
-_UNREADABLE = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    struct.error,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-)
 
 __all__ = ["check_header", "hash_weights", "load_weights", "read_checkpoint"]
 
@@ -69,8 +52,14 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")
             _check_archive(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        reason = _reason(error)
+    except (CheckpointError, MemoryError):
+        raise
+    # Bytes that are no checkpoint can make torch's unpickler raise anything.
+    except Exception as error:
+        # What torch says of pickles is about its own versions.
+        damaged = "it is damaged, or holds more than numbers, which is never run."
+        pickled = isinstance(error, pickle.UnpicklingError)
+        reason = damaged if pickled else str(error).partition("\n")[0]
         msg = f"The checkpoint {path} cannot be read: {reason}"
         raise CheckpointError(msg) from error
     for key in ("state_dict", "model"):
@@ -84,13 +73,6 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(msg)
     _check_tensors(content, path)
     return content
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):
-        # What torch says is about its own versions.
-        return "it is damaged, or holds more than numbers, which is never run."
-    return str(error).partition("\n")[0]
 
 
 def _check_archive(path: Path) -> None:

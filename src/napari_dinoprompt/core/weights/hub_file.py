@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from napari_dinoprompt.core.errors import FetchError
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.weights.search import Dinov2Weights, how_by_hand
 from napari_dinoprompt.core.weights.transfer import http_errors
 
@@ -92,7 +93,7 @@ def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
         )
         raise FetchError(msg) from error
     except (http_errors(client), OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         msg = (
             f"The hub {endpoint} cannot be reached ({reason}). Check the network, "
             f"HF_ENDPOINT and the proxy, {by_hand}"
