@@ -70,15 +70,7 @@ def rarity_of(scoring: Scoring) -> float:
 def crowded_planes(planes: Sequence[PlaneIndex]) -> list[PlaneIndex]:
     """Choose the planes of a stack whose maps thresholds are taken from.
 
-    Parameters
-    ----------
-    planes : sequence of plane index
-        One per prompt.
-
-    Returns
-    -------
-    list of plane index
-        In order.
+    In order.
     """
     held = Counter(planes)
     crowded = sorted(held, key=lambda index: (-held[index], index))
@@ -106,17 +98,7 @@ class Look:
 def auto_thresholds(reference: ClassVectors, looks: Sequence[Look]) -> dict[str, float]:
     """Choose the threshold of each object class of a new reference.
 
-    Parameters
-    ----------
-    reference : ClassVectors
-        With at least one object class.
-    looks : sequence of Look
-        At the reference's `crowded_planes`.
-
-    Returns
-    -------
-    dict of str to float
-        By object class.
+    By object class.
     """
     maps: dict[str, list[SourceMap]] = {name: [] for name in reference.object_classes}
     for look in looks:
@@ -143,20 +125,7 @@ def threshold_elsewhere(
     forgives a similarity that is lower or higher throughout, and finds something in
     almost any image.
 
-    Parameters
-    ----------
-    reference : ClassVectors
-    scored : ScoredPlane
-        Of the image, with this reference.
-    name : str
-        One of the reference's object classes.
-    otherwise : float
-        The threshold where the image resembles nothing of it.
-
-    Returns
-    -------
-    float
-        In (0, 1).
+    In (0, 1).
     """
     number = reference.object_classes.index(name)
     with torch.inference_mode():
@@ -271,20 +240,7 @@ def typical_similarity(
     how much each resembles the others'. The best matches of the source are further,
     less certain examples, and all there is for a single prompt.
 
-    Parameters
-    ----------
-    own, agreement : (n,) ndarrays of float32
-        As `choose_threshold` takes them.
-    peaks : (P,) ndarray of float32
-        Similarities of the best matches; may be empty.
-    shown : (n,) ndarray of float32
-        Similarity in the map at the prompts: less than their own, since it is fitted
-        over a window.
-
-    Returns
-    -------
-    float
-        In (0, 1].
+    own, agreement: (n,) float32; peaks: (P,) float32; shown: (n,) float32. In (0, 1].
     """
     at_prompts = float(np.median(shown))
     own_similarity = float(np.median(own))

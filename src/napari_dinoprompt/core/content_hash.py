@@ -31,14 +31,8 @@ _PART = 64
 def hash_plane(plane: NDArray[np.generic]) -> str:
     """Hash dtype, shape and pixels of an image plane.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, 3) ndarray
-
-    Returns
-    -------
-    str
-        SHA-256 in hex; neither byte order nor layout in memory matters.
+    plane: (H, W) or (H, W, 3). SHA-256 in hex; neither byte order nor layout in memory
+    matters.
     """
     ordered = plane.dtype.newbyteorder("<")
     found = hashlib.sha256(f"{ordered.str} {plane.shape}".encode())
@@ -52,16 +46,8 @@ def hash_plane(plane: NDArray[np.generic]) -> str:
 def hash_planes(hashes: Mapping[PlaneIndex, str]) -> str:
     """Hash some planes of one stack together.
 
-    Parameters
-    ----------
-    hashes : mapping of plane index to str
-        Of each plane, at least one; empty where it is not known.
-
-    Returns
-    -------
-    str
-        Of a single plane its own, so that a plane and its file are one picture; empty
-        if one is not known.
+    Of a single plane its own, so that a plane and its file are one picture; empty if
+    one is not known.
     """
     known = list(hashes.values())
     if not all(known):
@@ -80,27 +66,8 @@ def fingerprint_image(
     The first, middle and last of the planes that the window of a stack is measured on
     are read, and of a large plane 16 small parts: never a huge image.
 
-    Parameters
-    ----------
-    open_plane : callable from plane index to LazyPlane
-    stack : tuple of int
-        Lengths of the axes before the plane; empty for a 2-D image.
-
-    Yields
-    ------
-    None
-        Before each plane is read.
-
-    Returns
-    -------
-    str
-        SHA-256 in hex. Images of other pixels may have the same, if they differ where
-        nobody looked.
-
-    Raises
-    ------
-    InputError
-        If the image cannot be read.
+    SHA-256 in hex. Images of other pixels may have the same, if they differ where
+    nobody looked.
     """
     planes = sample_planes(stack)
     found = hashlib.sha256(str(stack).encode())

@@ -53,24 +53,7 @@ class Estimate:
 
 
 def estimate(shape: tuple[int, int], backbone: Backbone, upscale: float) -> Estimate:
-    """Estimate the feature map of a plane.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane in pixels.
-    backbone : Backbone
-    upscale : float
-
-    Returns
-    -------
-    Estimate
-
-    Raises
-    ------
-    InputError
-        If the upscale cannot be used.
-    """
+    """Estimate the feature map of a plane."""
     grid = CellGrid(shape, backbone.info.patch, upscale)
     size = whole_bytes(grid, backbone)
     if size <= _WHOLE_BYTES:
@@ -90,21 +73,6 @@ def _part_bytes(grid: CellGrid, backbone: Backbone) -> int:
 def fits_whole(shape: tuple[int, int], backbone: Backbone, upscale: float) -> bool:
     """Tell whether the features of a plane are held as a whole.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane in pixels.
-    backbone : Backbone
-    upscale : float
-
-    Returns
-    -------
-    bool
-        If not, the plane is done part by part.
-
-    Raises
-    ------
-    InputError
-        If the upscale cannot be used.
+    If not, the plane is done part by part.
     """
     return estimate(shape, backbone, upscale).whole

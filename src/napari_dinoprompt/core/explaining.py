@@ -25,14 +25,7 @@ _REASONS = {
 def explain(error: BaseException) -> str | None:
     """Put an error that a user can do something about into words.
 
-    Parameters
-    ----------
-    error : BaseException
-
-    Returns
-    -------
-    str or None
-        None for anything else: that is a bug, and its traceback is wanted.
+    None for anything else: that is a bug, and its traceback is wanted.
     """
     if isinstance(error, DinopromptError):
         return str(error)
@@ -57,14 +50,7 @@ def first_line(error: BaseException) -> str:
 def reason_of(error: OSError) -> str:
     """Say why something cannot be read or written, and what to do if that is known.
 
-    Parameters
-    ----------
-    error : OSError
-
-    Returns
-    -------
-    str
-        To follow a colon; without a full stop.
+    To follow a colon; without a full stop.
     """
     known = None if error.errno is None else _REASONS.get(error.errno)
     return known or str(error.strerror or error)

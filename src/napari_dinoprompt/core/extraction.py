@@ -149,12 +149,7 @@ def whole_bytes(grid: CellGrid, backbone: Backbone) -> int:
 
 
 def check_memory(needed: int, device: torch.device) -> None:
-    """Refuse what needs more bytes than are free where features go.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuse what needs more bytes than are free where features go."""
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0])
     else:
@@ -171,15 +166,7 @@ def check_memory(needed: int, device: torch.device) -> None:
 def light_of(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
     """Return how bright each pixel looks; the root, since its noise is even.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, 3) ndarray
-    window : IntensityWindow
-
-    Returns
-    -------
-    (H, W) tensor of float32
-        In [0, 1].
+    plane: (H, W) or (H, W, 3). Returns (H, W) float32: in [0, 1].
     """
     windowed = window.apply(plane)
     grey = windowed if windowed.ndim == 2 else windowed.mean(axis=2)

@@ -84,14 +84,7 @@ class CellGrid:
     def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel coordinates of cell centres.
 
-        Parameters
-        ----------
-        indices : (..., 2) array_like
-            Row and column of cells.
-
-        Returns
-        -------
-        (..., 2) ndarray of float64
+        indices: (..., 2) array_like, row and column of cells. Returns (..., 2) float64.
         """
         cells = np.asarray(indices, dtype=np.float64) + 0.5
         return cells * self.cell + (np.asarray(self.origin) - 0.5)
@@ -99,14 +92,7 @@ class CellGrid:
     def to_cells(self, points: ArrayLike) -> NDArray[np.float64]:
         """Express pixel coordinates in cells; cell centres are at integers.
 
-        Parameters
-        ----------
-        points : (..., 2) array_like
-            y and x in pixels.
-
-        Returns
-        -------
-        (..., 2) ndarray of float64
+        points: (..., 2) array_like, y and x in pixels. Returns (..., 2) float64.
         """
         pixels = np.asarray(points, dtype=np.float64) + (0.5 - np.asarray(self.origin))
         return pixels / self.cell - 0.5
@@ -114,29 +100,14 @@ class CellGrid:
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray
-            y and x in pixels.
-
-        Returns
-        -------
-        (N,) ndarray of bool
+        points: (N, 2), y and x in pixels. Returns (N,) bool.
         """
         return lies_on_plane(points, self.shape)
 
     def check(self, points: NDArray[np.float64]) -> None:
         """Refuse points that do not lie on the plane.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray
-            y and x in pixels.
-
-        Raises
-        ------
-        InputError
-            If one lies outside.
+        points: (N, 2), y and x in pixels.
         """
         outside = ~self.contains(points)
         if outside.any():
@@ -154,16 +125,7 @@ def lies_on_plane(
 ) -> NDArray[np.bool_]:
     """Tell which points lie on a plane, its edges included.
 
-    Parameters
-    ----------
-    points : (N, 2) ndarray
-        y and x in pixels.
-    shape : (int, int)
-        Height and width of the plane in pixels.
-
-    Returns
-    -------
-    (N,) ndarray of bool
+    points: (N, 2), y and x in pixels. Returns (N,) bool.
     """
     upper = np.asarray(shape) - 0.5
     return np.asarray(((points >= -0.5) & (points <= upper)).all(axis=1))

@@ -18,19 +18,7 @@ __all__ = ["as_array", "as_points", "check_seed", "float_type"]
 def as_array(given: ArrayLike) -> NDArray[Any]:
     """Return anything that is an array or can be made one.
 
-    Parameters
-    ----------
-    given : array_like
-
-    Returns
-    -------
-    ndarray
-        A view where that is possible. What is masked becomes NaN, which is no data.
-
-    Raises
-    ------
-    InputError
-        If its rows are of different lengths.
+    A view where that is possible. What is masked becomes NaN, which is no data.
     """
     if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "buif":
         return _filled(given)
@@ -56,21 +44,7 @@ def float_type(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:
 def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
     """Return points as an array of their own, which changes with nobody else's.
 
-    Parameters
-    ----------
-    given : (N, 2) array_like
-    lone : bool
-        Whether a pair may stand for one point.
-
-    Returns
-    -------
-    (N, 2) ndarray of float64
-        No points may have any shape.
-
-    Raises
-    ------
-    InputError
-        If these are no pairs of numbers.
+    given: (N, 2) array_like. Returns (N, 2) float64: no points may have any shape.
     """
     try:
         points = np.array(given, dtype=np.float64)
@@ -86,17 +60,7 @@ def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what chance cannot start from.
-
-    Parameters
-    ----------
-    seed : int
-
-    Raises
-    ------
-    InputError
-        If it is no whole number from 0.
-    """
+    """Refuse what chance cannot start from."""
     try:
         fine = operator.index(seed) >= 0
     except TypeError:

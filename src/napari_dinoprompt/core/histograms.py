@@ -23,22 +23,9 @@ def match_histogram(image: ArrayLike, like: ArrayLike) -> NDArray[np.floating]:
     but the order of the grey values is left, structure that is not in the other image
     is raised to its contrast too.
 
-    Parameters
-    ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-    like : (h, w) or (h, w, 3 or 4) array_like
-        The image whose grey values are wanted; of any size.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3) ndarray of float
-        Pixels without data stay without, and count in neither image. Channels are
-        pooled, so that colours keep their order.
-
-    Raises
-    ------
-    InputError
-        If either is no image plane.
+    image: (H, W) or (H, W, 3 or 4) array_like; like: (h, w) or (h, w, 3 or 4)
+    array_like. Returns (H, W) or (H, W, 3) float: pixels without data stay without, and
+    count in neither image. Channels are pooled, so that colours keep their order.
 
     References
     ----------

@@ -158,24 +158,7 @@ def measure_stack_window(
     lower: float = LOWER_PERCENTILE,
     upper: float = UPPER_PERCENTILE,
 ) -> IntensityWindow:
-    """Take one intensity window for all planes of a stack.
-
-    Parameters
-    ----------
-    images : iterable of (H, W) or (H, W, 3 or 4) array_like
-        At least one plane, for a large stack a few that stand for all.
-    lower, upper : float
-        Percentiles, 0 to 100, of the pixels of all planes.
-
-    Returns
-    -------
-    IntensityWindow
-
-    Raises
-    ------
-    InputError
-        As `as_plane`.
-    """
+    """Take one intensity window for all planes of a stack."""
     if not 0 <= lower <= upper <= 100:
         msg = f"Percentiles lie between 0 and 100, not at {lower:g} and {upper:g}."
         raise InputError(msg)
@@ -203,14 +186,8 @@ def measure_stack_window(
 def thin_pixels(plane: NDArray[np.generic]) -> NDArray[np.generic]:
     """Take every few rows and columns of a large plane, enough for its percentiles.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray
-
-    Returns
-    -------
-    (h, w) or (h, w, C) ndarray
-        A copy, so that the plane itself can be let go.
+    plane: (H, W) or (H, W, C). Returns (h, w) or (h, w, C): a copy, so that the plane
+    itself can be let go.
     """
     step = max(1, math.isqrt(plane.shape[0] * plane.shape[1] // _THIN_PIXELS))
     return plane[::step, ::step].copy()

@@ -61,17 +61,7 @@ class Notice:
 def along(
     steps: Generator[object, None, _Result], first: int, length: int, total: int
 ) -> Generator[Progress | Notice, None, _Result]:
-    """Do a part of a job and say how far the whole is.
-
-    Parameters
-    ----------
-    steps : generator
-        The part; notices are passed on, and all else but progress is dropped.
-    first, length : int
-        Where the part begins in the whole, and how much of it it is.
-    total : int
-        Of the whole.
-    """
+    """Do a part of a job and say how far the whole is."""
 
     def of_the_whole(said: object) -> tuple[Progress | Notice, ...]:
         if isinstance(said, Progress):

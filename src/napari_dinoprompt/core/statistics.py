@@ -56,14 +56,8 @@ class FeatureStatistics:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what a scoring subtracts from vectors and then multiplies them with.
 
-        Parameters
-        ----------
-        scoring : {"plain", "centred", "standardised"}
-
-        Returns
-        -------
-        mean, inverse_scale : (D,) ndarrays of float32
-            A feature that does not vary in the source is multiplied with 0.
+        Returns mean, inverse_scale (D,) float32: a feature that does not vary in the
+        source is multiplied with 0.
         """
         ones = np.ones_like(self.mean)
         if scoring == "plain":
@@ -115,15 +109,7 @@ def _moments(
 def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
     """Pool what was measured on several planes or images, as if on all their cells.
 
-    Parameters
-    ----------
-    parts : sequence of SourceMeasures
-        At least one, all of one scoring and dimension.
-
-    Returns
-    -------
-    SourceMeasures
-        The part itself if there is only one.
+    The part itself if there is only one.
     """
     if len(parts) == 1:
         return parts[0]
@@ -150,14 +136,7 @@ def _statistics(
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1.
 
-    Parameters
-    ----------
-    vectors : (N, D) ndarray of float32
-
-    Returns
-    -------
-    (N, D) ndarray of float32
-        A vector without length stays 0.
+    vectors: (N, D) float32. Returns (N, D) float32: a vector without length stays 0.
     """
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.zeros_like(vectors)

@@ -17,22 +17,7 @@ def resolve_thresholds(
 ) -> dict[str, float]:
     """Settle the threshold of each object class.
 
-    Parameters
-    ----------
-    reference : Reference
-    threshold : float, optional
-        What the caller asks for, for all classes; None leaves it to the reference:
-        what its user set, else auto.
-
-    Returns
-    -------
-    dict of str to float
-        By object class.
-
-    Raises
-    ------
-    InputError
-        If the threshold is not a number in [-1, 1].
+    By object class.
     """
     return {
         name: check_threshold(threshold, name)

@@ -34,15 +34,7 @@ def backbone_names() -> tuple[str, ...]:
 def default_backbone(weights_folder: str | Path | None = None) -> str:
     """Return the backbone of choice on this machine.
 
-    Parameters
-    ----------
-    weights_folder : str or Path, optional
-        One more folder to look in.
-
-    Returns
-    -------
-    str
-        ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
+    ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     try:
         find_dinov2(CHOICE, weights_folder)

@@ -73,31 +73,14 @@ class FilterBank:
         return FilterBank(device)
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        """Cut a grid of cells into abutting tiles with the halo that makes them exact.
-
-        Parameters
-        ----------
-        grid : (int, int)
-            Rows and columns of cells.
-
-        Returns
-        -------
-        TilePlan
-        """
+        """Cut a grid of cells into abutting tiles whose halo makes them exact."""
         return plan_abutting(grid, size=_CORE, halo=_HALO, align=_ALIGN)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute the responses of crops.
 
-        Parameters
-        ----------
-        batch : (B, 3, h, w) tensor of float32
-            RGB in [0, 1]; h and w are multiples of 16.
-
-        Returns
-        -------
-        (B, h / 2 - 2 halo, w / 2 - 2 halo, 30) tensor of float32
-            The core: every response in it has seen all pixels within its reach.
+        batch: (B, 3, h, w) float32. Returns (B, h / 2 - 2 halo, w / 2 - 2 halo, 30)
+        float32: the core: every response in it has seen all pixels within its reach.
         """
         with torch.inference_mode():
             # Light comes in photons: the root evens out their noise, and dim objects
@@ -152,14 +135,7 @@ def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 def _responses(image: torch.Tensor) -> torch.Tensor:
     """Filter responses at one level, in units of its own pixels.
 
-    Parameters
-    ----------
-    image : (B, 3, h, w) tensor
-        Blurred to sigma = 1, so that plain differences are scale-normalised.
-
-    Returns
-    -------
-    (B, 6, h - 2, w - 2) tensor
+    image: (B, 3, h, w). Returns (B, 6, h - 2, w - 2).
     """
     grey = image[:, :1]
     centre = grey[..., 1:-1, 1:-1]

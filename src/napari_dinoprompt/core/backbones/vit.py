@@ -171,31 +171,15 @@ class VisionTransformer:
         return max(1, min(fits, _CUDA_BATCH))
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        """Cut a grid of cells into overlapping tiles of the trained size.
-
-        Parameters
-        ----------
-        grid : (int, int)
-            Rows and columns of cells.
-
-        Returns
-        -------
-        TilePlan
-        """
+        """Cut a grid of cells into overlapping tiles of the trained size."""
         overlap = math.ceil(self.tile * _OVERLAP)
         return plan_overlapping(grid, size=self.tile, overlap=overlap)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute the patch tokens of tiles.
 
-        Parameters
-        ----------
-        batch : (B, 3, h, w) tensor of float32
-            RGB in [0, 1], of the trained size.
-
-        Returns
-        -------
-        (B, h / patch, w / patch, D) tensor of float32
+        batch: (B, 3, h, w) float32, RGB in [0, 1], of the trained size. Returns (B, h /
+        patch, w / patch, D) float32.
         """
         with torch.inference_mode():
             pixels = batch.to(self.device, non_blocking=True)
@@ -228,17 +212,7 @@ def load_vit(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Load a network as `load_backbone` does, by ``dinov2-<size>`` or ``timm:<name>``.
-
-    Raises
-    ------
-    InputError
-        If name or block do not exist.
-    WeightsNotFoundError
-        If no weights are here.
-    CheckpointError
-        If the file is damaged or another model's.
-    """
+    """Load a network, ``dinov2-<size>`` or ``timm:<name>``, as `load_backbone` does."""
     if name.startswith("timm:"):
         architecture, meta_file = name.removeprefix("timm:"), None
         hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
@@ -258,19 +232,7 @@ def load_vit(
 
 
 def check_dinov2(name: str, path: Path) -> None:
-    """Check that a safetensors file holds a DINOv2 model, without reading its values.
-
-    Parameters
-    ----------
-    name : str
-        As `load_dinov2`.
-    path : Path
-
-    Raises
-    ------
-    CheckpointError
-        If it does not.
-    """
+    """Check that a safetensors file holds a DINOv2 model; its values are not read."""
     architecture = dinov2_weights(name).timm_name.partition(".")[0]
     with torch.device("meta"):
         model, classifier = _create(architecture)
@@ -295,28 +257,7 @@ def wrap_model(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Make a backbone of a timm model that holds its weights.
-
-    Parameters
-    ----------
-    name : str
-        For references and messages.
-    model : torch.nn.Module
-        A timm vision transformer without classifier.
-    block : int or None
-        Block counted from 0, negative from the end; None is the last.
-    device : torch.device
-    dtype : torch.dtype
-
-    Returns
-    -------
-    VisionTransformer
-
-    Raises
-    ------
-    InputError
-        If the model has no square patches and blocks, or no such block.
-    """
+    """Make a backbone of a timm model that holds its weights."""
     timm = import_timm()
     config = timm.data.resolve_model_data_config(model)
     patch_embed = getattr(model, "patch_embed", None)

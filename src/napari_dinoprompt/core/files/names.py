@@ -39,14 +39,7 @@ def user_folder(variable: str, name: str) -> Path:
 def clean_name(name: str) -> str:
     """Replace what a file cannot be called.
 
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-        Letters of all scripts and blanks stay; never empty, and never hidden.
+    Letters of all scripts and blanks stay; never empty, and never hidden.
     """
     composed = unicodedata.normalize("NFC", name)
     readable = "".join(
@@ -65,15 +58,7 @@ def clean_name(name: str) -> str:
 def free_name(name: str, taken: Iterable[str]) -> str:
     """Add a number to a name if it is taken.
 
-    Parameters
-    ----------
-    name : str
-    taken : iterable of str
-
-    Returns
-    -------
-    str
-        "nuclei", "nuclei 2", "nuclei 3" and so on; upper and lower case are one.
+    "nuclei", "nuclei 2", "nuclei 3" and so on; upper and lower case are one.
     """
     known = {_fold(one) for one in taken}
     free, number = name, 1

@@ -33,21 +33,7 @@ def read_prompts(path: Path) -> Prompts:
     is optional, and where it is empty the prompt is an ``object``. Other columns, such
     as napari's ``index``, are left alone. Blanks around a value do not count.
 
-    Parameters
-    ----------
-    path : Path
-        Text in UTF-8, with or without a byte order mark.
-
-    Returns
-    -------
-    Prompts
-        At least one.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or does not hold points of one plane; the message
-        names the file, and the line where there is one.
+    At least one.
     """
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
@@ -128,19 +114,7 @@ def _number(text: str, axis: str, where: str) -> float:
 
 
 def write_prompts(path: Path, prompts: Prompts) -> None:
-    """Write a points CSV that napari opens and `read_prompts` reads again.
-
-    Parameters
-    ----------
-    path : Path
-    prompts : Prompts
-        Coordinates keep all their digits.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written; an older file of that name is kept.
-    """
+    """Write a points CSV that napari opens and `read_prompts` reads again."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["index", *_AXES, "class"])

@@ -20,19 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def as_csv(
     rows: Sequence[Mapping[str, object]], keys: Sequence[str] | None = None
 ) -> bytes:
-    """Turn records into CSV with a header.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        All with the same keys; NaN becomes an empty cell.
-    keys : sequence of str, optional
-        The header where there may be no record.
-
-    Returns
-    -------
-    bytes
-    """
+    """Turn records into CSV with a header."""
     header = keys or (rows[0] if rows else ())
     return csv_lines([header, *(row.values() for row in rows)])
 
@@ -40,16 +28,7 @@ def as_csv(
 def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
     """Turn values into lines of CSV.
 
-    Parameters
-    ----------
-    rows : iterable of iterable
-        NaN becomes an empty cell. Text that a spreadsheet would take for a formula gets
-        an apostrophe in front: names of classes may come from somebody else's file.
-
-    Returns
-    -------
-    bytes
-        UTF-8; names of files that are none are written with backslashes.
+    UTF-8; names of files that are none are written with backslashes.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -71,15 +50,7 @@ def _encode(text: str) -> bytes:
 def as_json(content: Mapping[str, object]) -> bytes:
     """Turn records into JSON, which knows neither NaN nor infinity.
 
-    Parameters
-    ----------
-    content : mapping
-        Of numbers, texts, lists and mappings.
-
-    Returns
-    -------
-    bytes
-        NaN is null, infinity a string.
+    NaN is null, infinity a string.
     """
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     return _encode(text) + b"\n"

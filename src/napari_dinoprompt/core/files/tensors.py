@@ -105,20 +105,7 @@ def read_tensors(
 
 
 def check_tensors(layout: TensorLayout, expected: Expected) -> None:
-    """Hold what a file declares against its size and against what is expected.
-
-    Parameters
-    ----------
-    layout : TensorLayout
-    expected : mapping of str to (str, tuple of int)
-        Each tensor's dtype, as safetensors calls it, and its shape.
-
-    Raises
-    ------
-    ValueError
-        If there are other tensors, of another dtype or shape, they do not lie one after
-        the other as they are named, or the file is too large, too short or too long.
-    """
+    """Hold what a file declares against its size and against what is expected."""
     size = layout.size
     require(size <= LARGEST_FILE, f"with {size / 1e6:.0f} MB it is too large")
     require(

@@ -34,24 +34,8 @@ _KEPT = 2**27
 def open_tiff(path: Path, in_memory: int) -> tuple[Any, str]:
     """Open the image of a TIFF without reading all of it.
 
-    Parameters
-    ----------
-    path : Path
-    in_memory : int
-        Up to so many bytes are read at once.
-
-    Returns
-    -------
-    array
-        With shape and dtype; can be sliced.
-    axes : str
-        One letter per axis, as tifffile names them: ``"YX"``, ``"SYX"``, ``"TCYX"``.
-
-    Raises
-    ------
-    InputError
-        If it holds several images, or declares more than there is room for. Damaged
-        files raise whatever tifffile does.
+    With shape and dtype; can be sliced. axes: one letter per axis, as tifffile names
+    them: ``"YX"``, ``"SYX"``, ``"TCYX"``.
     """
     with tiff_file(path) as file:
         series = only_series(file, path)

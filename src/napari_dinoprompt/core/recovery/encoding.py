@@ -58,15 +58,7 @@ def encode_records(records: Iterable[ImageRecord]) -> bytes:
 
 
 def decode_records(content: bytes) -> list[ImageRecord]:
-    """Take a file of records apart, which may come from anywhere.
-
-    Raises
-    ------
-    NewerRecordError
-        If a newer version has written it.
-    ValueError
-        If anything is missing, too much, of a wrong type or out of range.
-    """
+    """Take a file of records apart, which may come from anywhere."""
     parsed = parse_json(content)
     require(isinstance(parsed, dict), "it holds no records")
     version = take_whole(parsed.get("format_version"), "format version", least=1)

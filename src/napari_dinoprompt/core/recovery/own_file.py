@@ -43,19 +43,7 @@ class OwnFile:
         self._closed = False
 
     def save(self, records: Sequence[ImageRecord]) -> None:
-        """Replace what was kept before; after it was closed, do nothing.
-
-        Parameters
-        ----------
-        records : sequence of ImageRecord
-            If there are none, no file is left.
-
-        Raises
-        ------
-        CannotWriteError
-            If it cannot be written, or could not be read again; what was kept before
-            stays.
-        """
+        """Replace what was kept before; after it was closed, do nothing."""
         with self._turn:
             if self._closed:
                 return

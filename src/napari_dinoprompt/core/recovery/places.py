@@ -51,17 +51,7 @@ def make_lock(path: Path) -> FileLock:
 
 @contextmanager
 def claim(path: Path) -> Iterator[bool]:
-    """Keep others off a file of records for the time of the block.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    bool
-        False if a program at work holds it, or nobody can tell: it is not ours then.
-    """
+    """Keep others off a file of records for the time of the block."""
     lock = make_lock(path)
     try:
         lock.acquire(timeout=0)

@@ -57,14 +57,7 @@ _HEADER = "napari-dinoprompt"
 
 
 def save_reference(reference: ReferenceFields, path: Path) -> Path:
-    """Write a reference, whole or not at all; the suffix is added where it is missing.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it cannot be written, or could not be read again; an older file of that
-        name is kept.
-    """
+    """Write a reference, whole or not at all; a missing suffix is added."""
     if not path.name.endswith(SUFFIX):
         stem = path.name.removesuffix(".safetensors").removesuffix(".reference")
         path = path.with_name(stem + SUFFIX)
@@ -77,13 +70,7 @@ def save_reference(reference: ReferenceFields, path: Path) -> Path:
 
 
 def encode_reference(reference: ReferenceFields) -> bytes:
-    """Return the content of a reference's file; the same for equal references.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it could not be read again.
-    """
+    """Return the content of a reference's file; the same for equal references."""
     statistics = reference.statistics
     numbers: dict[str, NDArray[Any]] = {
         "vectors": np.ascontiguousarray(reference.vectors, np.float32),
@@ -100,13 +87,7 @@ def encode_reference(reference: ReferenceFields) -> bytes:
 
 
 def load_reference(path: Path) -> ReferenceFields:
-    """Read a reference.
-
-    Raises
-    ------
-    ReferenceFileError
-        If the file is missing, damaged, foreign or from a newer version.
-    """
+    """Read a reference."""
     with _open(path) as file:
         return _read(path, file)
 
@@ -142,13 +123,7 @@ def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
 
 
 def read_header(path: Path) -> ReferenceHeader:
-    """Read all that a reference file holds but its numbers.
-
-    Raises
-    ------
-    ReferenceFileError
-        As `load_reference`; numbers that are not finite are not noticed.
-    """
+    """Read all that a reference file holds but its numbers."""
     with _open(path) as file:
         layout = read_layout(file)
         header = _read_header(path, layout)

@@ -37,21 +37,8 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
     Joining is associative but for rounding, as long as no prompt is in two of the
     references; which one comes first decides only the order.
 
-    Parameters
-    ----------
-    first, second : Reference
-        Of one backbone, upscale and scoring.
-
-    Returns
-    -------
-    Reference
-        The prompts of the first, then those of the second that the first does not
-        have. An image of the same name, shape and content is one source.
-
-    Raises
-    ------
-    IncompatibleReferenceError
-        If backbone, weights, upscale or scoring differ.
+    The prompts of the first, then those of the second that the first does not have. An
+    image of the same name, shape and content is one source.
     """
     _check_alike(first, second)
     sources, place = _join_sources((*first.sources, *second.sources))

@@ -77,15 +77,7 @@ class Library:
     def entries(self) -> list[Entry]:
         """List the references, sorted by name.
 
-        Returns
-        -------
-        list of Entry
-            Files that cannot be used are among them, with what is wrong.
-
-        Raises
-        ------
-        ReferenceFileError
-            If the folder cannot be read; one that is not there is empty.
+        Files that cannot be used are among them, with what is wrong.
         """
         with _explaining(self.folder):
             try:
@@ -96,42 +88,13 @@ class Library:
         return sorted(found, key=lambda entry: (entry.name.casefold(), entry.name))
 
     def add(self, reference: Reference, name: str) -> Entry:
-        """Save a reference under a name that is free.
-
-        Parameters
-        ----------
-        reference : Reference
-        name : str
-            Any; what a file cannot be called is replaced, and a number is added where
-            there is one of that name.
-
-        Returns
-        -------
-        Entry
-
-        Raises
-        ------
-        ReferenceFileError
-            If it cannot be written.
-        """
+        """Save a reference under a name that is free."""
         return self._put(encode_reference(reference), name)
 
     def import_file(self, path: Path) -> Entry:
         """Copy a reference file into the library.
 
-        Parameters
-        ----------
-        path : Path
-
-        Returns
-        -------
-        Entry
-            The one that is there already, if a file of the same content is.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it is no reference that can be used, or cannot be written.
+        The one that is there already, if a file of the same content is.
         """
         Reference.load(path)
         with _explaining(path):
@@ -142,33 +105,11 @@ class Library:
         return self._put(content, path.name.removesuffix(SUFFIX))
 
     def load(self, entry: Entry) -> Reference:
-        """Read a reference.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it has gone, or cannot be used.
-        """
+        """Read a reference."""
         return Reference.load(entry.path)
 
     def rename(self, entry: Entry, name: str) -> Entry:
-        """Give a reference another name.
-
-        Parameters
-        ----------
-        entry : Entry
-        name : str
-            As `add`.
-
-        Returns
-        -------
-        Entry
-
-        Raises
-        ------
-        ReferenceFileError
-            If it has gone, or its file cannot be renamed.
-        """
+        """Give a reference another name."""
         path = self._own(entry)
         with self._locked(), _explaining(path):
             others = [one for one in self._names() if one != entry.name]
@@ -177,13 +118,7 @@ class Library:
         return _describe(target)
 
     def remove(self, entry: Entry) -> None:
-        """Delete the file of a reference; no other, and it is no error if it has gone.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it is none of this library, or cannot be deleted.
-        """
+        """Delete the file of a reference, no other; it may have gone already."""
         path = self._own(entry)
         with _explaining(path):
             path.unlink(missing_ok=True)

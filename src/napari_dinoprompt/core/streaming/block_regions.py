@@ -67,17 +67,8 @@ class Regions:
     ) -> NDArray[np.generic]:
         """Give each pixel of a block a value of its region.
 
-        Parameters
-        ----------
-        block : Block
-        keys : (h, w) ndarray of uint8 or bool
-            Those that the regions were numbered by.
-        values : (R + 1,) ndarray
-            By region; the last is for pixels of no region.
-
-        Returns
-        -------
-        (h, w) ndarray
+        keys: (h, w), those that the regions were numbered by; values: (R + 1,), the
+        last for pixels of no region. Returns (h, w).
         """
         local, count = _label(keys, self.connectivity)
         start = self.starts[block.number]
@@ -86,18 +77,7 @@ class Regions:
 
 
 def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
-    """Cut a plane into blocks, row by row.
-
-    Parameters
-    ----------
-    shape : (int, int)
-    side : int
-        In pixels; the last blocks of a row or column may be smaller.
-
-    Returns
-    -------
-    list of Block
-    """
+    """Cut a plane into blocks, row by row."""
     regions = cut_regions(shape, side)
     return [Block(*one.part, number) for number, one in enumerate(regions)]
 
@@ -105,26 +85,7 @@ def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
 def number_regions(
     keys: Keys, shape: tuple[int, int], blocks: list[Block], connectivity: int
 ) -> Generator[None, None, Regions]:
-    """Find the connected regions of equal keys.
-
-    Parameters
-    ----------
-    keys : callable
-        Reads a part of the plane; pixels of key 0 belong to no region.
-    shape : (int, int)
-    blocks : list of Block
-        As `cut_blocks`.
-    connectivity : int
-
-    Yields
-    ------
-    None
-        After each block.
-
-    Returns
-    -------
-    Regions
-    """
+    """Find the connected regions of equal keys; key 0 is none. Yields after each block."""
     width = shape[1]
     pieces: list[_Pieces] = []
     starts = np.zeros(len(blocks) + 1, dtype=np.int64)
@@ -145,19 +106,8 @@ def number_regions(
 def join_numbers(pairs: NDArray[np.int64], count: int) -> tuple[NDArray[np.int32], int]:
     """Find which numbers belong together.
 
-    Parameters
-    ----------
-    pairs : (N, 2) ndarray of int64
-        Numbers, counted from 0, that are the same thing.
-    count : int
-        How many numbers there are.
-
-    Returns
-    -------
-    things : (count,) ndarray of int32
-        The thing that each number stands for, counted from 0.
-    int
-        How many things there are.
+    pairs: (N, 2) int64, numbers that are the same thing. Returns (count,) int32, the
+    thing that each number stands for, counted from 0, and how many things there are.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -39,25 +39,8 @@ def split_large(
 ) -> Generator[None, None, None]:
     """Split objects that no window holds: each block with its surroundings.
 
-    Parameters
-    ----------
-    cleaned : (H, W) array of uint8
-        Class numbers.
-    instances : (H, W) array of int32
-        Numbers of the parts of other objects; those of these are added.
-    table : PartTable
-        Is added to.
-    regions : Regions
-    large : (R,) ndarray of bool
-        Which of them are to be split.
-    blocks : list of Block
-    overlap : int
-        How far windows reach beyond their block, in pixels.
-
-    Yields
-    ------
-    None
-        After each block, twice.
+    cleaned: (H, W) uint8, class numbers; instances: (H, W) int32; large: (R,) bool,
+    which of them are to be split.
     """
     base = table.count
     marks = np.append(large, False)

@@ -114,22 +114,7 @@ class RegionPlan:
 
     @classmethod
     def of(cls, grid: CellGrid, guide_radius: int, tile: int) -> RegionPlan:
-        """Plan the regions of a plane.
-
-        Parameters
-        ----------
-        grid : CellGrid
-            Of the plane.
-        guide_radius : int
-            As `Backbone.guide_radius` tells it, in cells.
-        tile : int
-            Side of the backbone's tiles in cells: smaller regions would cost more,
-            and of larger ones the first would come later.
-
-        Returns
-        -------
-        RegionPlan
-        """
+        """Plan the regions of a plane."""
         step, blocks = window_blocks(grid.cell, guide_radius)
         # Two windows, one after the other, a block to interpolate, and a cell.
         rim = math.ceil(((2 * blocks + 1) * step + grid.cell + 1) / step) * step
@@ -154,17 +139,7 @@ class RegionPlan:
         return region.widened(self.rim, self.shape)
 
     def around(self, rows: tuple[int, int], columns: tuple[int, int]) -> Region:
-        """Return the smallest region on whole blocks that holds some pixels.
-
-        Parameters
-        ----------
-        rows, columns : (int, int)
-            First pixel, and the one after the last; they may lie outside the plane.
-
-        Returns
-        -------
-        Region
-        """
+        """Return the smallest region on whole blocks that holds some pixels."""
         found = [
             slice(
                 max(0, begin // self.step * self.step),
@@ -177,15 +152,7 @@ class RegionPlan:
     def nearest_first(self, points: NDArray[np.float64]) -> tuple[Region, ...]:
         """Order the regions by their distance to the nearest of some points.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray of float64
-            y and x in pixels: what the user looks at, and prompts. With none, the
-            regions stay in reading order.
-
-        Returns
-        -------
-        tuple of Region
+        points: (N, 2) float64.
         """
         if len(points) == 0:
             return self.regions
@@ -201,18 +168,7 @@ def cut_regions(shape: tuple[int, int], side: int) -> Iterator[Region]:
 
 
 def plan_regions(grid: CellGrid, backbone: Backbone) -> RegionPlan:
-    """Plan the regions of a plane for a backbone.
-
-    Parameters
-    ----------
-    grid : CellGrid
-        Of the plane.
-    backbone : Backbone
-
-    Returns
-    -------
-    RegionPlan
-    """
+    """Plan the regions of a plane for a backbone."""
     tile = backbone.plan((_CELLS, _CELLS)).tiles[0].height
     return RegionPlan.of(grid, backbone.guide_radius(grid.cell), tile)
 
@@ -229,16 +185,7 @@ def _distance(region: Region, points: NDArray[np.float64]) -> float:
 def crowd(points: NDArray[np.float64], side: float) -> Sequence[NDArray[np.int64]]:
     """Gather points that fit together into squares.
 
-    Parameters
-    ----------
-    points : (N, 2) ndarray of float64
-    side : float
-        Of the squares, in pixels.
-
-    Returns
-    -------
-    sequence of ndarray of int64
-        Indices of the points of each square; each point is in one.
+    points: (N, 2) float64. Indices of the points of each square; each point is in one.
     """
     left = np.arange(len(points))
     groups = []

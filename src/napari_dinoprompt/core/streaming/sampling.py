@@ -114,21 +114,7 @@ def sample_window(
 ) -> Generator[Progress, None, IntensityWindow | None]:
     """Take one intensity window for large planes of a stack.
 
-    Parameters
-    ----------
-    planes : sequence of LazyPlane
-        At least one; a few that stand for all.
-    backbone : Backbone
-    upscale : float
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    IntensityWindow or None
-        None if none holds data.
+    None if none holds data.
     """
     pixels: list[NDArray[np.generic]] = []
     for plane in planes:
@@ -168,19 +154,8 @@ def sample_regions(
 ) -> tuple[Region, ...]:
     """Choose the places that stand for a plane.
 
-    Parameters
-    ----------
-    grid : CellGrid
-    plan : TilePlan
-        Of the grid.
-    regions : RegionPlan
-        Of the plane.
-
-    Returns
-    -------
-    tuple of Region
-        At most sixteen. Where tiles overlap, a place is the middle of one, so that it
-        costs one pass of the network.
+    At most sixteen. Where tiles overlap, a place is the middle of one, so that it costs
+    one pass of the network.
     """
     found: dict[tuple[int, ...], Region] = {}
     for row, column in _jittered(grid.cells):

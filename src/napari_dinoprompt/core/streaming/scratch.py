@@ -24,11 +24,6 @@ def scratch_folder(owner: object, parent: Path) -> Path:
     """Make a folder in another that is removed when its owner is no longer needed.
 
     What killed programs have left there is removed first.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be made.
     """
     folder = _make_folder(parent)
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
@@ -36,13 +31,7 @@ def scratch_folder(owner: object, parent: Path) -> Path:
 
 
 def scratch_store(parent: Path) -> LocalStore:
-    """Make a store for zarr arrays, removed with the last of them.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be made.
-    """
+    """Make a store for zarr arrays, removed with the last of them."""
     store = LocalStore(_make_folder(parent))
     # The arrays hold the store, whoever took them from what was computed.
     weakref.finalize(store, shutil.rmtree, store.root, ignore_errors=True)

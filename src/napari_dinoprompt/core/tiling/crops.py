@@ -42,14 +42,7 @@ class CropReader:
     def __call__(self, tile: Tile) -> NDArray[np.float32]:
         """Read the canvas of a tile and its halo.
 
-        Parameters
-        ----------
-        tile : Tile
-
-        Returns
-        -------
-        (3, h, w) ndarray of float32
-            In [0, 1]; grey three times.
+        Returns (3, h, w) float32: in [0, 1]; grey three times.
         """
         patch, halo = self.grid.patch, self.halo
         starts, sizes = (tile.row, tile.column), (tile.height, tile.width)

@@ -28,21 +28,7 @@ def tile_key(
 
     Content of the plane, upscale and intensity window are all in the crop.
 
-    Parameters
-    ----------
-    crop : (3, h, w) ndarray of float32
-        What the backbone sees.
-    made_by : tuple
-        What tells the backbone from others, as JSON knows it.
-    dtype : str
-        Number format that the backbone computes with, such as ``"float32"``.
-    device_type : str
-        Kind of device, such as ``"cpu"``: others round differently.
-
-    Returns
-    -------
-    str
-        SHA-256 in hex.
+    crop: (3, h, w) float32, what the backbone sees. SHA-256 in hex.
     """
     pixels = np.ascontiguousarray(crop, dtype="<f4")
     bits = pixels.view("<u4")

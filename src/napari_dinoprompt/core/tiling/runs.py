@@ -58,31 +58,7 @@ def run_tiles(
 ) -> Generator[Notice | list[TileVectors], None, Backbone]:
     """Compute tiles in their order.
 
-    Parameters
-    ----------
-    tiles : sequence of Tile
-    read : callable from Tile to (3, h, w) ndarray of float32
-        Reads a tile's crop of the canvas; called in another thread.
-    backbone : Backbone
-    cache : TileCache or None
-        Where vectors are looked for and kept.
-
-    Yields
-    ------
-    Notice
-        Something that the user should know: the card was too small.
-    list of TileVectors
-        The next tiles.
-
-    Returns
-    -------
-    Backbone
-        The one to go on with: on the CPU if the card was too small.
-
-    Raises
-    ------
-    MemoryError, RuntimeError
-        If not even one tile fits into memory; and what `read` raises.
+    The one to go on with: on the CPU if the card was too small.
     """
     run = _Run(backbone, read, cache)
     if len(tiles) <= run.batch:

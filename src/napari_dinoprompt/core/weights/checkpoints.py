@@ -27,19 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
     PyTorch files are read with ``weights_only=True``: they cannot run code.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    dict of str to tensor
-        On the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such file, or it does not hold tensors by name.
+    On the CPU.
     """
     if not path.is_file():
         msg = f"There is no checkpoint file {path}."
@@ -76,12 +64,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is; PyTorch's are not compressed.
-
-    Raises
-    ------
-    CheckpointError, zipfile.BadZipFile
-    """
+    """Refuse a compressed archive; PyTorch's are none."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
@@ -111,25 +94,7 @@ def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
 def load_weights(
     model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
 ) -> None:
-    """Load a checkpoint into a timm model, all of it or an error.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        A timm model without classifier.
-    path : Path
-        A checkpoint in timm's layout, or one that timm knows how to convert, such
-        as Meta's DINOv2 files.
-    name : str
-        The backbone, for messages.
-    classifier : tuple of str
-        Layers in the checkpoint that the model does without.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be read or belongs to another model.
-    """
+    """Load a checkpoint into a timm model, all of it or an error."""
     _load(model, read_checkpoint(path), path, name=name, classifier=classifier)
 
 
@@ -139,14 +104,6 @@ def check_header(
     """Check that a safetensors file holds a model's weights; reads its header only.
 
     Parameters and errors as `load_weights`.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Of tensors on the ``meta`` device, which have shapes and no values.
-    path : Path
-    name : str
-    classifier : tuple of str
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -189,15 +146,7 @@ def hash_weights(tensors: Mapping[str, torch.Tensor]) -> str:
     the same hash. The class token is left out: converting it adds two tensors, which
     rounds differently in half precision.
 
-    Parameters
-    ----------
-    tensors : mapping of str to tensor
-        A model's state dict, on any device.
-
-    Returns
-    -------
-    str
-        SHA-256, 64 hexadecimal digits.
+    SHA-256, 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for key in sorted(tensors):

@@ -49,23 +49,7 @@ def hub_endpoint() -> str:
 
 
 def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
-    """Ask a hub for the weights of a model; nothing is downloaded.
-
-    Parameters
-    ----------
-    weights : Dinov2Weights
-    endpoint : str, optional
-        Address of the hub; by default the one that huggingface_hub uses.
-
-    Returns
-    -------
-    HubFile
-
-    Raises
-    ------
-    FetchError
-        If it cannot be reached, has no such file, or is no hub.
-    """
+    """Ask a hub for the weights of a model; nothing is downloaded."""
     from huggingface_hub import (
         constants,
         get_hf_file_metadata,

@@ -69,23 +69,7 @@ class Dinov2Weights:
 
 
 def dinov2_weights(name: str) -> Dinov2Weights:
-    """Resolve the name of a DINOv2 backbone.
-
-    Parameters
-    ----------
-    name : str
-        ``dinov2-small|base|large|giant``; with registers (Darcet et al., ICLR 2024),
-        or as first published with ``-plain`` appended.
-
-    Returns
-    -------
-    Dinov2Weights
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
+    """Resolve the name of a DINOv2 backbone; ``-plain`` has no registers."""
     size, _, variant = name.removeprefix("dinov2-").partition("-")
     if (
         not name.startswith("dinov2-")
@@ -118,24 +102,7 @@ def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
     Looks in the folders that the user named, then in the Hugging Face cache, then for
     Meta's file in torch's hub cache.
 
-    Parameters
-    ----------
-    name : str
-        As `dinov2_weights`.
-    folder : str or Path, optional
-        Searched after those of the environment variable ``DINOPROMPT_WEIGHTS``.
-
-    Returns
-    -------
-    Path
-        A safetensors or PyTorch file.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    WeightsNotFoundError
-        If the file is in none of the places; the message names them all.
+    Returns a safetensors or PyTorch file. A WeightsNotFoundError names all places.
     """
     weights = dinov2_weights(name)
     folders = weights_folders(folder)
@@ -156,26 +123,7 @@ def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
 
 
 def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of another timm model.
-
-    Parameters
-    ----------
-    hub_id : str
-        Repository on the hub, such as ``"timm/vit_tiny_patch16_224.augreg_in21k"``.
-    name : str
-        The backbone, for the message.
-    folder : str or Path, optional
-        As `find_dinov2`.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    WeightsNotFoundError
-        If they are not there.
-    """
+    """Find the weights of another timm model."""
     folders = weights_folders(folder)
     found = _find(hub_id, None, folders) or _hub_cached(hub_id)
     if found is None:
@@ -189,26 +137,7 @@ def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
 
 
 def find_checkpoint(checkpoint: Path, hub_id: str, meta_file: str | None) -> Path:
-    """Return the file that the user named, or the one in a folder that they named.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        A file, which need not be there, or a folder.
-    hub_id : str
-        The model's repository on the hub.
-    meta_file : str or None
-        Name of its file at Meta.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    WeightsNotFoundError
-        If it is a folder without them: no other place is looked into then.
-    """
+    """Return the file that was named, or that in a folder; no other place is looked at."""
     if not checkpoint.is_dir():
         return checkpoint
     found = _find(hub_id, meta_file, (checkpoint,))
@@ -232,15 +161,7 @@ def how_by_hand(timm_name: str) -> str:
 def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
     """Return the folders that the user named.
 
-    Parameters
-    ----------
-    folder : str or Path, optional
-        One more, such as that of the preferences; empty is none.
-
-    Returns
-    -------
-    tuple of Path
-        Those of ``DINOPROMPT_WEIGHTS`` first.
+    Those of ``DINOPROMPT_WEIGHTS`` first.
     """
     named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     named.append(str(folder or ""))

@@ -78,13 +78,7 @@ class Transfer:
         self.done = part.stat().st_size if part.exists() else 0
 
     def run(self) -> None:
-        """Receive the rest of the file; to be called in a thread of its own.
-
-        Raises
-        ------
-        FetchError
-            If it cannot be had. What was received is kept, unless the disk is full.
-        """
+        """Receive the rest of the file; to be called in a thread of its own."""
         try:
             asyncio.run(self._run())
         except asyncio.CancelledError:
