@@ -73,7 +73,7 @@ def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
 def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
     """Open all that a file holds, planes and stacks, reading it only where small.
 
-    Returns what has shape and dtype and can be sliced, and one letter per axis: ``"Y"``,
+    Returns what has shape and dtype and can be sliced, and a letter per axis: ``"Y"``,
     ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):

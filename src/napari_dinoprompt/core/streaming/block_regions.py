@@ -85,7 +85,7 @@ def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
 def number_regions(
     keys: Keys, shape: tuple[int, int], blocks: list[Block], connectivity: int
 ) -> Generator[None, None, Regions]:
-    """Find the connected regions of equal keys; key 0 is none. Yields after each block."""
+    """Find the connected regions of equal keys, 0 left out; yields after each block."""
     width = shape[1]
     pieces: list[_Pieces] = []
     starts = np.zeros(len(blocks) + 1, dtype=np.int64)

@@ -137,7 +137,7 @@ def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
 
 
 def find_checkpoint(checkpoint: Path, hub_id: str, meta_file: str | None) -> Path:
-    """Return the file that was named, or that in a folder; no other place is looked at."""
+    """Return the file that was named, or the one in a folder that was named."""
     if not checkpoint.is_dir():
         return checkpoint
     found = _find(hub_id, meta_file, (checkpoint,))
