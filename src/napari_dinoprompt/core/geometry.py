@@ -68,18 +68,13 @@ class CellGrid:
     @property
     def cells(self) -> tuple[int, int]:
         """Rows and columns of cells; the last ones may reach beyond the plane."""
-        height, width = (
+        exact = (
             # 115 * 2.2 is 253 and a rounding error, which must not cost a cell.
-            max(
-                1,
-                math.ceil(
-                    (pixels - start) * self.upscale / self.patch * (1 - _ROUNDING)
-                    - _SLIVER
-                ),
-            )
+            (pixels - start) * self.upscale / self.patch * (1 - _ROUNDING) - _SLIVER
             for pixels, start in zip(self.shape, self.origin, strict=True)
         )
-        return height, width
+        rows, columns = (max(1, math.ceil(count)) for count in exact)
+        return rows, columns
 
     def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel coordinates of cell centres.
@@ -96,6 +91,11 @@ class CellGrid:
         """
         pixels = np.asarray(points, dtype=np.float64) + (0.5 - np.asarray(self.origin))
         return pixels / self.cell - 0.5
+
+    def nearest_pixels(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the pixels that points lie on; (N, 2) in and out."""
+        last = np.asarray(self.shape) - 1
+        return np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
 
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane.

@@ -150,6 +150,7 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
     object counted from 1.
     """
     from skimage.measure import label
+    from skimage.segmentation import relabel_sequential
 
     instances = np.zeros(mask.shape, dtype=np.int32)
     for number in _classes(mask):
@@ -160,10 +161,4 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
             parts[sizes[parts] < cleaning.min_size] = 0
         found = parts > 0
         instances[found] = parts[found] + instances.max()
-    return _renumber(instances)
-
-
-def _renumber(instances: NDArray[np.int32]) -> NDArray[np.int32]:
-    from skimage.segmentation import relabel_sequential
-
     return np.asarray(relabel_sequential(instances)[0], dtype=np.int32)

@@ -293,13 +293,12 @@ class LazyFeatures:
                 (math.floor(x) - reach, math.ceil(x) + reach + 1),
             )
             features = yield from self.iter_part(region)
-            view = PlanePart(features, region)
             yield Progress(number + 1, 0)
-            try:
-                (vectors[number],) = view.features.at(view.place(where[[number]]))
-            except InputError:
+            place = PlanePart(features, region).place(where[[number]])
+            if not features.holds_data(place).all():
                 msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
-                raise InputError(msg) from None
+                raise InputError(msg)
+            (vectors[number],) = features.interpolate(place)
         return vectors
 
     at = runs_to_end("at", iter_at)
@@ -319,11 +318,9 @@ class LazyFeatures:
         inside = self.grid.contains(points)
         if self.plane.dtype.kind != "f":
             return inside
-        last = np.asarray(self.grid.shape) - 1
-        pixels = np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
         held = [
             holds_data(self.plane.read(slice(y, y + 1), slice(x, x + 1)))
-            for y, x in pixels
+            for y, x in self.grid.nearest_pixels(points)
         ]
         return np.asarray(inside & np.array(held, dtype=np.bool_))
 
