@@ -78,9 +78,7 @@ class Guide:
         slope = (joint - self.mean * mean) / (self.variance + _NOISE)
         offset = mean - slope * self.mean
         return GuidedCells(
-            self,
-            _window_mean(slope, self.radius),
-            _window_mean(offset, self.radius),
+            self, _window_mean(slope, self.radius), _window_mean(offset, self.radius)
         )
 
 

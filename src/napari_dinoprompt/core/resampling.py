@@ -68,8 +68,7 @@ def resampling_taps(start: int, stop: int, *, length: int, upscale: float) -> Ta
     canvas = np.arange(start, stop)
     if upscale == 1:
         return Taps(
-            mirror(canvas, length)[:, None],
-            np.ones((len(canvas), 1), dtype=np.float32),
+            mirror(canvas, length)[:, None], np.ones((len(canvas), 1), dtype=np.float32)
         )
     stretch = max(1.0, 1.0 / upscale)
     centres = (canvas + 0.5) / upscale - 0.5

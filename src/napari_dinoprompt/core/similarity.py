@@ -172,9 +172,7 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
 
 
 def similarity_map(
-    features: FeatureMap,
-    reference: ClassVectors,
-    name: str | None = None,
+    features: FeatureMap, reference: ClassVectors, name: str | None = None
 ) -> NDArray[np.float32]:
     """Compute the similarity map of one class.
 

@@ -89,9 +89,7 @@ def measure_vectors(vectors: torch.Tensor, scoring: Scoring) -> SourceMeasures:
     return SourceMeasures(statistics, scoring)
 
 
-def _moments(
-    vectors: torch.Tensor,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _moments(vectors: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Take mean and standard deviation of (N, D) vectors in any precision."""
     parts = vectors.split(_ROWS)
     mean = np.zeros(vectors.shape[1])
@@ -120,9 +118,7 @@ def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
     mean = (shares * means).sum(axis=0)
     variance = (shares * (scales**2 + (means - mean) ** 2)).sum(axis=0)
     statistics = _statistics(
-        mean.astype(np.float32),
-        np.sqrt(variance).astype(np.float32),
-        int(counts.sum()),
+        mean.astype(np.float32), np.sqrt(variance).astype(np.float32), int(counts.sum())
     )
     return SourceMeasures(statistics, parts[0].scoring)
 

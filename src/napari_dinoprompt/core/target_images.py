@@ -39,8 +39,7 @@ def target_plane(
 
 
 def check_like(
-    policy: WindowPolicy | IntensityWindow | tuple[float, float],
-    like: ArrayLike | None,
+    policy: WindowPolicy | IntensityWindow | tuple[float, float], like: ArrayLike | None
 ) -> None:
     """Check that an image to match is given where it is needed, and only there."""
     matching = isinstance(policy, str) and policy == "histogram"
@@ -54,8 +53,7 @@ def check_like(
 
 
 def target_window(
-    reference: Reference,
-    policy: WindowPolicy | IntensityWindow | tuple[float, float],
+    reference: Reference, policy: WindowPolicy | IntensityWindow | tuple[float, float]
 ) -> IntensityWindow | None:
     """Settle the intensity window of an image that a reference is applied to.
 

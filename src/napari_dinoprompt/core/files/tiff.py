@@ -13,11 +13,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.files.picture_views import NativeOrder, SlicedArray
 from napari_dinoprompt.core.files.room import check_room
-from napari_dinoprompt.core.files.tiff_series import (
-    check_shape,
-    only_series,
-    tiff_file,
-)
+from napari_dinoprompt.core.files.tiff_series import check_shape, only_series, tiff_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,7 @@ from uuid import uuid4
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.files.atomic import explaining_writes, write_bytes
 from napari_dinoprompt.core.recovery.encoding import decode_records, encode_records
-from napari_dinoprompt.core.recovery.places import (
-    SUFFIX,
-    lock_path,
-    make_lock,
-    release,
-)
+from napari_dinoprompt.core.recovery.places import SUFFIX, lock_path, make_lock, release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,7 @@ from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
 from napari_dinoprompt.core.explaining import reason_of
 from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
 from napari_dinoprompt.core.files.names import clean_name, free_name, user_folder
-from napari_dinoprompt.core.references.file import (
-    SUFFIX,
-    encode_reference,
-    read_header,
-)
+from napari_dinoprompt.core.references.file import SUFFIX, encode_reference, read_header
 from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:

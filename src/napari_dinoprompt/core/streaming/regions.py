@@ -22,14 +22,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = [
-    "LEVELS",
-    "Region",
-    "RegionPlan",
-    "crowd",
-    "cut_regions",
-    "plan_regions",
-]
+__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "cut_regions", "plan_regions"]
 
 LEVELS = 6
 """Levels of a pyramid; each has half the pixels of the one before along each side."""

@@ -203,7 +203,4 @@ def _jittered(cells: tuple[int, int]) -> Iterator[tuple[float, float]]:
     for row in range(_FIELDS):
         for column in range(_FIELDS):
             y, x = random.random(2)
-            yield (
-                (row + y) / _FIELDS * cells[0],
-                (column + x) / _FIELDS * cells[1],
-            )
+            yield ((row + y) / _FIELDS * cells[0], (column + x) / _FIELDS * cells[1])

@@ -50,12 +50,7 @@ def hub_endpoint() -> str:
 
 def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
     """Ask a hub for the weights of a model; nothing is downloaded."""
-    from huggingface_hub import (
-        constants,
-        get_hf_file_metadata,
-        get_session,
-        hf_hub_url,
-    )
+    from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
