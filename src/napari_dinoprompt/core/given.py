@@ -12,7 +12,7 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_array", "as_points", "check_seed", "float_type"]
+__all__ = ["as_array", "as_points", "check_seed", "float_type", "whole_from_zero"]
 
 
 def as_array(given: ArrayLike) -> NDArray[Any]:
@@ -61,10 +61,15 @@ def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
 
 def check_seed(seed: int) -> None:
     """Refuse what chance cannot start from."""
-    try:
-        fine = operator.index(seed) >= 0
-    except TypeError:
-        fine = False
-    if not fine:
+    if whole_from_zero(seed) is None:
         msg = f"The seed is a whole number from 0, not {seed}."
         raise InputError(msg)
+
+
+def whole_from_zero(number: int) -> int | None:
+    """Return a whole number that is not negative as Python's; None for any other."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        return None
+    return whole if whole >= 0 else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import whole_from_zero
 from napari_dinoprompt.core.splitting import split_region
 
 if TYPE_CHECKING:
@@ -50,11 +50,8 @@ class Cleaning:
     split: bool = False
 
     def __post_init__(self) -> None:
-        try:
-            size = operator.index(self.min_size)
-        except TypeError:
-            size = -1
-        if size < 0:
+        size = whole_from_zero(self.min_size)
+        if size is None:
             msg = (
                 f"The smallest object must have 0 or more pixels, not {self.min_size}."
             )

@@ -25,7 +25,6 @@ from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 from napari_dinoprompt.core.weights.checkpoints import (
-    check_header,
     hash_weights,
     load_weights,
 )
@@ -230,7 +229,7 @@ def check_dinov2(name: str, path: Path) -> None:
     architecture = dinov2_weights(name).timm_name.partition(".")[0]
     with torch.device("meta"):
         model, classifier = _create(architecture)
-    check_header(model, path, name=name, classifier=classifier)
+    load_weights(model, path, name=name, classifier=classifier)
 
 
 def _create(architecture: str) -> tuple[torch.nn.Module, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
@@ -23,6 +24,7 @@ from napari_dinoprompt.core.planes import as_plane
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -46,11 +48,8 @@ def read_image(path: Path) -> NDArray[np.generic]:
     """
     array, axes = open_array(path, in_memory=sys.maxsize)
     image = np.asarray(_as_picture(array, axes, path))
-    try:
+    with _naming(path):
         as_plane(image)
-    except InputError as error:
-        msg = f"The image {path} cannot be used: {error}"
-        raise InputError(msg) from error
     return image
 
 
@@ -61,10 +60,17 @@ def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
     """
     array, axes = open_array(path, in_memory=in_memory)
     picture = _as_picture(array, axes, path)
-    try:
+    with _naming(path):
         if isinstance(picture, np.ndarray) and not isinstance(picture, np.memmap):
             as_plane(picture)
         return LazyPlane(picture)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what is said against its image."""
+    try:
+        yield
     except InputError as error:
         msg = f"The image {path} cannot be used: {error}"
         raise InputError(msg) from error

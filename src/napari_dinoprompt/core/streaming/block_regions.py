@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Keys = Callable[[slice, slice], NDArray[np.uint8] | NDArray[np.bool_]]
+    # Keys, sizes, seeds and boxes of the regions of one block, as `Regions` has them.
+    _Pieces = tuple[
+        NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]
+    ]
 
 __all__ = ["Block", "Regions", "cut_blocks", "join_numbers", "number_regions"]
 
@@ -193,16 +197,6 @@ def _label(
     return local, int(count)
 
 
-@dataclass(frozen=True, eq=False)
-class _Pieces:
-    """Regions of one block."""
-
-    keys: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
-    seeds: NDArray[np.int64]
-    boxes: NDArray[np.int32]
-
-
 def _measure(
     block: Block,
     values: NDArray[np.uint8] | NDArray[np.bool_],
@@ -231,12 +225,9 @@ def _measure(
     y, x = np.divmod(first, breadth)
     top, leftmost = block.rows.start, block.columns.start
     boxes = np.stack((top + y, leftmost + left, top + bottom, leftmost + right), axis=1)
-    return _Pieces(
-        keys=values[y, x].astype(np.uint8),
-        sizes=np.bincount(labels, weights=lengths, minlength=count).astype(np.int64),
-        seeds=(top + y) * width + leftmost + x,
-        boxes=boxes.astype(np.int32),
-    )
+    sizes = np.bincount(labels, weights=lengths, minlength=count).astype(np.int64)
+    seeds = (top + y) * width + leftmost + x
+    return values[y, x].astype(np.uint8), sizes, seeds, boxes.astype(np.int32)
 
 
 def _gather(
@@ -247,17 +238,17 @@ def _gather(
     starts: NDArray[np.int64],
 ) -> Regions:
     """Sum up the pieces of each region."""
+    piece_keys, piece_sizes, piece_seeds, piece_boxes = map(
+        np.concatenate, zip(*pieces, strict=True)
+    )
     keys = np.zeros(count, dtype=np.uint8)
+    keys[of_piece] = piece_keys
     sizes = np.zeros(count, dtype=np.int64)
+    np.add.at(sizes, of_piece, piece_sizes)
     seeds = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(seeds, of_piece, piece_seeds)
     most = np.iinfo(np.int32).max
     boxes = np.tile(np.array([most, most, 0, 0], dtype=np.int32), (count, 1))
-    for start, piece in zip(starts, pieces, strict=True):
-        here = of_piece[start:][: len(piece.keys)]
-        keys[here] = piece.keys
-        np.add.at(sizes, here, piece.sizes)
-        np.minimum.at(seeds, here, piece.seeds)
-        for side in range(4):
-            extreme = np.minimum if side < 2 else np.maximum
-            extreme.at(boxes[:, side], here, piece.boxes[:, side])
+    np.minimum.at(boxes[:, :2], of_piece, piece_boxes[:, :2])
+    np.maximum.at(boxes[:, 2:], of_piece, piece_boxes[:, 2:])
     return Regions(connectivity, starts, of_piece, keys, sizes, seeds, boxes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["check_header", "hash_weights", "load_weights", "read_checkpoint"]
+__all__ = ["hash_weights", "load_weights", "read_checkpoint"]
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -91,40 +91,35 @@ def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
             raise CheckpointError(msg)
 
 
-def load_weights(
-    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
-) -> None:
-    """Load a checkpoint into a timm model, all of it or an error."""
-    _load(model, read_checkpoint(path), path, name=name, classifier=classifier)
-
-
-def check_header(
-    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
-) -> None:
-    """Check that a safetensors file holds a model's weights; reads its header only.
-
-    Parameters and errors as `load_weights`.
-    """
+def _read_shapes(path: Path) -> dict[str, torch.Tensor]:
+    """Read the header of a safetensors file: tensors that have shapes and no values."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {
+            return {
                 key: torch.empty(file.get_slice(key).get_shape(), device="meta")
                 for key in file.keys()  # noqa: SIM118 (not a mapping)
             }
     except (SafetensorError, OSError) as error:
         msg = f"The checkpoint {path} cannot be read: {error}"
         raise CheckpointError(msg) from error
-    _load(model, tensors, path, name=name, classifier=classifier)
 
 
-def _load(
-    model: torch.nn.Module,
-    tensors: dict[str, torch.Tensor],
-    path: Path,
-    *,
-    name: str,
-    classifier: tuple[str, ...],
+def load_weights(
+    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
 ) -> None:
+    """Load a checkpoint into a timm model without classifier, all of it or an error.
+
+    The file may be in timm's layout, or in one that timm knows how to convert, such as
+    Meta's DINOv2 files; what it holds of the layers of the classifier is left. For a
+    model on the ``meta`` device names and shapes are compared and no value is read.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or belongs to another model.
+    """
+    empty = next(model.parameters()).is_meta
+    tensors = _read_shapes(path) if empty else read_checkpoint(path)
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         if convert is not None:

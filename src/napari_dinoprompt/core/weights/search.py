@@ -106,13 +106,11 @@ def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
     """
     weights = dinov2_weights(name)
     folders = weights_folders(folder)
+    meta = torch_hub_folder() / weights.meta_file
     found = _find(weights.hub_id, weights.meta_file, folders)
-    found = found or _hub_cached(weights.hub_id)
+    found = found or _hub_cached(weights.hub_id) or (meta if meta.is_file() else None)
     if found is not None:
         return found
-    meta = torch_hub_folder() / weights.meta_file
-    if meta.is_file():
-        return meta
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
         f"{weights.hub_id}/{_HUB_FILES[0]} in {_places(folders)} and for {meta}. "
