@@ -99,7 +99,7 @@ class ImageState:
     snapshot : PromptSnapshot or None
         The prompts as they are now.
     fingerprint : str
-        Of the pixels, as `core.recovery.fingerprint`; empty until it is known.
+        Of the pixels, as `fingerprint_image`; empty until it is known.
     found : list of FoundRecord
         Prompts of before that were kept for this image, the newest first.
     """

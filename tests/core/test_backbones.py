@@ -12,12 +12,12 @@ from napari_dinoprompt.core.backbones import (
     backbone_names,
     load_backbone,
 )
+from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import (
     CheckpointError,
     InputError,
     WeightsNotFoundError,
 )
-from napari_dinoprompt.core.timm_import import import_timm
 
 
 def test_offered_names() -> None:

@@ -21,12 +21,12 @@ import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
 from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
+from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.images import read_image
 from napari_dinoprompt.core.files.points import write_prompts
 from napari_dinoprompt.core.files.result_names import name_results
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights.search import dinov2_weights
 from napari_dinoprompt.sample_data import FIELDS
 

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections import ChainMap
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def public() -> Iterator[tuple[str, Any]]:
         thing = getattr(dp, name)
         yield name, thing
         if inspect.isclass(thing) and not issubclass(thing, Exception):
-            for attribute, raw in vars(thing).items():
+            inherited = [vars(one) for one in thing.__mro__ if "dinoprompt" in str(one)]
+            for attribute, raw in ChainMap(*inherited).items():
                 if not attribute.startswith("_") and (
                     callable(raw) or isinstance(raw, property | classmethod)
                 ):

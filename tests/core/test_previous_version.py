@@ -21,9 +21,9 @@ from small_stack import DIM, DISCS, EMPTY
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt.core import version
+from napari_dinoprompt.core.content_hash import fingerprint_image
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.progress import run_through
-from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
 from napari_dinoprompt.core.recovery.store import find_records
 from napari_dinoprompt.core.references.library import Library
 

@@ -34,14 +34,13 @@ from skimage.draw import disk
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.statistics import measure_source
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
-from napari_dinoprompt.core.timm_import import import_timm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -491,7 +490,7 @@ def test_the_grid_of_constants_holds_the_products_own(
     plane: Plane, features: FeatureMap
 ) -> None:
     points = plane.draws[RANDOM][0].objects[:5]
-    case = cut_case(features, measure_source(features), points, plane.truth)
+    case = cut_case(features, features.measures, points, plane.truth)
     reference = Reference.from_prompts(features, points)
     mask = score(features, reference).mask(reference.auto_thresholds) > 0
     own = (mask & plane.truth).sum() / (mask | plane.truth).sum()

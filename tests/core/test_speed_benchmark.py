@@ -39,7 +39,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a small network, as a checkpoint."""
     from safetensors.torch import save_file
 
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

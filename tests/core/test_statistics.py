@@ -7,7 +7,6 @@ import pytest
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.statistics import measure_source
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def test_mean_and_scale_of_every_feature(make_map) -> None:
     features: FeatureMap = make_map((40, 40), 4)
-    statistics = measure_source(features).statistics
+    statistics = features.measures.statistics
     vectors = features.vectors.numpy().reshape(-1, 6).astype(float)
     np.testing.assert_allclose(statistics.mean, vectors.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(statistics.scale, vectors.std(axis=0), atol=1e-5)
@@ -26,13 +25,13 @@ def test_mean_and_scale_of_every_feature(make_map) -> None:
 def test_a_feature_that_does_not_vary_is_marked(make_map) -> None:
     vectors = np.random.default_rng(0).random((5, 5, 3)).astype(np.float32)
     vectors[..., 1] = 0.7 + 1e-7 * vectors[..., 0]
-    statistics = measure_source(make_map((20, 20), 4, vectors=vectors)).statistics
+    statistics = make_map((20, 20), 4, vectors=vectors).measures.statistics
     assert statistics.scale[1] == 0
     assert (statistics.scale[[0, 2]] > 0.1).all()
 
 
 def test_a_single_cell_has_a_mean_and_no_scale(make_map) -> None:
-    statistics = measure_source(make_map((1, 1), 4)).statistics
+    statistics = make_map((1, 1), 4).measures.statistics
     assert np.isfinite(statistics.mean).all()
     assert not statistics.scale.any()
     assert statistics.count == 1
@@ -44,7 +43,7 @@ def test_cells_without_data_do_not_count(make_map) -> None:
     vectors = np.random.default_rng(0).random((10, 10, 3)).astype(np.float32)
     vectors[:5] = 1e6
     features = make_map((40, 40), 4, vectors=vectors, no_data=hole)
-    statistics = measure_source(features).statistics
+    statistics = features.measures.statistics
     lower = vectors[5:].reshape(-1, 3)
     np.testing.assert_allclose(statistics.mean, lower.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(statistics.scale, lower.std(axis=0), atol=1e-5)
@@ -59,7 +58,7 @@ def test_a_region_without_data_hardly_changes_the_statistics(
     image = np.random.default_rng(0).normal(100, 10, (400, 400)).astype(np.float32)
     holed = np.concatenate([image, np.full((400, 400), gap, np.float32)])
     whole, part = (
-        measure_source(extract_features(i, filterbank, window=(50, 150))).statistics
+        extract_features(i, filterbank, window=(50, 150)).measures.statistics
         for i in (image, holed)
     )
     assert part.count == whole.count

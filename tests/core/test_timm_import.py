@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.timm_import import _load_triton
+from napari_dinoprompt.core.backbones.vit import _load_triton
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_dinoprompt.core.backbones.vit import VisionTransformer, wrap_model
+from napari_dinoprompt.core.backbones.vit import (
+    VisionTransformer,
+    import_timm,
+    wrap_model,
+)
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.timm_import import import_timm
 
 CPU = torch.device("cpu")
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)

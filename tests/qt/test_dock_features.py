@@ -74,7 +74,7 @@ def test_message_of_the_backbone_wins_over_prompts_outside(prompted) -> None:
 def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
     from safetensors.torch import save_file
 
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     model = import_timm().create_model("test_vit", num_classes=0)
     save_file(model.state_dict(), tmp_path / "toy.safetensors")

@@ -92,7 +92,7 @@ def test_add_to_reference(prompted, answer, library, other_scene) -> None:
     prompted.press("Add to reference")
     assert "3 prompts" in prompted.hint
     (entry,) = Library(library).entries()
-    assert entry.summary.classes == {"object": 5}
+    assert entry.summary.classes == ("object",) * 5
     assert [one.name for one in entry.summary.sources] == ["scene", "other"]
 
 
@@ -106,7 +106,7 @@ def test_references_of_different_upscale_do_not_join(prompted, answer, library) 
     prompted.press("Add to reference")
     assert "upscale" in prompted.hint
     (entry,) = Library(library).entries()
-    assert entry.summary.classes == {"object": 2}
+    assert entry.summary.classes == ("object",) * 2
 
 
 def test_rename_and_remove(prompted, answer, library) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from napari_dinoprompt.core.timm_import import import_timm
+from napari_dinoprompt.core.backbones.vit import import_timm
 
 if TYPE_CHECKING:
     from pathlib import Path

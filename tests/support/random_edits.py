@@ -29,7 +29,7 @@ from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.statistics import measure_source, pool_measures
+from napari_dinoprompt.core.statistics import pool_measures
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 from napari_dinoprompt.session import FeatureRequest
 
@@ -173,7 +173,7 @@ def from_scratch(user: User) -> np.ndarray | None:
         tuple(planes[i] for i in kept),
     )
     sources = sorted(set(prompts.planes))
-    measures = pool_measures([measure_source(features[plane]) for plane in sources])
+    measures = pool_measures([features[plane].measures for plane in sources])
     reference = Reference.from_planes(features, prompts, measures)
     chosen = {
         name: value

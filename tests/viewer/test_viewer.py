@@ -131,9 +131,9 @@ RUN = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a matter of Linux's linker")
 def test_transformer_loads_in_a_viewer_that_has_drawn() -> None:
-    """Without the guard the process dies here: see `core.timm_import`."""
+    """Without the guard the process dies here: see `core.backbones.vit`."""
     load = """
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     timm = import_timm()
     """

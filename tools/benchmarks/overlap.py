@@ -43,7 +43,6 @@ from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.statistics import measure_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,12 +143,13 @@ def _on_plane(
         features = extract_features(
             image, overlapping(backbone, overlap), upscale=upscale
         )
-        measures = measure_source(features)
         for placed in PLACED:
             own, best = [], []
             for draw in plane.draws[placed][: options.draws]:
                 points = draw.objects[:_PROMPTS]
-                reference = Reference.from_prompts(features, points, measures=measures)
+                reference = Reference.from_prompts(
+                    features, points, measures=features.measures
+                )
                 similarities = score(features, reference)
                 mask = similarities.mask(reference.auto_thresholds) > 0
                 own.append(measure_agreement(mask, plane.truth).iou)

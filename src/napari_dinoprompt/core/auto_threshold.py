@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
+    from napari_dinoprompt.core.class_vectors import ClassVectors
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
     from napari_dinoprompt.core.source_maps import SourceMap
 
@@ -70,15 +70,7 @@ def rarity_of(scoring: Scoring) -> float:
 def crowded_planes(planes: Sequence[PlaneIndex]) -> list[PlaneIndex]:
     """Choose the planes of a stack whose maps thresholds are taken from.
 
-    Parameters
-    ----------
-    planes : sequence of plane index
-        One per prompt.
-
-    Returns
-    -------
-    list of plane index
-        In order.
+    In order.
     """
     held = Counter(planes)
     crowded = sorted(held, key=lambda index: (-held[index], index))
@@ -103,20 +95,10 @@ class Look:
     inside: NDArray[np.bool_]
 
 
-def auto_thresholds(reference: Reference, looks: Sequence[Look]) -> dict[str, float]:
+def auto_thresholds(reference: ClassVectors, looks: Sequence[Look]) -> dict[str, float]:
     """Choose the threshold of each object class of a new reference.
 
-    Parameters
-    ----------
-    reference : Reference
-        With at least one object class.
-    looks : sequence of Look
-        At the reference's `crowded_planes`.
-
-    Returns
-    -------
-    dict of str to float
-        By object class.
+    By object class.
     """
     maps: dict[str, list[SourceMap]] = {name: [] for name in reference.object_classes}
     for look in looks:
@@ -134,32 +116,23 @@ def auto_thresholds(reference: Reference, looks: Sequence[Look]) -> dict[str, fl
     }
 
 
-def threshold_elsewhere(reference: Reference, scored: ScoredPlane, name: str) -> float:
+def threshold_elsewhere(
+    reference: ClassVectors, scored: ScoredPlane, name: str, otherwise: float
+) -> float:
     """Choose the threshold of a class as on the source, but for another image.
 
     The best matches of the image stand in for the prompts, which lie elsewhere. That
     forgives a similarity that is lower or higher throughout, and finds something in
     almost any image.
 
-    Parameters
-    ----------
-    reference : Reference
-    scored : ScoredPlane
-        Of the image, with this reference.
-    name : str
-        One of the reference's object classes.
-
-    Returns
-    -------
-    float
-        In (0, 1).
+    In (0, 1).
     """
     number = reference.object_classes.index(name)
     with torch.inference_mode():
         shown = look_at(scored, number, np.zeros((0, 2)))
         fitted = fitted_peaks(scored, number)
     if len(shown.peaks) == 0 or len(fitted) == 0:
-        return float(reference.auto_thresholds[name])
+        return float(otherwise)
     own, agreement = _prompt_similarities(reference, name)
     matches = _comparable(shown.peaks)
     # What others have of an example's similarity is the same as among the prompts.
@@ -179,7 +152,7 @@ def _comparable(peaks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _prompt_similarities(
-    reference: Reference, name: str
+    reference: ClassVectors, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Score a class's prompts as cells are: with all of them, and left out in turn."""
     units = reference.unit_vectors()
@@ -267,20 +240,7 @@ def typical_similarity(
     how much each resembles the others'. The best matches of the source are further,
     less certain examples, and all there is for a single prompt.
 
-    Parameters
-    ----------
-    own, agreement : (n,) ndarrays of float32
-        As `choose_threshold` takes them.
-    peaks : (P,) ndarray of float32
-        Similarities of the best matches; may be empty.
-    shown : (n,) ndarray of float32
-        Similarity in the map at the prompts: less than their own, since it is fitted
-        over a window.
-
-    Returns
-    -------
-    float
-        In (0, 1].
+    own, agreement: (n,) float32; peaks: (P,) float32; shown: (n,) float32. In (0, 1].
     """
     at_prompts = float(np.median(shown))
     own_similarity = float(np.median(own))

@@ -36,18 +36,7 @@ class CellLengths:
     def of(
         cls, features: FeatureMap, statistics: FeatureStatistics, scoring: Scoring
     ) -> CellLengths:
-        """Measure the vectors of a map.
-
-        Parameters
-        ----------
-        features : FeatureMap
-        statistics : FeatureStatistics
-        scoring : {"plain", "centred", "standardised"}
-
-        Returns
-        -------
-        CellLengths
-        """
+        """Measure the vectors of a map."""
         device = features.vectors.device
         mean, inverse = (
             torch.from_numpy(part).to(device) for part in statistics.affine(scoring)

@@ -17,23 +17,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Settle the device.
-
-    Parameters
-    ----------
-    name : {"auto", "cuda", "mps", "cpu"}
-        ``"auto"`` takes the first of CUDA, MPS and CPU that is there; ``"cuda:1"``
-        names a card.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    InputError
-        If the device is unknown or not on this machine.
-    """
+    """Settle the device."""
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -59,21 +43,8 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """Settle the number format of a network.
 
-    Parameters
-    ----------
-    name : {"auto", "fp32", "bf16", "fp16"}
-        ``"auto"`` is half precision where the device computes faster with it: bf16
-        on CUDA cards and on processors with AMX, fp16 on older cards, else fp32.
-    device : torch.device
-
-    Returns
-    -------
-    torch.dtype
-
-    Raises
-    ------
-    InputError
-        If the format is unknown.
+    ``"auto"`` is half precision where the device computes faster with it: bf16 on CUDA
+    cards and on processors with AMX, fp16 on older cards, else fp32.
     """
     if name in _DTYPES:
         return _DTYPES[name]

@@ -6,7 +6,7 @@ import errno
 
 from napari_dinoprompt.core.errors import DinopromptError, is_out_of_memory
 
-__all__ = ["explain", "reason_of"]
+__all__ = ["explain", "first_line", "reason_of"]
 
 _FULL = "the disk is full. Make room there, or choose another place"
 _NOT_ALLOWED = (
@@ -25,14 +25,7 @@ _REASONS = {
 def explain(error: BaseException) -> str | None:
     """Put an error that a user can do something about into words.
 
-    Parameters
-    ----------
-    error : BaseException
-
-    Returns
-    -------
-    str or None
-        None for anything else: that is a bug, and its traceback is wanted.
+    None for anything else: that is a bug, and its traceback is wanted.
     """
     if isinstance(error, DinopromptError):
         return str(error)
@@ -49,17 +42,15 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an error says first, or its kind if it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def reason_of(error: OSError) -> str:
     """Say why something cannot be read or written, and what to do if that is known.
 
-    Parameters
-    ----------
-    error : OSError
-
-    Returns
-    -------
-    str
-        To follow a colon; without a full stop.
+    To follow a colon; without a full stop.
     """
     known = None if error.errno is None else _REASONS.get(error.errno)
     return known or str(error.strerror or error)

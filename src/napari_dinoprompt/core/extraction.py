@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import torch
 
 from napari_dinoprompt.core.content_hash import hash_plane
-from napari_dinoprompt.core.estimate import check_memory, whole_bytes
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
@@ -19,7 +20,7 @@ from napari_dinoprompt.core.planes import (
     plane_shape,
     shows_nothing,
 )
-from napari_dinoprompt.core.progress import Notice, Progress, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.tiling.crops import CropReader
 from napari_dinoprompt.core.tiling.runs import run_tiles
 from napari_dinoprompt.core.tiling.sums import TileSums
@@ -31,17 +32,29 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["extract_features", "iter_features", "light_of"]
+__all__ = [
+    "check_memory",
+    "extract_features",
+    "iter_features",
+    "light_of",
+    "whole_bytes",
+]
+
+_FLOAT_BYTES = 4
+# The map and what scoring keeps beside it: lengths, light, fit, similarities, masks.
+_BYTES_PER_PIXEL = 56
 
 
-def extract_features(
+def iter_features(
     image: ArrayLike,
     backbone: Backbone,
     *,
     upscale: float = 1.0,
     window: IntensityWindow | tuple[float, float] | None = None,
-) -> FeatureMap:
+) -> Generator[Progress | Notice, None, FeatureMap]:
     """Compute the feature map of an image plane.
+
+    `extract_features` does it at once, `iter_features` step by step.
 
     Parameters
     ----------
@@ -53,6 +66,13 @@ def extract_features(
         How much the image is enlarged before the backbone; any number above 0.
     window : IntensityWindow, (low, high) or None
         Grey values that map to 0 and 1; None takes them from the image itself.
+
+    Yields
+    ------
+    Progress
+        After each batch of tiles; the work can be stopped there.
+    Notice
+        If the device was too small.
 
     Returns
     -------
@@ -73,53 +93,6 @@ def extract_features(
     >>> backbone = dp.load_backbone("filterbank", device="cpu")
     >>> dp.extract_features(image, backbone).vectors.shape
     torch.Size([80, 80, 30])
-    """
-    return run_through(iter_features(image, backbone, upscale=upscale, window=window))
-
-
-def iter_features(
-    image: ArrayLike,
-    backbone: Backbone,
-    *,
-    upscale: float = 1.0,
-    window: IntensityWindow | tuple[float, float] | None = None,
-) -> Generator[Progress | Notice, None, FeatureMap]:
-    """Compute a feature map as a generator, so that the work can be stopped.
-
-    Parameters
-    ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-        Grey or RGB(A).
-    backbone : Backbone
-        From `load_backbone`.
-    upscale : float
-        How much the image is enlarged before the backbone; any number above 0.
-    window : IntensityWindow, (low, high) or None
-        Grey values that map to 0 and 1; None takes them from the image itself.
-
-    Yields
-    ------
-    Progress
-        After each batch of tiles.
-    Notice
-        If the device was too small.
-
-    Returns
-    -------
-    FeatureMap
-
-    Raises
-    ------
-    InputError
-        As `extract_features`.
-
-    Examples
-    --------
-    >>> import napari_dinoprompt as dp
-    >>> import numpy as np
-    >>> y, x = np.mgrid[:160, :160] % 40 - 20
-    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
-    >>> backbone = dp.load_backbone("filterbank", device="cpu")
     >>> work = dp.iter_features(image, backbone)
     >>> progress = next(work)  # one batch of tiles is done; a loop may stop here
     >>> progress.done <= progress.total
@@ -162,18 +135,38 @@ def iter_features(
     )
 
 
+extract_features = runs_to_end("extract_features", iter_features)
+
+
+def whole_bytes(grid: CellGrid, backbone: Backbone) -> int:
+    """Estimate the memory for a whole feature map and its scoring."""
+    rows, columns = grid.cells
+    # Blended tiles are summed up with a weight beside the vectors, then divided. A
+    # plan of one cell tells; that of a huge grid would itself take long.
+    copies = 2 if backbone.plan((1, 1)).ramp else 1
+    size = rows * columns * backbone.info.dimension * _FLOAT_BYTES * copies
+    return size + grid.shape[0] * grid.shape[1] * _BYTES_PER_PIXEL
+
+
+def check_memory(needed: int, device: torch.device) -> None:
+    """Refuse what needs more bytes than are free where features go."""
+    if device.type == "cuda":
+        free = int(torch.cuda.mem_get_info(device)[0])
+    else:
+        free = int(psutil.virtual_memory().available)
+    if needed > free:
+        msg = (
+            f"The features would need about {needed / 1e9:.1f} GB, more than "
+            "is free. Choose a lower upscale, a smaller backbone or a part of the "
+            "image."
+        )
+        raise InputError(msg)
+
+
 def light_of(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
     """Return how bright each pixel looks; the root, since its noise is even.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, 3) ndarray
-    window : IntensityWindow
-
-    Returns
-    -------
-    (H, W) tensor of float32
-        In [0, 1].
+    plane: (H, W) or (H, W, 3). Returns (H, W) float32: in [0, 1].
     """
     windowed = window.apply(plane)
     grey = windowed if windowed.ndim == 2 else windowed.mean(axis=2)

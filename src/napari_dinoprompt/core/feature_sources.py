@@ -30,30 +30,7 @@ def iter_any_features(
     upscale: float = 1.0,
     window: IntensityWindow | tuple[float, float] | None = None,
 ) -> Generator[Progress | Notice, None, FeatureMap | LazyFeatures]:
-    """Compute the features of a plane, or prepare them if it is a large one.
-
-    Parameters
-    ----------
-    image : LazyPlane, or (H, W) or (H, W, 3 or 4) array_like
-    backbone, upscale, window
-        As `extract_features`.
-
-    Yields
-    ------
-    Progress
-        After each batch of tiles, or place of a large plane.
-    Notice
-        If the device was too small.
-
-    Returns
-    -------
-    FeatureMap or LazyFeatures
-
-    Raises
-    ------
-    InputError
-        If the image, the upscale or the window cannot be used.
-    """
+    """Compute the features of a plane, or prepare them if it is a large one."""
     plane = LazyPlane.of(image)
     if fits_whole(plane.shape, backbone, upscale):
         return (

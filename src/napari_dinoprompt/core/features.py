@@ -12,7 +12,7 @@ import torch
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.guidance import Guide
-from napari_dinoprompt.core.statistics import measure_source
+from napari_dinoprompt.core.statistics import measure_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -86,8 +86,12 @@ class FeatureMap:
 
     @cached_property
     def measures(self) -> SourceMeasures:
-        """Mean and scale of the features; measured once."""
-        return measure_source(self)
+        """Mean and scale of the features in cells that hold data; measured once."""
+        vectors = self.vectors.flatten(0, 1)
+        valid = self.valid_cells()
+        if valid is not None and valid.any():
+            vectors = vectors[valid.reshape(-1)]
+        return measure_vectors(vectors, self.scoring)
 
     def at(self, points: ArrayLike) -> NDArray[np.float32]:
         """Look up vectors at points, bilinearly between cell centres.
@@ -109,7 +113,12 @@ class FeatureMap:
             If a point lies outside the plane, or on a pixel without data.
         """
         where = as_points(points, lone=True).reshape(-1, 2)
-        self._check_points(where)
+        self.grid.check(where)
+        missing = ~self.holds_data(where)
+        if missing.any():
+            y, x = where[missing][0]
+            msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
+            raise InputError(msg)
         return self.interpolate(where)
 
     def interpolate(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -158,17 +167,8 @@ class FeatureMap:
         inside = self.grid.contains(points)
         if self.no_data is None:
             return inside
-        last = np.asarray(self.grid.shape) - 1
-        pixels = np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
+        pixels = self.grid.nearest_pixels(points)
         return inside & ~self.no_data[pixels[:, 0], pixels[:, 1]]
-
-    def _check_points(self, points: NDArray[np.float64]) -> None:
-        self.grid.check(points)
-        missing = ~self.holds_data(points)
-        if missing.any():
-            y, x = points[missing][0]
-            msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
-            raise InputError(msg)
 
     def valid_cells(self) -> torch.Tensor | None:
         """Tell which cells hold data in at least half of their pixels.

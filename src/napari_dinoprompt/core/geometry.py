@@ -68,30 +68,18 @@ class CellGrid:
     @property
     def cells(self) -> tuple[int, int]:
         """Rows and columns of cells; the last ones may reach beyond the plane."""
-        height, width = (
+        exact = (
             # 115 * 2.2 is 253 and a rounding error, which must not cost a cell.
-            max(
-                1,
-                math.ceil(
-                    (pixels - start) * self.upscale / self.patch * (1 - _ROUNDING)
-                    - _SLIVER
-                ),
-            )
+            (pixels - start) * self.upscale / self.patch * (1 - _ROUNDING) - _SLIVER
             for pixels, start in zip(self.shape, self.origin, strict=True)
         )
-        return height, width
+        rows, columns = (max(1, math.ceil(count)) for count in exact)
+        return rows, columns
 
     def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel coordinates of cell centres.
 
-        Parameters
-        ----------
-        indices : (..., 2) array_like
-            Row and column of cells.
-
-        Returns
-        -------
-        (..., 2) ndarray of float64
+        indices: (..., 2) array_like, row and column of cells. Returns (..., 2) float64.
         """
         cells = np.asarray(indices, dtype=np.float64) + 0.5
         return cells * self.cell + (np.asarray(self.origin) - 0.5)
@@ -99,44 +87,27 @@ class CellGrid:
     def to_cells(self, points: ArrayLike) -> NDArray[np.float64]:
         """Express pixel coordinates in cells; cell centres are at integers.
 
-        Parameters
-        ----------
-        points : (..., 2) array_like
-            y and x in pixels.
-
-        Returns
-        -------
-        (..., 2) ndarray of float64
+        points: (..., 2) array_like, y and x in pixels. Returns (..., 2) float64.
         """
         pixels = np.asarray(points, dtype=np.float64) + (0.5 - np.asarray(self.origin))
         return pixels / self.cell - 0.5
 
+    def nearest_pixels(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the pixels that points lie on; (N, 2) in and out."""
+        last = np.asarray(self.shape) - 1
+        return np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
+
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray
-            y and x in pixels.
-
-        Returns
-        -------
-        (N,) ndarray of bool
+        points: (N, 2), y and x in pixels. Returns (N,) bool.
         """
         return lies_on_plane(points, self.shape)
 
     def check(self, points: NDArray[np.float64]) -> None:
         """Refuse points that do not lie on the plane.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray
-            y and x in pixels.
-
-        Raises
-        ------
-        InputError
-            If one lies outside.
+        points: (N, 2), y and x in pixels.
         """
         outside = ~self.contains(points)
         if outside.any():
@@ -154,16 +125,7 @@ def lies_on_plane(
 ) -> NDArray[np.bool_]:
     """Tell which points lie on a plane, its edges included.
 
-    Parameters
-    ----------
-    points : (N, 2) ndarray
-        y and x in pixels.
-    shape : (int, int)
-        Height and width of the plane in pixels.
-
-    Returns
-    -------
-    (N,) ndarray of bool
+    points: (N, 2), y and x in pixels. Returns (N,) bool.
     """
     upper = np.asarray(shape) - 0.5
     return np.asarray(((points >= -0.5) & (points <= upper)).all(axis=1))

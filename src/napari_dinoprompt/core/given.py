@@ -12,25 +12,13 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_array", "as_points", "check_seed"]
+__all__ = ["as_array", "as_points", "check_seed", "float_type", "whole_from_zero"]
 
 
 def as_array(given: ArrayLike) -> NDArray[Any]:
     """Return anything that is an array or can be made one.
 
-    Parameters
-    ----------
-    given : array_like
-
-    Returns
-    -------
-    ndarray
-        A view where that is possible. What is masked becomes NaN, which is no data.
-
-    Raises
-    ------
-    InputError
-        If its rows are of different lengths.
+    A view where that is possible. What is masked becomes NaN, which is no data.
     """
     if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "buif":
         return _filled(given)
@@ -44,29 +32,19 @@ def as_array(given: ArrayLike) -> NDArray[Any]:
 def _filled(given: Any) -> NDArray[Any]:
     if not np.ma.is_masked(given):
         return np.asarray(given)
-    wide = given.dtype.itemsize > 2 and given.dtype != np.float32
-    numbers = given.astype(np.float64 if wide else np.float32)
-    return np.asarray(numbers.filled(np.nan))
+    return np.asarray(given.astype(float_type(given.dtype)).filled(np.nan))
+
+
+def float_type(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:
+    """Choose the floating point numbers that hold those of an image exactly."""
+    wide = dtype.itemsize > 2 and dtype != np.float32
+    return np.float64 if wide else np.float32
 
 
 def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
     """Return points as an array of their own, which changes with nobody else's.
 
-    Parameters
-    ----------
-    given : (N, 2) array_like
-    lone : bool
-        Whether a pair may stand for one point.
-
-    Returns
-    -------
-    (N, 2) ndarray of float64
-        No points may have any shape.
-
-    Raises
-    ------
-    InputError
-        If these are no pairs of numbers.
+    given: (N, 2) array_like. Returns (N, 2) float64: no points may have any shape.
     """
     try:
         points = np.array(given, dtype=np.float64)
@@ -82,21 +60,16 @@ def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what chance cannot start from.
-
-    Parameters
-    ----------
-    seed : int
-
-    Raises
-    ------
-    InputError
-        If it is no whole number from 0.
-    """
-    try:
-        fine = operator.index(seed) >= 0
-    except TypeError:
-        fine = False
-    if not fine:
+    """Refuse what chance cannot start from."""
+    if whole_from_zero(seed) is None:
         msg = f"The seed is a whole number from 0, not {seed}."
         raise InputError(msg)
+
+
+def whole_from_zero(number: int) -> int | None:
+    """Return a whole number that is not negative as Python's; None for any other."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        return None
+    return whole if whole >= 0 else None

@@ -59,18 +59,7 @@ class Guide:
     def of(cls, light: torch.Tensor, cell: float, radius: int) -> Guide:
         """Measure the light of a plane.
 
-        Parameters
-        ----------
-        light : (H, W) tensor of float32
-            In [0, 1].
-        cell : float
-            Side of a cell in pixels.
-        radius : int
-            Half the side of the windows, in cells.
-
-        Returns
-        -------
-        Guide
+        light: (H, W) float32, in [0, 1].
         """
         step, blocks = window_blocks(cell, radius)
         coarse = _blocks(light, step)
@@ -81,15 +70,7 @@ class Guide:
     def fit(self, cells: torch.Tensor, grid: CellGrid) -> GuidedCells:
         """Fit cell values to the light.
 
-        Parameters
-        ----------
-        cells : (K, rows, columns) tensor of float32
-        grid : CellGrid
-            Of the cells, over this plane.
-
-        Returns
-        -------
-        GuidedCells
+        cells: (K, rows, columns) float32.
         """
         values = look_up(cells, grid, tuple(self.coarse.shape), self.step)
         mean = _window_mean(values, self.radius)
@@ -97,9 +78,7 @@ class Guide:
         slope = (joint - self.mean * mean) / (self.variance + _NOISE)
         offset = mean - slope * self.mean
         return GuidedCells(
-            self,
-            _window_mean(slope, self.radius),
-            _window_mean(offset, self.radius),
+            self, _window_mean(slope, self.radius), _window_mean(offset, self.radius)
         )
 
 
@@ -121,23 +100,14 @@ class GuidedCells:
     def blocks(self, number: int) -> torch.Tensor:
         """Return the values of the blocks.
 
-        Parameters
-        ----------
-        number : int
-            Of the K maps.
-
-        Returns
-        -------
-        (h, w) tensor of float32
+        Returns (h, w) float32.
         """
         return self.slope[number] * self.guide.coarse + self.offset[number]
 
     def pixels(self) -> torch.Tensor:
         """Return the values of the pixels.
 
-        Returns
-        -------
-        (K, H, W) tensor of float32
+        Returns (K, H, W) float32.
         """
         slope, offset = self._enlarge(self.slope), self._enlarge(self.offset)
         return torch.addcmul(offset, slope, self.guide.light)
@@ -156,17 +126,7 @@ class GuidedCells:
 def window_blocks(cell: float, radius: int) -> tuple[int, int]:
     """Settle the blocks in which a plane is looked at.
 
-    Parameters
-    ----------
-    cell : float
-        Side of a cell in pixels.
-    radius : int
-        Half the side of the windows, in cells.
-
-    Returns
-    -------
-    step, blocks : int
-        Pixels per block, and blocks from the middle of a window to its rim.
+    step, blocks: pixels per block, and blocks from the middle of a window to its rim.
     """
     # Where several cells fit in half a window, blocks finer than cells add nothing.
     step = max(1, int(cell) if radius > 1 else int(cell * radius / _BLOCKS))
@@ -204,20 +164,8 @@ def look_up(
 ) -> torch.Tensor:
     """Look up cell values at the centres of blocks of pixels, bilinearly.
 
-    Parameters
-    ----------
-    cells : (K, rows, columns) tensor of float32
-    grid : CellGrid
-        Of the cells.
-    shape : (int, int)
-        Rows and columns of blocks.
-    step : int
-        Side of a block in pixels.
-
-    Returns
-    -------
-    (K, h, w) tensor of float32
-        Beyond the outermost cell centres the nearest cells count.
+    cells: (K, rows, columns) float32. Returns (K, h, w) float32: beyond the outermost
+    cell centres the nearest cells count.
     """
     same = grid.cell == step and tuple(cells.shape[1:]) == shape
     if same and not any(grid.origin):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dinoprompt.core.given import float_type
 from napari_dinoprompt.core.planes import as_plane, no_data_pixels
 
 if TYPE_CHECKING:
@@ -22,22 +23,9 @@ def match_histogram(image: ArrayLike, like: ArrayLike) -> NDArray[np.floating]:
     but the order of the grey values is left, structure that is not in the other image
     is raised to its contrast too.
 
-    Parameters
-    ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-    like : (h, w) or (h, w, 3 or 4) array_like
-        The image whose grey values are wanted; of any size.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3) ndarray of float
-        Pixels without data stay without, and count in neither image. Channels are
-        pooled, so that colours keep their order.
-
-    Raises
-    ------
-    InputError
-        If either is no image plane.
+    image: (H, W) or (H, W, 3 or 4) array_like; like: (h, w) or (h, w, 3 or 4)
+    array_like. Returns (H, W) or (H, W, 3) float: pixels without data stay without, and
+    count in neither image. Channels are pooled, so that colours keep their order.
 
     References
     ----------
@@ -47,21 +35,15 @@ def match_histogram(image: ArrayLike, like: ArrayLike) -> NDArray[np.floating]:
     from skimage.exposure import match_histograms
 
     plane, other = as_plane(image), as_plane(like)
-    wide = plane.dtype.itemsize > 2 and plane.dtype != np.float32
-    found: NDArray[np.floating] = plane.astype(np.float64 if wide else np.float32)
-    held = _held(plane)
+    found: NDArray[np.floating] = plane.astype(float_type(plane.dtype))
+    held, like_held = _held(plane), _held(other)
     # The values in a row: the two images need not have the same shape.
-    values = found[held].ravel()
-    found[held] = match_histograms(values, _numbers(other[_held(other)])).reshape(
-        found[held].shape
-    )
+    values, wanted = found[held], other[like_held].astype(np.float64)
+    matched = match_histograms(values.ravel(), wanted.ravel())
+    found[held] = matched.reshape(values.shape)
     return found
 
 
 def _held(plane: NDArray[np.generic]) -> NDArray[np.bool_]:
     missing = no_data_pixels(plane)
     return np.ones(plane.shape[:2], dtype=bool) if missing is None else ~missing
-
-
-def _numbers(values: NDArray[np.generic]) -> NDArray[np.float64]:
-    return values.astype(np.float64).ravel()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import float_type
 from napari_dinoprompt.core.planes import as_plane, no_data_pixels
 
 if TYPE_CHECKING:
@@ -85,13 +86,11 @@ class IntensityWindow:
         ndarray of float32, same shape
             All 0 where the window has no width: there is no contrast to show.
         """
-        # float32 holds 16 bits exactly; of larger numbers it would lose the contrast.
-        wide = pixels.dtype.itemsize > 2 and pixels.dtype != np.float32
-        # And of such windows low and width.
+        # float32 would lose the contrast of larger numbers, and that of such windows.
         reach = max(abs(self.low), abs(self.high))
-        wide = wide or reach > _LARGEST or self.high - self.low < _SMALLEST
+        wide = reach > _LARGEST or self.high - self.low < _SMALLEST
         values = np.nan_to_num(
-            pixels.astype(np.float64 if wide else np.float32),
+            pixels.astype(np.float64 if wide else float_type(pixels.dtype)),
             nan=self.low,
             posinf=self.low,
             neginf=self.low,
@@ -159,24 +158,7 @@ def measure_stack_window(
     lower: float = LOWER_PERCENTILE,
     upper: float = UPPER_PERCENTILE,
 ) -> IntensityWindow:
-    """Take one intensity window for all planes of a stack.
-
-    Parameters
-    ----------
-    images : iterable of (H, W) or (H, W, 3 or 4) array_like
-        At least one plane, for a large stack a few that stand for all.
-    lower, upper : float
-        Percentiles, 0 to 100, of the pixels of all planes.
-
-    Returns
-    -------
-    IntensityWindow
-
-    Raises
-    ------
-    InputError
-        As `as_plane`.
-    """
+    """Take one intensity window for all planes of a stack."""
     if not 0 <= lower <= upper <= 100:
         msg = f"Percentiles lie between 0 and 100, not at {lower:g} and {upper:g}."
         raise InputError(msg)
@@ -204,14 +186,8 @@ def measure_stack_window(
 def thin_pixels(plane: NDArray[np.generic]) -> NDArray[np.generic]:
     """Take every few rows and columns of a large plane, enough for its percentiles.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray
-
-    Returns
-    -------
-    (h, w) or (h, w, C) ndarray
-        A copy, so that the plane itself can be let go.
+    plane: (H, W) or (H, W, C). Returns (h, w) or (h, w, C): a copy, so that the plane
+    itself can be let go.
     """
     step = max(1, math.isqrt(plane.shape[0] * plane.shape[1] // _THIN_PIXELS))
     return plane[::step, ::step].copy()

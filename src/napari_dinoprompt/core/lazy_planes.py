@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import DinopromptError, InputError, is_out_of_memory
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.given import as_array
 from napari_dinoprompt.core.planes import check_kind
 
@@ -27,11 +28,6 @@ class LazyPlane:
         With `shape` and `dtype`; C = 1 (grey), 3 (RGB) or 4 (RGBA).
     index : tuple of int
         Which plane of a stack; empty if the array is the plane.
-
-    Raises
-    ------
-    InputError
-        If shape or dtype is not that of a plane, or it has no pixels.
     """
 
     array: Any
@@ -70,20 +66,7 @@ class LazyPlane:
     def read(self, rows: slice, columns: slice) -> NDArray[np.generic]:
         """Read a part of the plane.
 
-        Parameters
-        ----------
-        rows, columns : slice
-            With both ends, inside the plane.
-
-        Returns
-        -------
-        (h, w) or (h, w, 3) ndarray
-            Without alpha; a grey channel is dropped.
-
-        Raises
-        ------
-        InputError
-            If what is behind the array cannot be read.
+        Returns (h, w) or (h, w, 3): without alpha; a grey channel is dropped.
         """
         part = read_part(self.array, (*self.index, rows, columns))
         if part.ndim == 3:
@@ -96,13 +79,7 @@ class LazyPlane:
 
 
 def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:
-    """Read a part of anything that can be sliced.
-
-    Raises
-    ------
-    InputError
-        If what is behind the array cannot be read.
-    """
+    """Read a part of anything that can be sliced."""
     try:
         return np.asarray(array[part] if part else array)
     except DinopromptError:
@@ -111,7 +88,7 @@ def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         msg = (
             f"A part of the image cannot be read: {reason.rstrip('.')}. Check the "
             "file that it comes from, or copy it anew."

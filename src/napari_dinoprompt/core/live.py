@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.estimate import Estimate, check_memory, estimate
-from napari_dinoprompt.core.extraction import iter_features
+from napari_dinoprompt.core.estimate import Estimate, estimate
+from napari_dinoprompt.core.extraction import check_memory, iter_features
 from napari_dinoprompt.core.intensity import (
     measure_stack_window,
     measure_window,
@@ -20,6 +20,7 @@ from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Notice, Progress
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import Similarities, score, spread
 from napari_dinoprompt.core.streaming.sampling import (
     NoDataError,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.lazy_planes import LazyPlane
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "LiveResult",
@@ -231,14 +231,15 @@ def update(
         If no prompt is on an object, or one lies outside the image.
     """
     made = planes.reference(prompts, source=source)
-    made.reference.check_objects()
+    reference = Reference.of(made.fields)
+    reference.check_objects()
     if view in made.scored:
-        similarities = spread(made.scored[view], made.reference)
+        similarities = spread(made.scored[view], reference)
     else:
         shown = planes[view]
         lengths = shown.lengths(planes.measures(prompts.planes))
-        similarities = score(shown.whole, made.reference, lengths)
-    return apply_thresholds(view, made.reference, similarities, chosen)
+        similarities = score(shown.whole, reference, lengths)
+    return apply_thresholds(view, reference, similarities, chosen)
 
 
 def apply_thresholds(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.given import whole_from_zero
 from napari_dinoprompt.core.splitting import split_region
 
 if TYPE_CHECKING:
@@ -50,11 +50,8 @@ class Cleaning:
     split: bool = False
 
     def __post_init__(self) -> None:
-        try:
-            size = operator.index(self.min_size)
-        except TypeError:
-            size = -1
-        if size < 0:
+        size = whole_from_zero(self.min_size)
+        if size is None:
             msg = (
                 f"The smallest object must have 0 or more pixels, not {self.min_size}."
             )
@@ -72,19 +69,9 @@ def class_mask(
     its rival's similarity is the highest: that of the class itself among those of all
     classes, background included.
 
-    Parameters
-    ----------
-    objects : (K, H, W) tensor of float32
-        Similarities with the object classes.
-    thresholds : sequence of K floats
-    rivals : (1 + K, H, W) tensor of float32 or None
-        By which classes compete: background (-inf where it has no prompts), then the
-        object classes. None if there is a single class and nothing to compete with.
-
-    Returns
-    -------
-    (H, W) ndarray of uint8
-        0, or the number of the class counted from 1.
+    objects: (K, H, W) float32, similarities with the object classes; rivals: (1 + K, H,
+    W) float32 or None. Returns (H, W) uint8: 0, or the number of the class counted from
+    1.
     """
     import torch
 
@@ -108,17 +95,9 @@ def class_mask(
 def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
     """Remove small objects and fill holes.
 
-    Parameters
-    ----------
-    mask : (H, W) ndarray of uint8
-        Class numbers.
-    cleaning : Cleaning
-
-    Returns
-    -------
-    (H, W) ndarray of uint8
-        A hole takes the class that encloses it most closely. A speck that is removed
-        leaves no hole in what is around it.
+    mask: (H, W) uint8, class numbers. Returns (H, W) uint8: a hole takes the class that
+    encloses it most closely. A speck that is removed leaves no hole in what is around
+    it.
     """
     cleaned = _fill_holes(mask) if cleaning.fill_holes else mask.copy()
     if cleaning.min_size > 1:
@@ -164,20 +143,11 @@ def _classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.int32]:
     """Number the objects of a clean mask.
 
-    Parameters
-    ----------
-    mask : (H, W) ndarray of uint8
-        Class numbers.
-    cleaning : Cleaning
-        With ``split``, touching objects of a class are separated by a watershed of
-        the distance transform; without, each connected region is one object.
-
-    Returns
-    -------
-    (H, W) ndarray of int32
-        0, or the number of the object counted from 1.
+    mask: (H, W) uint8, class numbers. Returns (H, W) int32: 0, or the number of the
+    object counted from 1.
     """
     from skimage.measure import label
+    from skimage.segmentation import relabel_sequential
 
     instances = np.zeros(mask.shape, dtype=np.int32)
     for number in _classes(mask):
@@ -188,10 +158,4 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
             parts[sizes[parts] < cleaning.min_size] = 0
         found = parts > 0
         instances[found] = parts[found] + instances.max()
-    return _renumber(instances)
-
-
-def _renumber(instances: NDArray[np.int32]) -> NDArray[np.int32]:
-    from skimage.segmentation import relabel_sequential
-
     return np.asarray(relabel_sequential(instances)[0], dtype=np.int32)

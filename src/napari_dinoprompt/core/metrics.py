@@ -60,19 +60,7 @@ class Extent:
 def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
     """Compare a mask with a truth, pixel by pixel.
 
-    Parameters
-    ----------
-    mask, truth : (H, W) array_like
-        What is not 0 belongs to an object.
-
-    Returns
-    -------
-    Agreement
-
-    Raises
-    ------
-    InputError
-        If the two differ in shape.
+    mask, truth: (H, W) array_like, what is not 0 belongs to an object.
     """
     found, true = np.asarray(mask) != 0, np.asarray(truth) != 0
     if found.shape != true.shape:
@@ -89,19 +77,7 @@ def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
 def measure_extent(mask: Any, instances: Any, number: int) -> Extent:
     """Count the objects and pixels of one class.
 
-    Parameters
-    ----------
-    mask : (H, W) array of uint8
-        Class numbers. Of what is no ndarray, such as a zarr array, a part is read at a
-        time.
-    instances : (H, W) array of int32
-        Object numbers; each object is of one class.
-    number : int
-        The class, counted from 1.
-
-    Returns
-    -------
-    Extent
+    mask: (H, W) uint8; instances: (H, W) int32.
     """
     whole = isinstance(mask, np.ndarray) and isinstance(instances, np.ndarray)
     side = max(1, *mask.shape) if whole else _PART

@@ -22,15 +22,7 @@ def sample_planes(shape: tuple[int, ...]) -> list[PlaneIndex]:
     They depend on the stack alone, not on what is in view, and are few, so that a
     stack that is read from afar need not be read whole.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the axes before the plane.
-
-    Returns
-    -------
-    list of tuples of int
-        At most eight, evenly spread; of a 2-D image the one.
+    At most eight, evenly spread; of a 2-D image the one.
     """
     count = math.prod(shape)
     steps = 2 * _PLANES

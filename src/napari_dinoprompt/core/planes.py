@@ -33,22 +33,8 @@ _HUGE = 1e100
 def as_plane(image: ArrayLike) -> NDArray[np.generic]:
     """Check that an array is an image plane and drop its alpha channel.
 
-    Parameters
-    ----------
-    image : (H, W) or (H, W, C) array_like
-        Grey, or C = 1 (grey), 3 (RGB) or 4 (RGBA) channels; boolean, integer or
-        floating point.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3) ndarray
-        The plane in its own dtype; a view of the input where that is possible.
-
-    Raises
-    ------
-    InputError
-        If the shape or dtype is not that of a plane, if it has no pixels, or if no
-        pixel is finite.
+    image: (H, W) or (H, W, C) array_like. Returns (H, W) or (H, W, 3): the plane in its
+    own dtype; a view of the input where that is possible.
     """
     plane = as_array(image)
     check_kind(plane.shape, plane.dtype)
@@ -61,18 +47,7 @@ def as_plane(image: ArrayLike) -> NDArray[np.generic]:
 
 
 def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Check that shape and dtype are those of an image plane.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    dtype : numpy dtype
-
-    Raises
-    ------
-    InputError
-        If they are not, or there are no pixels.
-    """
+    """Check that shape and dtype are those of an image plane."""
     # Numbers of more than 64 bits are other ones on every machine.
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         msg = f"An image of dtype {dtype} cannot be used; numbers are needed."
@@ -96,14 +71,8 @@ def plane_shape(plane: NDArray[np.generic]) -> tuple[int, int]:
 def no_data_pixels(plane: NDArray[np.generic]) -> NDArray[np.bool_] | None:
     """Find the pixels that hold no data: NaN or infinity in any channel.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, 3) ndarray
-
-    Returns
-    -------
-    (H, W) ndarray of bool or None
-        None if every pixel holds data, so that the usual case costs nothing later.
+    plane: (H, W) or (H, W, 3). Returns (H, W) bool or None: None if every pixel holds
+    data, so that the usual case costs nothing later.
     """
     if plane.dtype.kind != "f":
         return None
@@ -116,13 +85,7 @@ def no_data_pixels(plane: NDArray[np.generic]) -> NDArray[np.bool_] | None:
 def holds_data(plane: NDArray[np.generic]) -> bool:
     """Tell whether any pixel of a plane holds data.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray
-
-    Returns
-    -------
-    bool
+    plane: (H, W) or (H, W, C).
     """
     missing = no_data_pixels(plane)
     return missing is None or not bool(missing.all())
@@ -133,14 +96,7 @@ def shows_nothing(plane: NDArray[np.generic]) -> bool:
 
     In neither is there anything to be found, whatever resembles what by chance.
 
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, 3) ndarray
-        Pixels without data are passed over.
-
-    Returns
-    -------
-    bool
+    plane: (H, W) or (H, W, 3), pixels without data are passed over.
     """
     missing = no_data_pixels(plane)
     values = plane.reshape(-1, *plane.shape[2:]) if missing is None else plane[~missing]

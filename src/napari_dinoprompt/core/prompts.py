@@ -38,12 +38,6 @@ class Prompts:
         ``"object"``, ``"background"`` or names.
     planes : tuple of N tuples of int
         Plane of each point; by default those of a 2-D image, which are empty.
-
-    Raises
-    ------
-    InputError
-        If the points have another shape, the numbers differ, or a class is no text of
-        one line.
     """
 
     points: NDArray[np.float64]
@@ -72,13 +66,7 @@ class Prompts:
     def keep(self, chosen: NDArray[np.bool_]) -> Prompts:
         """Return some of the prompts.
 
-        Parameters
-        ----------
-        chosen : (N,) ndarray of bool
-
-        Returns
-        -------
-        Prompts
+        chosen: (N,) bool.
         """
         kept = np.flatnonzero(chosen)
         return Prompts(
@@ -104,16 +92,7 @@ def _check_class(name: object) -> None:
 
 
 def list_classes(names: Iterable[str]) -> str:
-    """Name classes in a message: in one line, whatever a file called them.
-
-    Parameters
-    ----------
-    names : iterable of str
-
-    Returns
-    -------
-    str
-    """
+    """Name classes in a message: in one line, whatever a file called them."""
     return ", ".join(
         name if name.isprintable() and len(name) <= _SHOWN else _shorten(name)
         for name in names

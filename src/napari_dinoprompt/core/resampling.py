@@ -64,25 +64,11 @@ def resampling_taps(start: int, stop: int, *, length: int, upscale: float) -> Ta
 
     Cubic convolution; when reducing, the kernel is widened by 1 / upscale against
     aliasing.
-
-    Parameters
-    ----------
-    start, stop : int
-        Canvas pixels; they may lie outside the plane, which is mirrored there.
-    length : int
-        Pixels of the plane along this axis, at least 1.
-    upscale : float
-        Canvas pixels per image pixel, above 0.
-
-    Returns
-    -------
-    Taps
     """
     canvas = np.arange(start, stop)
     if upscale == 1:
         return Taps(
-            mirror(canvas, length)[:, None],
-            np.ones((len(canvas), 1), dtype=np.float32),
+            mirror(canvas, length)[:, None], np.ones((len(canvas), 1), dtype=np.float32)
         )
     stretch = max(1.0, 1.0 / upscale)
     centres = (canvas + 0.5) / upscale - 0.5
@@ -129,16 +115,8 @@ def resample(
 ) -> NDArray[np.float32]:
     """Apply taps along both axes of the part of a plane that they span.
 
-    Parameters
-    ----------
-    values : (h, w) or (h, w, C) ndarray of float32
-        ``plane[rows.span, columns.span]``, windowed to [0, 1].
-    rows, columns : Taps
-
-    Returns
-    -------
-    (n_rows, n_columns[, C]) ndarray of float32
-        Clipped to [0, 1]: cubic kernels overshoot at edges.
+    values: (h, w) or (h, w, C) float32. Returns (n_rows, n_columns[, C]) float32:
+    clipped to [0, 1]: cubic kernels overshoot at edges.
     """
     tall = _along_first_axis(values, rows, rows.span.start)
     wide = _along_first_axis(np.swapaxes(tall, 0, 1), columns, columns.span.start)

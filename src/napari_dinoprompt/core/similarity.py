@@ -17,10 +17,10 @@ from napari_dinoprompt.core.prompts import BACKGROUND
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.class_vectors import ClassVectors
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.geometry import CellGrid
     from napari_dinoprompt.core.guidance import GuidedCells
-    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [
     "BACKGROUND_SHARE",
@@ -70,10 +70,7 @@ class ScoredPlane:
     def object_pixels(self) -> torch.Tensor:
         """Bring the objects' similarities to pixels, along the edges of the image.
 
-        Returns
-        -------
-        (K, H, W) tensor of float32
-            In [-1, 1].
+        Returns (K, H, W) float32: in [-1, 1].
         """
         if self.fitted is None:
             return to_pixels(self.objects, self.features.grid)
@@ -85,11 +82,8 @@ class ScoredPlane:
         Which class a cell is of is a matter of its own vector; fitted to the light,
         two classes would blur into each other. Where an object ends is the light's.
 
-        Returns
-        -------
-        (1 + K, H, W) tensor of float32 or None
-            Background, -inf if it has no prompts, and the object classes; None if
-            there is one class only.
+        Returns (1 + K, H, W) float32 or None: background, -inf if it has no prompts,
+        and the object classes; None if there is one class only.
         """
         if self.background is None and len(self.objects) == 1:
             return None
@@ -101,29 +95,9 @@ class ScoredPlane:
 
 
 def score_plane(
-    features: FeatureMap, reference: Reference, lengths: CellLengths | None = None
+    features: FeatureMap, reference: ClassVectors, lengths: CellLengths | None = None
 ) -> ScoredPlane:
-    """Score each cell of a plane against every class of a reference.
-
-    Parameters
-    ----------
-    features : FeatureMap
-    reference : Reference
-        With at least one object class.
-    lengths : CellLengths, optional
-        Of these features under this reference's statistics, if kept from before.
-
-    Returns
-    -------
-    ScoredPlane
-
-    Raises
-    ------
-    IncompatibleReferenceError
-        If the features are of another backbone than the reference.
-    InputError
-        If the reference has background prompts only.
-    """
+    """Score each cell of a plane against every class of a reference."""
     reference.check_backbone(features.backbone)
     reference.check_objects()
     lengths = lengths or CellLengths.of(
@@ -146,26 +120,14 @@ def score_plane(
 
 def cosines(
     features: FeatureMap,
-    reference: Reference,
+    reference: ClassVectors,
     units: NDArray[np.float32],
     lengths: CellLengths,
 ) -> torch.Tensor:
     """Return the cosine of each cell with some vectors.
 
-    Parameters
-    ----------
-    features : FeatureMap
-    reference : Reference
-        Whose statistics are applied to the cells.
-    units : (N, D) ndarray of float32
-        With the statistics applied, of length 1.
-    lengths : CellLengths
-        Of these features under this reference's statistics.
-
-    Returns
-    -------
-    (N, rows, columns) tensor of float32
-        In [-1, 1]; 0 where a cell's vector has no length.
+    units: (N, D) float32. Returns (N, rows, columns) float32: in [-1, 1]; 0 where a
+    cell's vector has no length.
     """
     device = features.vectors.device
     mean, inverse = reference.affine()
@@ -187,16 +149,8 @@ def cosines(
 def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
     """Interpolate cell values bilinearly onto the pixels of the plane.
 
-    Parameters
-    ----------
-    cells : (K, rows, columns) tensor
-    grid : CellGrid
-
-    Returns
-    -------
-    (K, H, W) tensor
-        A pixel on a cell's centre has exactly that cell's value; beyond the outermost
-        centres the nearest cells count.
+    cells: (K, rows, columns). Returns (K, H, W): a pixel on a cell's centre has exactly
+    that cell's value; beyond the outermost centres the nearest cells count.
     """
     height, width = grid.shape
     if any(grid.origin):
@@ -218,9 +172,7 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
 
 
 def similarity_map(
-    features: FeatureMap,
-    reference: Reference,
-    name: str | None = None,
+    features: FeatureMap, reference: ClassVectors, name: str | None = None
 ) -> NDArray[np.float32]:
     """Compute the similarity map of one class.
 
@@ -275,15 +227,8 @@ def as_map(
 ) -> NDArray[np.float32]:
     """Return similarities as an array with NaN where the image holds no data.
 
-    Parameters
-    ----------
-    pixels : (H, W) tensor of float32
-    no_data : (H, W) ndarray of bool or None
-
-    Returns
-    -------
-    (H, W) ndarray of float32
-        Contiguous.
+    pixels: (H, W) float32; no_data: (H, W) bool or None. Returns (H, W) float32:
+    contiguous.
     """
     found: NDArray[np.float32] = pixels.cpu().contiguous().numpy()
     if no_data is not None:

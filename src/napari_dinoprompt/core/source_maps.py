@@ -49,17 +49,7 @@ class SourceMap:
 def look_at(plane: ScoredPlane, number: int, points: NDArray[np.float64]) -> SourceMap:
     """Look at the map of one class on one plane.
 
-    Parameters
-    ----------
-    plane : ScoredPlane
-    number : int
-        Of the object class, from 0.
-    points : (n, 2) ndarray of float64
-        The class's prompts on this plane, y and x in pixels.
-
-    Returns
-    -------
-    SourceMap
+    points: (n, 2) float64.
     """
     features, cells = plane.features, plane.objects[number]
     fitted = plane.fitted
@@ -120,16 +110,7 @@ def _peaks(
 def fitted_peaks(scored: ScoredPlane, number: int) -> NDArray[np.float32]:
     """Find the best matches along the edges of the image, as `at_prompts` has them.
 
-    Parameters
-    ----------
-    scored : ScoredPlane
-    number : int
-        Of the object class, from 0.
-
-    Returns
-    -------
-    (P,) ndarray of float32
-        The best first; at most `MOST_PEAKS`.
+    Returns (P,) float32: the best first; at most `MOST_PEAKS`.
     """
     cells = scored.objects[number]
     if scored.fitted is not None:

@@ -56,11 +56,13 @@ def split_region(
     region : (H, W) ndarray of bool
         All pixels of one class.
     wanted : (H, W) ndarray of bool, optional
-        Whole objects of it, at least `REACH` from the edges where those are no edges
-        of the plane; only these are split. Each comes out as it does with all.
+        Whole objects of it, at least `REACH` from the edges where those are no
+        edges of the plane; only these are split. Each comes out as it does with
+        all.
     furthest : float, optional
-        Pixels count as no further than this from the background, in pixels. It makes
-        windows of one large object agree, which see no more than this around them.
+        Pixels count as no further than this from the background, in pixels. It
+        makes windows of one large object agree, which see no more than this around
+        them.
 
     Returns
     -------
@@ -97,16 +99,8 @@ def split_region(
 def first_pixels(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """Find where each label comes first, row by row.
 
-    Parameters
-    ----------
-    labels : (H, W) ndarray of int
-        0 to `count`; each number is somewhere.
-    count : int
-
-    Returns
-    -------
-    (count,) ndarray of int64
-        ``y * W + x``.
+    labels: (H, W) int, 0 to `count`; each number is somewhere. Returns (count,) int64:
+    ``y * W + x``.
     """
     places = np.flatnonzero(labels)[::-1]
     first = np.zeros(count + 1, dtype=np.int64)
@@ -148,11 +142,8 @@ def _passes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Find the passes that a flood takes between basins, the highest first.
 
-    Returns
-    -------
-    one, other : (E,) ndarray of int64
-        Basins counted from 0, as a forest.
-    heights : (E,) ndarray of float64
+    Returns one, other (E,) int64: basins counted from 0, as a forest; heights (E,)
+    float64.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
@@ -192,18 +183,9 @@ def _flood(
 ) -> NDArray[np.float64]:
     """Find how high each basin is flooded from its own source and all others.
 
-    Parameters
-    ----------
-    sources : (N,) ndarray of float64
-        The level at which each basin's source stands.
-    one, other, heights : (E,) ndarray
-        As `_passes`.
-
-    Returns
-    -------
-    (N,) ndarray of float64
-        The highest level that arrives: no higher than its source, and no higher than
-        any pass on its way.
+    sources: (N,) float64; one, other, heights: (E,). Returns (N,) float64: the highest
+    level that arrives: no higher than its source, and no higher than any pass on its
+    way.
     """
     count, nodes = len(sources), len(sources) + len(heights)
     # Lakes join at ever lower passes; each join is a node above the two.

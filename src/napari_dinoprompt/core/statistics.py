@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.features import FeatureMap
 
 __all__ = [
     "FeatureStatistics",
     "SourceMeasures",
-    "measure_source",
+    "measure_vectors",
     "pool_measures",
     "unit_vectors",
 ]
@@ -57,14 +56,8 @@ class FeatureStatistics:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what a scoring subtracts from vectors and then multiplies them with.
 
-        Parameters
-        ----------
-        scoring : {"plain", "centred", "standardised"}
-
-        Returns
-        -------
-        mean, inverse_scale : (D,) ndarrays of float32
-            A feature that does not vary in the source is multiplied with 0.
+        Returns mean, inverse_scale (D,) float32: a feature that does not vary in the
+        source is multiplied with 0.
         """
         ones = np.ones_like(self.mean)
         if scoring == "plain":
@@ -90,32 +83,13 @@ class SourceMeasures:
     scoring: Scoring
 
 
-def measure_source(features: FeatureMap) -> SourceMeasures:
-    """Measure the features of an image that prompts will be placed on.
-
-    Cells without data are passed over.
-
-    Parameters
-    ----------
-    features : FeatureMap
-
-    Returns
-    -------
-    SourceMeasures
-    """
-    dimension = features.vectors.shape[2]
-    vectors = features.vectors.reshape(-1, dimension)
-    valid = features.valid_cells()
-    if valid is not None and valid.any():
-        vectors = vectors[valid.reshape(-1)]
-    mean, scale = _moments(vectors)
-    statistics = _statistics(mean, scale, len(vectors))
-    return SourceMeasures(statistics, features.scoring)
+def measure_vectors(vectors: torch.Tensor, scoring: Scoring) -> SourceMeasures:
+    """Measure the (N, D) vectors of an image that prompts will be placed on."""
+    statistics = _statistics(*_moments(vectors), len(vectors))
+    return SourceMeasures(statistics, scoring)
 
 
-def _moments(
-    vectors: torch.Tensor,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _moments(vectors: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Take mean and standard deviation of (N, D) vectors in any precision."""
     parts = vectors.split(_ROWS)
     mean = np.zeros(vectors.shape[1])
@@ -133,15 +107,7 @@ def _moments(
 def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
     """Pool what was measured on several planes or images, as if on all their cells.
 
-    Parameters
-    ----------
-    parts : sequence of SourceMeasures
-        At least one, all of one scoring and dimension.
-
-    Returns
-    -------
-    SourceMeasures
-        The part itself if there is only one.
+    The part itself if there is only one.
     """
     if len(parts) == 1:
         return parts[0]
@@ -152,9 +118,7 @@ def pool_measures(parts: Sequence[SourceMeasures]) -> SourceMeasures:
     mean = (shares * means).sum(axis=0)
     variance = (shares * (scales**2 + (means - mean) ** 2)).sum(axis=0)
     statistics = _statistics(
-        mean.astype(np.float32),
-        np.sqrt(variance).astype(np.float32),
-        int(counts.sum()),
+        mean.astype(np.float32), np.sqrt(variance).astype(np.float32), int(counts.sum())
     )
     return SourceMeasures(statistics, parts[0].scoring)
 
@@ -168,14 +132,7 @@ def _statistics(
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1.
 
-    Parameters
-    ----------
-    vectors : (N, D) ndarray of float32
-
-    Returns
-    -------
-    (N, D) ndarray of float32
-        A vector without length stays 0.
+    vectors: (N, D) float32. Returns (N, D) float32: a vector without length stays 0.
     """
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.zeros_like(vectors)

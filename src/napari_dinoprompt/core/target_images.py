@@ -31,42 +31,17 @@ def target_plane(
 ) -> ArrayLike:
     """Settle the grey values of an image that a reference is applied to.
 
-    Parameters
-    ----------
-    image : (H, W) or (H, W, 3 or 4) array_like
-    policy : WindowPolicy, IntensityWindow or (low, high)
-    like : (h, w) or (h, w, 3 or 4) array_like, optional
-
-    Returns
-    -------
-    array_like
-        The image itself, except for the policy "histogram".
-
-    Raises
-    ------
-    InputError
-        If one of the policy "histogram" and `like` is given without the other.
+    image: (H, W) or (H, W, 3 or 4) array_like; like: (h, w) or (h, w, 3 or 4)
+    array_like. The image itself, except for the policy "histogram".
     """
     check_like(policy, like)
     return image if like is None else match_histogram(image, like)
 
 
 def check_like(
-    policy: WindowPolicy | IntensityWindow | tuple[float, float],
-    like: ArrayLike | None,
+    policy: WindowPolicy | IntensityWindow | tuple[float, float], like: ArrayLike | None
 ) -> None:
-    """Check that an image to match is given where it is needed, and only there.
-
-    Parameters
-    ----------
-    policy, like
-        As `target_plane`.
-
-    Raises
-    ------
-    InputError
-        If one is given without the other.
-    """
+    """Check that an image to match is given where it is needed, and only there."""
     matching = isinstance(policy, str) and policy == "histogram"
     if matching == (like is None):
         msg = "The window 'histogram' and the real image to match go together: " + (
@@ -78,16 +53,12 @@ def check_like(
 
 
 def target_window(
-    reference: Reference,
-    policy: WindowPolicy | IntensityWindow | tuple[float, float],
+    reference: Reference, policy: WindowPolicy | IntensityWindow | tuple[float, float]
 ) -> IntensityWindow | None:
     """Settle the intensity window of an image that a reference is applied to.
 
-    Returns
-    -------
-    IntensityWindow or None
-        None where the image's own percentiles decide. Histograms are matched to
-        images that are seen as the reference's source.
+    None where the image's own percentiles decide. Histograms are matched to images that
+    are seen as the reference's source.
     """
     if policy in ("reference", "histogram"):
         return reference.window

@@ -33,17 +33,7 @@ def notice_of_window(
 ) -> Notice | None:
     """Say so if an image shows next to nothing in a window.
 
-    Parameters
-    ----------
-    parts : iterable of (h, w) or (h, w, C) ndarray
-        Of one image; a sample is enough.
-    window : IntensityWindow
-        Not the image's own.
-
-    Returns
-    -------
-    Notice or None
-        None too for an image of a single grey value: it shows nothing in any window.
+    None too for an image of a single grey value: it shows nothing in any window.
     """
     sample = [thin_pixels(part).ravel() for part in parts]
     values = np.concatenate(sample).astype(np.float64)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_dinoprompt.core.content_hash import fingerprint_image
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.references.file import SUFFIX, read_summary
+from napari_dinoprompt.core.references.file import SUFFIX, read_header
 from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def test_a_place_that_is_none_is_an_error(
 
 
 def refused(path: Path, match: str | None = None) -> None:
-    for read in (Reference.load, read_summary):
+    for read in (Reference.load, read_header):
         with pytest.raises(ReferenceFileError, match=match) as error:
             read(path)
         message = str(error.value)
@@ -286,9 +286,9 @@ def test_the_summary_says_what_the_reference_is(
     reference = replace(
         blob_reference, classes=classes, auto_thresholds={"a": 0.5, "b": 0.25}
     ).with_thresholds({"b": 0.75})
-    summary = read_summary(reference.save(tmp_path / "a"))
-    assert (summary.backbone, summary.block) == ("filterbank", -1)
-    assert summary.classes == {"a": 3, "b": 1, "background": 1}
+    summary = read_header(reference.save(tmp_path / "a"))
+    assert summary.backbone == reference.backbone
+    assert summary.classes == classes
     assert summary.sources == reference.sources
     assert summary.upscale == reference.upscale
     assert summary.thresholds == {"b": 0.75}
@@ -302,7 +302,7 @@ def test_the_summary_does_not_read_the_numbers(
 ) -> None:
     path = blob_reference.save(tmp_path / "a")
     rewrite(path, lambda _, tensors: NUMBERS["NaN"](tensors))
-    assert read_summary(path).classes == {"object": 5}
+    assert read_header(path).classes == ("object",) * 5
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -19,7 +19,7 @@ from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.references.file import (
     SUFFIX,
     encode_reference,
-    read_summary,
+    read_header,
 )
 from napari_dinoprompt.core.references.reference import Reference
 
@@ -38,7 +38,7 @@ def attempt(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     start = time.perf_counter()
     said = ""
-    for read in (read_summary, Reference.load):
+    for read in (read_header, Reference.load):
         try:
             read(path)
         except ReferenceFileError as error:

@@ -21,7 +21,6 @@ from napari_dinoprompt.core.segmentation import segment
 from napari_dinoprompt.core.similarity import similarity_map
 from napari_dinoprompt.core.statistics import (
     FeatureStatistics,
-    measure_source,
     pool_measures,
 )
 
@@ -111,7 +110,7 @@ def test_two_images_become_one_reference(pair, blob_features, other_features) ->
     assert joined.source_of.tolist() == [0] * 5 + [1] * 5
     np.testing.assert_array_equal(joined.vectors[5:], second.vectors)
     expected = pool_measures(
-        [measure_source(blob_features), measure_source(other_features)]
+        [blob_features.measures, other_features.measures]
     ).statistics
     np.testing.assert_array_equal(joined.statistics.mean, expected.mean)
     np.testing.assert_array_equal(joined.statistics.scale, expected.scale)
@@ -166,7 +165,7 @@ def test_planes_of_a_stack_are_told_apart(make_map) -> None:
         }
         points = np.full((len(planes), 2), 4.0)
         prompts = Prompts(points, ("object",) * len(planes), planes)
-        measures = measure_source(next(iter(features.values())))
+        measures = next(iter(features.values())).measures
         return Reference.from_planes(features, prompts, measures, source="stack")
 
     assert on((0,)).sources[0].content_hash == f"{0:064x}"

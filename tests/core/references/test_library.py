@@ -45,7 +45,7 @@ def test_what_is_added_is_listed_and_loaded(
     assert (entry.name, entry.error) == ("nuclei", "")
     assert entry.path == library.folder / f"nuclei{SUFFIX}"
     assert entry.summary is not None
-    assert entry.summary.classes == {"object": 5}
+    assert entry.summary.classes == ("object",) * 5
     assert library.entries() == [entry]
     loaded = library.load(entry)
     assert (loaded.vectors == blob_reference.vectors).all()

@@ -8,7 +8,7 @@ import pytest
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.statistics import FeatureStatistics, measure_source
+from napari_dinoprompt.core.statistics import FeatureStatistics
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo
@@ -151,7 +151,7 @@ def test_everything_of_the_source_is_kept(make_map) -> None:
     assert reference.source_of.tolist() == [0] * 10
     np.testing.assert_array_equal(reference.points, TEN)
     np.testing.assert_array_equal(reference.vectors, features.at(TEN))
-    expected = measure_source(features).statistics
+    expected = features.measures.statistics
     np.testing.assert_array_equal(reference.statistics.mean, expected.mean)
     np.testing.assert_array_equal(reference.statistics.scale, expected.scale)
 
@@ -211,6 +211,6 @@ def test_other_backbones_are_refused_and_both_are_named(make_map, other: dict) -
 def test_measuring_the_source_beforehand_changes_nothing(make_map) -> None:
     features: FeatureMap = make_map(scoring="standardised")
     at_once = Reference.from_prompts(features, TEN)
-    before = Reference.from_prompts(features, TEN, measures=measure_source(features))
+    before = Reference.from_prompts(features, TEN, measures=features.measures)
     assert before.auto_thresholds == at_once.auto_thresholds
     np.testing.assert_array_equal(before.unit_vectors(), at_once.unit_vectors())

@@ -214,14 +214,14 @@ class Owner:
 
 def test_a_scratch_folder_goes_with_its_owner(folder: Path) -> None:
     owner, other = Owner(), Owner()
-    place, second = scratch_folder(owner), scratch_folder(other)
+    place, second = scratch_folder(owner, folder), scratch_folder(other, folder)
     assert place != second
     (place / "some.file").write_bytes(b"data")
     del owner
     gc.collect()
     assert not place.exists()
     assert second.is_dir()
-    store = scratch_store()
+    store = scratch_store(folder)
     third = Path(store.root)
     assert third.is_dir()
     del store
@@ -232,8 +232,9 @@ def test_a_scratch_folder_goes_with_its_owner(folder: Path) -> None:
 def test_what_killed_programs_left_is_removed(folder: Path) -> None:
     code = (
         "import os\n"
+        "from pathlib import Path\n"
         "from napari_dinoprompt.core.streaming.scratch import scratch_store\n"
-        "store = scratch_store()\n"
+        f"store = scratch_store(Path({str(folder)!r}))\n"
         "print(store.root, flush=True)\n"
         "os._exit(1)\n"
     )
@@ -244,13 +245,13 @@ def test_what_killed_programs_left_is_removed(folder: Path) -> None:
     assert left.parent == folder
     assert left.is_dir()
     owner = Owner()
-    mine = scratch_folder(owner)
+    mine = scratch_folder(owner, folder)
     # The same number on another machine that shares the folder is another program.
     number = left.name.rpartition("-")[0].rpartition("-")[2]
     assert int(number) != os.getpid()
     there = folder / f"scratch-elsewhere{platform.node()}-{number}-abc"
     there.mkdir()
-    second = scratch_folder(owner)
+    second = scratch_folder(owner, folder)
     assert not left.exists()
     assert mine.is_dir()
     assert second.is_dir()

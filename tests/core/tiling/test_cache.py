@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,13 @@ from hypothesis.extra import numpy as hnp
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling import cache as tile_cache
-from napari_dinoprompt.core.tiling.cache import (
-    TileCache,
+from napari_dinoprompt.core.tiling.cache import TileCache, open_cache
+from napari_dinoprompt.core.tiling.cache_settings import (
     cache_limit,
     default_cache_folder,
-    open_cache,
-    tile_key,
 )
 from napari_dinoprompt.core.tiling.file import HEADER_BYTES, LARGEST_TILE
+from napari_dinoprompt.core.tiling.key import tile_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +78,7 @@ def make_crop(seed: int = 0, *, grey: bool = False) -> NDArray[np.float32]:
 
 
 def key(crop: NDArray[np.float32], info: BackboneInfo = INFO) -> str:
-    return tile_key(crop, info, "float32", "cpu")
+    return tile_key(crop, astuple(info), "float32", "cpu")
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -113,8 +112,8 @@ def test_everything_that_makes_the_vectors_is_in_the_key() -> None:
         replace(INFO, weights_hash="abd"),
     ]
     keys = [key(crop), *(key(crop, info) for info in changed)]
-    keys.append(tile_key(crop, INFO, "bfloat16", "cpu"))
-    keys.append(tile_key(crop, INFO, "float32", "cuda"))
+    keys.append(tile_key(crop, astuple(INFO), "bfloat16", "cpu"))
+    keys.append(tile_key(crop, astuple(INFO), "float32", "cuda"))
     keys.append(key(make_crop(grey=True)))
     assert len(set(keys)) == len(keys)
 

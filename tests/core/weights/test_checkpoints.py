@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from toy_dinov2 import build_toy
 
-from napari_dinoprompt.core.backbones.vit import load_dinov2, wrap_model
+from napari_dinoprompt.core.backbones.vit import import_timm, load_vit, wrap_model
 from napari_dinoprompt.core.errors import CheckpointError
-from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights.checkpoints import (
     hash_weights,
     load_weights,
@@ -111,7 +110,7 @@ def test_dinov2_small_loads_from_meta_s_file_as_from_timm_s(tmp_path: Path) -> N
         "half.pth": half,
     }.items():
         path = save_as(content, tmp_path / file)
-        backbone = load_dinov2(
+        backbone = load_vit(
             "dinov2-small", checkpoint=path, block=None, device=CPU, dtype=torch.float32
         )
         found = backbone.model.state_dict()

@@ -28,11 +28,10 @@ from hub_stand_in import (
 from huggingface_hub import constants
 from safetensors.torch import load_file, save
 
-from napari_dinoprompt.core.backbones.vit import check_dinov2
+from napari_dinoprompt.core.backbones.vit import check_dinov2, import_timm
 from napari_dinoprompt.core.errors import CheckpointError, FetchError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.timm_import import import_timm
-from napari_dinoprompt.core.weights.checkpoints import check_header
+from napari_dinoprompt.core.weights.checkpoints import load_weights
 from napari_dinoprompt.core.weights.fetch import fetch_weights
 from napari_dinoprompt.core.weights.search import (
     DINOV2_SIZES,
@@ -67,7 +66,7 @@ def check(toy_model: torch.nn.Module) -> Callable[[str, Path], None]:
     empty = copy.deepcopy(toy_model).to("meta")
 
     def check(name: str, path: Path) -> None:
-        check_header(empty, path, name=name, classifier=())
+        load_weights(empty, path, name=name, classifier=())
 
     return check
 

@@ -68,7 +68,7 @@ def test_names_at_the_publishers(name: str, timm_name: str, meta_file: str) -> N
 @pytest.mark.parametrize("size", DINOV2_SIZES)
 @pytest.mark.parametrize("variant", ["", "-plain"])
 def test_timm_knows_every_architecture(size: str, variant: str) -> None:
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     name = dinov2_weights(f"dinov2-{size}{variant}").timm_name
     config = import_timm().get_pretrained_cfg(name)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.statistics import measure_source
 from quality_parts.choices import GRID, CutCase, cut_case, shipped
 from quality_parts.data import RANDOM, SAMPLE_SETS, STAIN_SETS
 from quality_parts.fingerprints import code_of, core_code, join
@@ -87,7 +86,7 @@ def _cases(
     name = store.backbone.info.name
     upscale = protocol_upscale(plane.set_name, image.shape, name)
     features = store.features(image, upscale)
-    measures = measure_source(features)
+    measures = features.measures
     return [
         (k, cut_case(features, measures, draw.objects[:k], plane.truth))
         for draw in plane.draws[RANDOM][:draws]

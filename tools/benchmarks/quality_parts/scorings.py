@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.statistics import SourceMeasures, measure_source
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 from quality_parts.methods import Scored, method
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.statistics import SourceMeasures
 
 __all__: list[str] = []
 
@@ -85,4 +85,4 @@ def _score(
 @lru_cache(maxsize=4)
 def _measures(source: FeatureMap, scoring: Scoring) -> SourceMeasures:
     """Measure a source once for all draws, as the dock does."""
-    return replace(measure_source(source), scoring=scoring)
+    return replace(source.measures, scoring=scoring)

@@ -11,7 +11,7 @@ import torch
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.statistics import measure_source, unit_vectors
+from napari_dinoprompt.core.statistics import unit_vectors
 from quality_parts.methods import Scored, method
 from quality_parts.trying import Trial, cells_like, prompt_units, settle
 
@@ -54,7 +54,7 @@ def _try(
 
 @lru_cache(maxsize=4)
 def _measures(source: FeatureMap) -> SourceMeasures:
-    return measure_source(source)
+    return source.measures
 
 
 def _mean_unit(units: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ from napari_dinoprompt.core.cell_lengths import CellLengths
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.similarity import ScoredPlane, cosines
-from napari_dinoprompt.core.statistics import measure_source
 from quality_parts.methods import Scored, find_methods, method
 from quality_parts.trying import cut
 
@@ -103,7 +102,7 @@ def _target_statistics(
     start = perf_counter()
     reference = Reference.from_prompts(source, points, classes)
     prototype = reference.prototype(OBJECT)[None]
-    own = replace(reference, statistics=measure_source(target).statistics)
+    own = replace(reference, statistics=target.measures.statistics)
     lengths = CellLengths.of(target, own.statistics, own.scoring)
     features = _unguarded(target)
     with torch.inference_mode():

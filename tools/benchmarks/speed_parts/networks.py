@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
-from napari_dinoprompt.core.backbones.vit import VisionTransformer, wrap_model
+from napari_dinoprompt.core.backbones.vit import (
+    VisionTransformer,
+    import_timm,
+    wrap_model,
+)
 from napari_dinoprompt.core.devices import choose_device, choose_precision
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
-from napari_dinoprompt.core.timm_import import import_timm
 
 if TYPE_CHECKING:
     from pathlib import Path

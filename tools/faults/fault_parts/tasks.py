@@ -235,7 +235,7 @@ def make_weights(path: str, name: str) -> None:
     """Write random weights of a network, the same each time."""
     from safetensors.torch import save_file
 
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     torch.manual_seed(0)
     model = import_timm().create_model(name, pretrained=False)

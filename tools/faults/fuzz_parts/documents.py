@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.files.points import read_prompts, write_prompts
-from napari_dinoprompt.core.references.file import encode_reference, read_summary
+from napari_dinoprompt.core.references.file import encode_reference, read_header
 from napari_dinoprompt.core.references.library import Library
 from napari_dinoprompt.core.weights.checkpoints import load_weights, read_checkpoint
 
@@ -62,7 +62,7 @@ def try_reference(case: Case) -> None:
     content = either(whole_files.reference_file(), case)
     with written(f"a{_SUFFIX}", content) as path:
         found = dp.Reference.load(path)
-        read_summary(path)
+        read_header(path)
         expect(np.isfinite(found.unit_vectors()).all(), "unit vectors are finite")
         encode_reference(found)
         found.check_backbone(subjects.backbone("filterbank").info)

@@ -195,4 +195,5 @@ def _object_classes(choice: Entry | Reference | None) -> list[str]:
         return list(choice.object_classes)
     if choice.summary is None:
         return []
-    return [name for name in choice.summary.classes if name != BACKGROUND]
+    names = dict.fromkeys(choice.summary.classes)
+    return [name for name in names if name != BACKGROUND]

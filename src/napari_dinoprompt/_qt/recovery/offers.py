@@ -18,7 +18,7 @@ from napari_dinoprompt._qt.widgets.explaining import (
     in_column,
     row_of,
 )
-from napari_dinoprompt.core.recovery.fingerprint import fingerprint_image
+from napari_dinoprompt.core.content_hash import fingerprint_image
 from napari_dinoprompt.core.recovery.keeper import Keeper
 from napari_dinoprompt.core.recovery.places import default_recovery_folder
 from napari_dinoprompt.core.recovery.store import find_records, forget, tidy

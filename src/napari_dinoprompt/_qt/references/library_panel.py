@@ -25,9 +25,10 @@ from napari_dinoprompt._qt.widgets.explaining import button, explain, in_column,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_dinoprompt.core.references.file import ReferenceSummary
+    from napari_dinoprompt.core.references.fields import Source
+    from napari_dinoprompt.core.references.header import ReferenceHeader
     from napari_dinoprompt.core.references.library import Entry
-    from napari_dinoprompt.core.references.reference import Reference, Source
+    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["LibraryPanel"]
 
@@ -156,7 +157,7 @@ class LibraryPanel(QWidget):
             font.setItalic(True)
             item.setFont(font)
         else:
-            self._add_line(entry.name, *_describe_summary(entry.summary))
+            self._add_line(entry.name, *_describe_reference(entry.summary))
 
     def _add_line(self, name: str, text: str, details: str) -> QListWidgetItem:
         item = QListWidgetItem(f"{name}\n{text}", self._list)
@@ -229,19 +230,11 @@ class LibraryPanel(QWidget):
                 self.export_requested.emit(entry, Path(name))
 
 
-def _describe_reference(reference: Reference) -> tuple[str, str]:
-    """Describe the reference of the current prompts: a line, and a tooltip."""
+def _describe_reference(reference: Reference | ReferenceHeader) -> tuple[str, str]:
+    """Describe the reference of the current prompts, or of a file: line and tooltip."""
     return (
         _line(reference.backbone.name, reference.upscale, Counter(reference.classes)),
         _details(reference.sources, reference.auto_thresholds, reference.thresholds),
-    )
-
-
-def _describe_summary(summary: ReferenceSummary) -> tuple[str, str]:
-    """Describe a file, likewise."""
-    return (
-        _line(summary.backbone, summary.upscale, summary.classes),
-        _details(summary.sources, summary.auto_thresholds, summary.thresholds),
     )
 
 

@@ -155,7 +155,8 @@ def _try_resolutions(
 def save(result: StudyResult, path: Path, *, plot: bool) -> Generator[None, None, Path]:
     """Write the table of a part, or its plot: those that `Study.save` writes."""
     from napari_dinoprompt.core.comparing.figure import render
-    from napari_dinoprompt.core.files.tables import as_csv, write_bytes
+    from napari_dinoprompt.core.files.atomic import write_bytes
+    from napari_dinoprompt.core.files.tables import as_csv
     from napari_dinoprompt.core.studying.figures import draw_figure
 
     yield

@@ -34,15 +34,7 @@ def backbone_names() -> tuple[str, ...]:
 def default_backbone(weights_folder: str | Path | None = None) -> str:
     """Return the backbone of choice on this machine.
 
-    Parameters
-    ----------
-    weights_folder : str or Path, optional
-        One more folder to look in.
-
-    Returns
-    -------
-    str
-        ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
+    ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     try:
         find_dinov2(CHOICE, weights_folder)
@@ -115,24 +107,18 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    path = None if checkpoint is None else Path(checkpoint)
-    from napari_dinoprompt.core.backbones import vit
-
-    if name.startswith("timm:"):
-        load = vit.load_timm
-    elif name.startswith("dinov2-"):
-        load = vit.load_dinov2
-    else:
+    if not name.startswith(("timm:", "dinov2-")):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
+    from napari_dinoprompt.core.backbones.vit import load_vit
     from napari_dinoprompt.core.tiling.cache import open_cache
 
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
-    network = load(
+    network = load_vit(
         name,
-        checkpoint=path,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
         weights_folder=weights_folder,
         block=block,
         device=where,

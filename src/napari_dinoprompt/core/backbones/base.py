@@ -64,15 +64,7 @@ class Backbone(Protocol):
     def guide_radius(self, cell: float) -> int:
         """Tell how far similarities are fitted to the light around a pixel.
 
-        Parameters
-        ----------
-        cell : float
-            Side of a cell in image pixels.
-
-        Returns
-        -------
-        int
-            In cells.
+        In cells.
         """
         ...
 
@@ -112,14 +104,7 @@ class Backbone(Protocol):
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute vectors.
 
-        Parameters
-        ----------
-        batch : (B, 3, h, w) tensor of float32
-            RGB in [0, 1], on any device; h and w are multiples of the patch.
-
-        Returns
-        -------
-        (B, h / patch - 2 halo, w / patch - 2 halo, D) tensor of float32
-            The cores, without the halo of the plan; on the backbone's device.
+        batch: (B, 3, h, w) float32. Returns (B, h / patch - 2 halo, w / patch - 2 halo,
+        D) float32: the cores, without the halo of the plan; on the backbone's device.
         """
         ...

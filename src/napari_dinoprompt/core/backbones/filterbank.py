@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -51,72 +52,35 @@ class FilterBank:
     """
 
     device: torch.device
-
-    @property
-    def info(self) -> BackboneInfo:
-        """The identity that is stored in references."""
-        dimension = LEVELS * (_GREY_FEATURES + _COLOUR_FEATURES)
-        return BackboneInfo("filterbank", -1, PATCH, dimension, VERSION)
-
-    @property
-    def scoring(self) -> Scoring:
-        """Responses have different units, so they are standardised."""
-        return "standardised"
+    info: ClassVar = BackboneInfo(
+        "filterbank", -1, PATCH, LEVELS * (_GREY_FEATURES + _COLOUR_FEATURES), VERSION
+    )
+    # Responses have different units.
+    scoring: ClassVar[Scoring] = "standardised"
+    dtype: ClassVar = torch.float32
+    kept_as: ClassVar = torch.float32
+    # They are computed as fast as they would be read.
+    cache: ClassVar = None
+    # A tile is large, and the filters are bound by memory, not launches.
+    batch_size: ClassVar = 1
 
     def guide_radius(self, cell: float) -> int:
         """Two cells, however fine they are: the responses reach beyond them."""
         return 2
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Single precision."""
-        return torch.float32
-
-    @property
-    def kept_as(self) -> torch.dtype:
-        """As they are computed: they are not kept long."""
-        return torch.float32
-
-    @property
-    def cache(self) -> None:
-        """None: they are computed as fast as they would be read."""
-        return None
-
     def on(self, device: torch.device) -> FilterBank:
         """Return the same filters on another device."""
         return FilterBank(device)
 
-    @property
-    def batch_size(self) -> int:
-        """One: a tile is large, and the filters are bound by memory, not launches."""
-        return 1
-
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        """Cut a grid of cells into abutting tiles with the halo that makes them exact.
-
-        Parameters
-        ----------
-        grid : (int, int)
-            Rows and columns of cells.
-
-        Returns
-        -------
-        TilePlan
-        """
+        """Cut a grid of cells into abutting tiles whose halo makes them exact."""
         return plan_abutting(grid, size=_CORE, halo=_HALO, align=_ALIGN)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute the responses of crops.
 
-        Parameters
-        ----------
-        batch : (B, 3, h, w) tensor of float32
-            RGB in [0, 1]; h and w are multiples of 16.
-
-        Returns
-        -------
-        (B, h / 2 - 2 halo, w / 2 - 2 halo, 30) tensor of float32
-            The core: every response in it has seen all pixels within its reach.
+        batch: (B, 3, h, w) float32. Returns (B, h / 2 - 2 halo, w / 2 - 2 halo, 30)
+        float32: the core: every response in it has seen all pixels within its reach.
         """
         with torch.inference_mode():
             # Light comes in photons: the root evens out their noise, and dim objects
@@ -171,14 +135,7 @@ def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 def _responses(image: torch.Tensor) -> torch.Tensor:
     """Filter responses at one level, in units of its own pixels.
 
-    Parameters
-    ----------
-    image : (B, 3, h, w) tensor
-        Blurred to sigma = 1, so that plain differences are scale-normalised.
-
-    Returns
-    -------
-    (B, 6, h - 2, w - 2) tensor
+    image: (B, 3, h, w). Returns (B, 6, h - 2, w - 2).
     """
     grey = image[:, :1]
     centre = grey[..., 1:-1, 1:-1]

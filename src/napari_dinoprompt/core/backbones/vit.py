@@ -1,12 +1,21 @@
 """Vision transformers from timm: DINOv2 and any other with patch tokens.
 
 DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
+
+This is the one place that imports timm, because of a crash. timm imports torchvision
+and with it triton, whose library carries an LLVM of its own. In a viewer that has drawn
+with Mesa, another LLVM is loaded already, and on Linux the dynamic linker mixes the
+two: the process dies. Binding triton's symbols to its own libraries first
+(RTLD_DEEPBIND) keeps them apart.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import os
+import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +24,7 @@ import torch
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
-from napari_dinoprompt.core.timm_import import import_timm
 from napari_dinoprompt.core.weights.checkpoints import (
-    check_header,
     hash_weights,
     load_weights,
 )
@@ -29,12 +36,13 @@ from napari_dinoprompt.core.weights.search import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = ["VisionTransformer", "check_dinov2", "load_dinov2", "load_timm"]
+__all__ = ["VisionTransformer", "check_dinov2", "import_timm", "load_vit", "wrap_model"]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8
@@ -50,6 +58,35 @@ _SHARE_OF_FREE = 0.5
 # What a block holds of a token at once, in vectors: queries, keys and values, the
 # hidden layer of four, the sums, each twice.
 _WIDTHS_PER_TOKEN = 20
+
+
+def import_timm() -> ModuleType:
+    """Import timm, with ``timm.data``, in a way that survives a running viewer."""
+    if "timm" not in sys.modules and sys.platform == "linux":
+        _load_triton()
+    import timm.data
+
+    return timm
+
+
+def _load_triton() -> None:
+    """Load triton by itself, before torch does; where it is of no use, do without.
+
+    Sub-packages with compiled code load with the package. Older ones cannot be
+    imported where setuptools is missing, and timm then works without them.
+    """
+    with _deep_binding(), suppress(ImportError):
+        import triton  # noqa: F401
+
+
+@contextmanager
+def _deep_binding() -> Iterator[None]:
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    try:
+        yield
+    finally:
+        sys.setdlopenflags(flags)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,31 +167,15 @@ class VisionTransformer:
         return max(1, min(fits, _CUDA_BATCH))
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
-        """Cut a grid of cells into overlapping tiles of the trained size.
-
-        Parameters
-        ----------
-        grid : (int, int)
-            Rows and columns of cells.
-
-        Returns
-        -------
-        TilePlan
-        """
+        """Cut a grid of cells into tiles of the trained size, as few as cover it."""
         ramp = math.ceil(self.tile * _RAMP)
         return plan_overlapping(grid, size=self.tile, overlap=_OVERLAP, ramp=ramp)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Compute the patch tokens of tiles.
 
-        Parameters
-        ----------
-        batch : (B, 3, h, w) tensor of float32
-            RGB in [0, 1], of the trained size.
-
-        Returns
-        -------
-        (B, h / patch, w / patch, D) tensor of float32
+        batch: (B, 3, h, w) float32, RGB in [0, 1], of the trained size. Returns (B, h /
+        patch, w / patch, D) float32.
         """
         with torch.inference_mode():
             pixels = batch.to(self.device, non_blocking=True)
@@ -178,7 +199,7 @@ class VisionTransformer:
             return tokens.float().permute(0, 2, 3, 1)
 
 
-def load_dinov2(
+def load_vit(
     name: str,
     *,
     checkpoint: Path | None,
@@ -187,97 +208,31 @@ def load_dinov2(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Load a DINOv2 backbone.
-
-    Parameters
-    ----------
-    name : str
-        ``dinov2-small|base|large|giant``, with ``-plain`` for the one without
-        registers.
-    checkpoint : Path or None
-        A file, or a folder that holds it; None looks on this machine.
-    weights_folder : str or Path or None
-        One more folder to look in.
-    block : int or None
-        Block counted from 0, negative from the end; None is the last.
-    device : torch.device
-    dtype : torch.dtype
-
-    Returns
-    -------
-    VisionTransformer
-
-    Raises
-    ------
-    InputError
-        If name or block do not exist.
-    WeightsNotFoundError
-        If no weights are here.
-    CheckpointError
-        If the file is damaged or another model's.
-    """
-    weights = dinov2_weights(name)
-    if checkpoint is None:
-        path = find_dinov2(name, weights_folder)
+    """Load a network, ``dinov2-<size>`` or ``timm:<name>``, as `load_backbone` does."""
+    if name.startswith("timm:"):
+        architecture, meta_file = name.removeprefix("timm:"), None
+        hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
     else:
-        path = find_checkpoint(checkpoint, weights.hub_id, weights.meta_file)
-    architecture = weights.timm_name.partition(".")[0]
-    return _load(name, architecture, path, block, device, dtype)
-
-
-def load_timm(
-    name: str,
-    *,
-    checkpoint: Path | None,
-    weights_folder: str | Path | None = None,
-    block: int | None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> VisionTransformer:
-    """Load any other timm vision transformer, by ``timm:<name>``.
-
-    Parameters and errors as `load_dinov2`.
-    """
-    architecture = name.removeprefix("timm:")
-    hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
-    if checkpoint is None:
+        weights = dinov2_weights(name)
+        architecture = weights.timm_name.partition(".")[0]
+        hub_id, meta_file = weights.hub_id, weights.meta_file
+    if checkpoint is not None:
+        path = find_checkpoint(checkpoint, hub_id, meta_file)
+    elif meta_file is None:
         path = find_timm(hub_id, name, weights_folder)
     else:
-        path = find_checkpoint(checkpoint, hub_id, None)
-    return _load(name, architecture, path, block, device, dtype)
-
-
-def _load(
-    name: str,
-    architecture: str,
-    path: Path,
-    block: int | None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> VisionTransformer:
+        path = find_dinov2(name, weights_folder)
     model, classifier = _create(architecture)
     load_weights(model, path, name=name, classifier=classifier)
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
 
 
 def check_dinov2(name: str, path: Path) -> None:
-    """Check that a safetensors file holds a DINOv2 model, without reading its values.
-
-    Parameters
-    ----------
-    name : str
-        As `load_dinov2`.
-    path : Path
-
-    Raises
-    ------
-    CheckpointError
-        If it does not.
-    """
+    """Check that a safetensors file holds a DINOv2 model; its values are not read."""
     architecture = dinov2_weights(name).timm_name.partition(".")[0]
     with torch.device("meta"):
         model, classifier = _create(architecture)
-    check_header(model, path, name=name, classifier=classifier)
+    load_weights(model, path, name=name, classifier=classifier)
 
 
 def _create(architecture: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
@@ -298,28 +253,7 @@ def wrap_model(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Make a backbone of a timm model that holds its weights.
-
-    Parameters
-    ----------
-    name : str
-        For references and messages.
-    model : torch.nn.Module
-        A timm vision transformer without classifier.
-    block : int or None
-        Block counted from 0, negative from the end; None is the last.
-    device : torch.device
-    dtype : torch.dtype
-
-    Returns
-    -------
-    VisionTransformer
-
-    Raises
-    ------
-    InputError
-        If the model has no square patches and blocks, or no such block.
-    """
+    """Make a backbone of a timm model that holds its weights."""
     timm = import_timm()
     config = timm.data.resolve_model_data_config(model)
     patch_embed = getattr(model, "patch_embed", None)
@@ -338,11 +272,12 @@ def wrap_model(
     if not 0 <= index < depth:
         msg = f"{name} has blocks 0 to {depth - 1}; there is no block {block}."
         raise InputError(msg)
+    dimension: Any = model.num_features
     weights_hash = hash_weights(model.state_dict())
     model = model.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
     return VisionTransformer(
         model=model,
-        info=BackboneInfo(name, index, patch[0], _dimension(model), weights_hash),
+        info=BackboneInfo(name, index, patch[0], int(dimension), weights_hash),
         scoring="centred",
         tile=int(config["input_size"][1]) // patch[0],
         mean=torch.tensor(config["mean"], device=device).view(3, 1, 1),
@@ -350,12 +285,6 @@ def wrap_model(
         dtype=dtype,
         device=device,
     )
-
-
-def _dimension(model: torch.nn.Module) -> int:
-    dimension = model.num_features
-    assert isinstance(dimension, int)
-    return dimension
 
 
 def _pretrained_config(architecture: str) -> Mapping[str, Any]:

@@ -140,6 +140,7 @@ class BatchWorker(WorkerPlugin):
 
         from napari_dinoprompt.core.batching.image import ImageWork
         from napari_dinoprompt.core.references.file import decode_reference
+        from napari_dinoprompt.core.references.reference import Reference
 
         order = self._order
         if not (order.folder / order.sign).exists():
@@ -150,7 +151,7 @@ class BatchWorker(WorkerPlugin):
             raise InputError(msg)
         if order.threads is not None:
             torch.set_num_threads(order.threads)
-        reference = decode_reference(order.reference)
+        reference = Reference.of(decode_reference(order.reference))
         backbone = order.choice.fitting(reference.backbone).load()
         return ImageWork.of(
             reference, backbone, order.options, order.like, order.folder

@@ -124,7 +124,7 @@ def find_network() -> Network | None:
     weights = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
     if not weights.is_file():
         return None
-    from napari_dinoprompt.core.timm_import import import_timm
+    from napari_dinoprompt.core.backbones.vit import import_timm
 
     # It imports torchvision, which has to be led past a crash.
     import_timm()

@@ -14,9 +14,9 @@ from napari_dinoprompt.core.comparing.columns import (
     ONLY_IN_REAL,
 )
 from napari_dinoprompt.core.comparing.measures import Findings
-from napari_dinoprompt.core.files.atomic import remove_leftovers
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
 from napari_dinoprompt.core.files.images import write_tiff
-from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.tables import as_csv, as_json
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

@@ -133,7 +133,8 @@ def apply_reference(
     no_data = view.features.no_data
     segmentation = cut(similarities, thresholds, options.cleaning)
     mask, instances = segmentation.mask, segmentation.instances
-    own = threshold_elsewhere(distinct or reference, scored, name)
+    used = distinct or reference
+    own = threshold_elsewhere(used, scored, name, used.auto_thresholds[name])
     # Only the pixels of this mask are compared: it need not be split into objects.
     own_mask, _ = finish(
         similarities.mask({**thresholds, name: own}),

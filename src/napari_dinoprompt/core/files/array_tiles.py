@@ -17,16 +17,7 @@ __all__ = ["iter_tiles"]
 def iter_tiles(array: Any, side: int) -> Iterator[NDArray[Any]]:
     """Cut an array into tiles, plane by plane and row by row.
 
-    Parameters
-    ----------
-    array : (..., H, W) array
-        Anything that can be sliced.
-    side : int
-
-    Yields
-    ------
-    (h, w) ndarray
-        Smaller at the last rows and columns.
+    array: (..., H, W), anything that can be sliced.
     """
     *lead, height, width = array.shape
     for place in np.ndindex(*lead):

@@ -23,6 +23,7 @@ __all__ = [
     "open_atomically",
     "remove_leftovers",
     "temporary_path",
+    "write_bytes",
 ]
 
 _DAY = 86_400
@@ -32,18 +33,7 @@ _NO_SUCH_PLACE = (errno.ENOENT, errno.ENOTDIR)
 
 @contextmanager
 def explaining_writes(path: Path) -> Iterator[None]:
-    """Say in words that something cannot be written.
-
-    Parameters
-    ----------
-    path : Path
-        What the block writes.
-
-    Raises
-    ------
-    CannotWriteError
-        Where the block raises an OSError.
-    """
+    """Say in words that something cannot be written."""
     try:
         yield
     except DinopromptError:
@@ -62,16 +52,6 @@ def check_place(folder: Path) -> None:
     """Complain, before any work, about a folder where nothing can be written.
 
     Nothing is made. A disk may still turn out to be full.
-
-    Parameters
-    ----------
-    folder : Path
-        It need not be there.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be made, or this user may not write there.
     """
     # Path.exists takes a place below a file for one that could be made.
     whole = folder.absolute()
@@ -93,24 +73,7 @@ def _is_read_only(folder: Path) -> bool:
 
 @contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its place only once it is complete.
-
-    Parameters
-    ----------
-    path : Path
-        Folders that are missing are made.
-
-    Yields
-    ------
-    binary file
-        A temporary file in the same folder. It replaces `path` at the end; if the
-        block raises, it is removed, and an older file of that name is kept.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be written.
-    """
+    """Open a file for writing that takes its place only once it is complete."""
     with explaining_writes(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: its files can be read by their owner only, and so would these.
@@ -128,21 +91,20 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all."""
+    with open_atomically(path) as file:
+        file.write(content)
+    return path
+
+
 def temporary_path(folder: Path) -> Path:
     """Return a name in a folder that nobody else uses."""
     return folder / f".dinoprompt-{uuid4().hex}.tmp"
 
 
 def remove_leftovers(folder: Path, age: float = _DAY) -> None:
-    """Remove what killed programs have left half-written.
-
-    Parameters
-    ----------
-    folder : Path
-        It need not be there.
-    age : float
-        In seconds. What is younger may be another program's that is still at work.
-    """
+    """Remove what killed programs have left half-written."""
     before = time.time() - age
     for path in folder.glob(".dinoprompt-*.tmp"):
         # Somebody else may remove it at the same time.

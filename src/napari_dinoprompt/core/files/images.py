@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
@@ -11,6 +12,7 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.files.array_tiles import iter_tiles
 from napari_dinoprompt.core.files.atomic import open_atomically
 from napari_dinoprompt.core.files.picture_views import PictureView
@@ -22,6 +24,7 @@ from napari_dinoprompt.core.planes import as_plane
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,58 +43,34 @@ _CLASSIC = 2**32 - 2**25
 def read_image(path: Path) -> NDArray[np.generic]:
     """Read one image plane.
 
-    Parameters
-    ----------
-    path : Path
-        A TIFF of any kind, or what Pillow reads: PNG, JPEG and others.
-
-    Returns
-    -------
-    (H, W) or (H, W, 3 or 4) ndarray
-        Grey, RGB or RGBA in the dtype of the file; grey with transparency comes
-        without it.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged, not an image, or holds more than one plane;
-        the message names the file.
+    Returns (H, W) or (H, W, 3 or 4): grey, RGB or RGBA in the dtype of the file; grey
+    with transparency comes without it.
     """
     array, axes = open_array(path, in_memory=sys.maxsize)
     image = np.asarray(_as_picture(array, axes, path))
-    try:
+    with _naming(path):
         as_plane(image)
-    except InputError as error:
-        msg = f"The image {path} cannot be used: {error}"
-        raise InputError(msg) from error
     return image
 
 
 def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
-    """Open one image plane, reading it only where it is small.
+    """Open one image plane, or a zarr folder with one, and read it only if it is small.
 
-    Parameters
-    ----------
-    path : Path
-        As `read_image`, or a zarr folder: an array, or an OME-Zarr image.
-    in_memory : int
-        A TIFF of up to so many bytes is read at once.
-
-    Returns
-    -------
-    LazyPlane
-
-    Raises
-    ------
-    InputError
-        As `read_image`. Damage within a large file is found when it is read.
+    Damage within a large file is found when it is read.
     """
     array, axes = open_array(path, in_memory=in_memory)
     picture = _as_picture(array, axes, path)
-    try:
+    with _naming(path):
         if isinstance(picture, np.ndarray) and not isinstance(picture, np.memmap):
             as_plane(picture)
         return LazyPlane(picture)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what is said against its image."""
+    try:
+        yield
     except InputError as error:
         msg = f"The image {path} cannot be used: {error}"
         raise InputError(msg) from error
@@ -100,24 +79,8 @@ def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
 def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
     """Open all that a file holds, planes and stacks, reading it only where small.
 
-    Parameters
-    ----------
-    path : Path
-        As `open_image`.
-    in_memory : int
-        A TIFF of up to so many bytes is read at once.
-
-    Returns
-    -------
-    array
-        With shape and dtype; can be sliced with integers and slices.
-    axes : str
-        One letter per axis: ``"Y"``, ``"X"``, ``"S"`` for colours, others for planes.
-
-    Raises
-    ------
-    InputError
-        If it is missing, damaged or not an image; the message names it.
+    Returns what has shape and dtype and can be sliced, and a letter per axis: ``"Y"``,
+    ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):
         msg = f"{path} is a folder; give the images in it."
@@ -178,7 +141,7 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    text = first_line(error)
     if "imagecodecs" in text:
         return f"its compression needs the package imagecodecs ({text})."
     if "can not handle the given uri" in text:
@@ -209,17 +172,9 @@ def _read_other(path: Path) -> NDArray[np.generic]:
 def write_tiff(path: Path, array: Any) -> None:
     """Write a map, a mask or instances as a compressed TIFF.
 
-    Parameters
-    ----------
-    path : Path
-    array : (H, W) or (K, H, W) array of float32, uint8, uint16 or int32
-        Instances of int32 are stored as uint16 where they fit: more programs open it.
-        What is no ndarray, such as a zarr array, is read and written tile by tile.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written; an older file of that name is kept.
+    array: (H, W) or (K, H, W) float32, uint8, uint16 or int32. Instances of int32 are
+    stored as uint16 where they fit: more programs open it. What is no ndarray, such as
+    a zarr array, is read and written tile by tile.
     """
     options: dict[str, Any] = {}
     dtype = np.dtype(array.dtype)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["clean_name", "free_name"]
+__all__ = ["clean_name", "free_name", "user_folder"]
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 # What Windows keeps for devices, with or without a suffix.
@@ -21,17 +23,23 @@ _LONGEST = 180
 _NAMELESS = "reference"
 
 
+def user_folder(variable: str, name: str) -> Path:
+    """Return a folder, which need not be there, of what the user keeps with us.
+
+    It is where an environment variable says, or has a name in the user's data.
+    """
+    chosen = os.environ.get(variable)
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-dinoprompt", appauthor=False) / name
+
+
 def clean_name(name: str) -> str:
     """Replace what a file cannot be called.
 
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-        Letters of all scripts and blanks stay; never empty, and never hidden.
+    Letters of all scripts and blanks stay; never empty, and never hidden.
     """
     composed = unicodedata.normalize("NFC", name)
     readable = "".join(
@@ -50,15 +58,7 @@ def clean_name(name: str) -> str:
 def free_name(name: str, taken: Iterable[str]) -> str:
     """Add a number to a name if it is taken.
 
-    Parameters
-    ----------
-    name : str
-    taken : iterable of str
-
-    Returns
-    -------
-    str
-        "nuclei", "nuclei 2", "nuclei 3" and so on; upper and lower case are one.
+    "nuclei", "nuclei 2", "nuclei 3" and so on; upper and lower case are one.
     """
     known = {_fold(one) for one in taken}
     free, number = name, 1

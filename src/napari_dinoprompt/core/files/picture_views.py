@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +9,33 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["NativeOrder", "PictureView"]
+__all__ = ["NativeOrder", "PictureView", "SlicedArray"]
 
 
-@dataclass(frozen=True, eq=False)
-class PictureView:
+class SlicedArray:
+    """What is read where it is sliced; numpy can read all of it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+        return len(self.shape)
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        """Read a part."""
+        raise NotImplementedError
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """Read everything."""
+        everything = self[(slice(None),) * self.ndim]
+        return everything.astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+class PictureView(SlicedArray):
     """One picture, ``(H, W)`` or ``(H, W, C)``, read from a larger array.
 
     Attributes
@@ -26,28 +47,12 @@ class PictureView:
         others the first is taken.
     """
 
-    array: Any
-    axes: str
-
-    @property
-    def _order(self) -> str:
-        return "YXS" if "S" in self.axes else "YX"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Height, width, and colours if there are any."""
-        return tuple(int(self.array.shape[self.axes.index(a)]) for a in self._order)
-
-    @property
-    def ndim(self) -> int:
-        """Two, or three with colours."""
-        return len(self._order)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the pixels."""
-        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
-        return dtype
+    def __init__(self, array: Any, axes: str) -> None:
+        self.array = array
+        self.axes = axes
+        self._order = "YXS" if "S" in axes else "YX"
+        self.shape = tuple(int(array.shape[axes.index(a)]) for a in self._order)
+        self.dtype = np.dtype(array.dtype)
 
     def __getitem__(self, part: Any) -> NDArray[Any]:
         """Read a part, by one slice or by one per axis."""
@@ -59,26 +64,14 @@ class PictureView:
         kept = [axis for axis in self.axes if axis in self._order]
         return found.transpose([kept.index(axis) for axis in self._order])
 
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read the whole picture."""
-        return self[:, :].astype(self.dtype if dtype is None else dtype, copy=False)
 
-
-class NativeOrder:
+class NativeOrder(SlicedArray):
     """An array in the other byte order, as Fiji writes it, read in our own."""
 
     def __init__(self, array: NDArray[Any]) -> None:
-        self.shape: tuple[int, ...] = array.shape
-        self.ndim: int = array.ndim
-        self.dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
+        self.shape = array.shape
+        self.dtype = array.dtype.newbyteorder("=")
         self._array = array
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         return np.asarray(self._array[key]).astype(self.dtype)
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        return self[...].astype(self.dtype if dtype is None else dtype, copy=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.files.atomic import write_bytes
 from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
@@ -33,21 +33,7 @@ def read_prompts(path: Path) -> Prompts:
     is optional, and where it is empty the prompt is an ``object``. Other columns, such
     as napari's ``index``, are left alone. Blanks around a value do not count.
 
-    Parameters
-    ----------
-    path : Path
-        Text in UTF-8, with or without a byte order mark.
-
-    Returns
-    -------
-    Prompts
-        At least one.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or does not hold points of one plane; the message
-        names the file, and the line where there is one.
+    At least one.
     """
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
@@ -128,24 +114,11 @@ def _number(text: str, axis: str, where: str) -> float:
 
 
 def write_prompts(path: Path, prompts: Prompts) -> None:
-    """Write a points CSV that napari opens and `read_prompts` reads again.
-
-    Parameters
-    ----------
-    path : Path
-    prompts : Prompts
-        Coordinates keep all their digits.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written; an older file of that name is kept.
-    """
+    """Write a points CSV that napari opens and `read_prompts` reads again."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["index", *_AXES, "class"])
     pairs = zip(prompts.points.tolist(), prompts.classes, strict=True)
     for index, (point, name) in enumerate(pairs):
         writer.writerow([index, *point, name])
-    with open_atomically(path) as file:
-        file.write(text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode())

@@ -29,23 +29,7 @@ def name_results(images: Sequence[Path], folder: Path) -> dict[Path, str]:
     real and the fake stain of one field often are, get their folder's name in front
     or their suffix behind.
 
-    Parameters
-    ----------
-    images : sequence of Path
-        An image that is given twice is taken once.
-    folder : Path
-        Where the results go.
-
-    Returns
-    -------
-    dict of Path to str
-        In the order given.
-
-    Raises
-    ------
-    InputError
-        If no such names tell the images apart, or if a result would overwrite one
-        of the images.
+    In the order given.
     """
     given = {path.resolve(): path for path in images}
     names = _tell_apart(list(given))

@@ -45,16 +45,7 @@ _KINDS = ("similarity", "mask", "instances")
 def result_paths(folder: Path, name: str) -> dict[str, Path]:
     """Name the files of one image's results.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the image, without suffix.
-
-    Returns
-    -------
-    dict of str to Path
-        By ``similarity``, ``mask`` and ``instances``.
+    By ``similarity``, ``mask`` and ``instances``.
     """
     return {kind: folder / f"{name}_{kind}.tif" for kind in _KINDS}
 
@@ -62,22 +53,7 @@ def result_paths(folder: Path, name: str) -> dict[str, Path]:
 def write_segmentation(
     folder: Path, name: str, result: Segmentation | LargeSegmentation
 ) -> None:
-    """Write similarity, mask and instances of one image.
-
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the image, without suffix.
-    result : Segmentation or LargeSegmentation
-        With several classes, the similarity has one page per class, in the order of
-        the class numbers in the mask.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be written.
-    """
+    """Write similarity, mask and instances of one image."""
     paths = result_paths(folder, name)
     several = len(result.names) > 1
     write_tiff(paths["similarity"], result.maps if several else result.similarity)
@@ -90,17 +66,7 @@ def summarise(
 ) -> list[dict[str, Any]]:
     """Describe the mask of an image.
 
-    Parameters
-    ----------
-    path : Path
-    name : str
-        Of its results.
-    result : Segmentation or LargeSegmentation
-
-    Returns
-    -------
-    list of dict
-        One per object class, with all `COLUMNS`.
+    One per object class, with all `COLUMNS`.
     """
     rows = []
     for number, one in enumerate(result.names, start=1):
@@ -121,37 +87,13 @@ def summarise(
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows that have the same keys as CSV.
-
-    Parameters
-    ----------
-    path : Path
-    rows : sequence of mappings
-        At least one; a number that is NaN becomes an empty cell.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be written; an older file of that name is kept.
-    """
+    """Write rows that have the same keys as CSV."""
     with open_atomically(path) as file:
         file.write(as_csv(rows))
 
 
 def append_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Add rows to a table of `write_table`.
-
-    Parameters
-    ----------
-    path : Path
-    rows : sequence of mappings
-        With the keys of the table.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be written; the table is then as it was.
-    """
+    """Add rows to a table of `write_table`."""
     lines = csv_lines([row.values() for row in rows])
     # Unbuffered: the lines arrive in one piece.
     with explaining_writes(path), path.open("ab", buffering=0) as file:

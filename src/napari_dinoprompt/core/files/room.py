@@ -20,20 +20,6 @@ def check_room(path: Path, needed: int, *, on_disk: bool = False) -> None:
     """Refuse an image that would not fit once it is unpacked.
 
     A small file may declare any number of pixels.
-
-    Parameters
-    ----------
-    path : Path
-        For the message.
-    needed : int
-        Bytes that it takes, as the file declares.
-    on_disk : bool
-        Whether they go into the temporary folder instead of the memory.
-
-    Raises
-    ------
-    InputError
-        If less is free.
     """
     if on_disk:
         free = shutil.disk_usage(tempfile.gettempdir()).free
@@ -50,23 +36,7 @@ def check_room(path: Path, needed: int, *, on_disk: bool = False) -> None:
 
 
 def check_size(path: Path, most: int, what: str) -> None:
-    """Refuse a file that is far larger than any of its kind.
-
-    Parameters
-    ----------
-    path : Path
-    most : int
-        In bytes.
-    what : str
-        What it should be, for the message.
-
-    Raises
-    ------
-    InputError
-        If it is larger.
-    OSError
-        If it is not there.
-    """
+    """Refuse a file that is far larger than any of its kind."""
     size = path.stat().st_size
     if size > most:
         msg = f"With {size / 1e6:.0f} MB {path} is too large to be {what}."

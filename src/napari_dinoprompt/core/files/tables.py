@@ -1,4 +1,4 @@
-"""Records as CSV and JSON, and small files that are written whole or not at all."""
+"""Records as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.files.atomic import open_atomically
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
-__all__ = ["as_csv", "as_json", "csv_lines", "write_bytes"]
+__all__ = ["as_csv", "as_json", "csv_lines"]
 
 # What spreadsheets compute instead of showing it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -23,19 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def as_csv(
     rows: Sequence[Mapping[str, object]], keys: Sequence[str] | None = None
 ) -> bytes:
-    """Turn records into CSV with a header.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        All with the same keys; NaN becomes an empty cell.
-    keys : sequence of str, optional
-        The header where there may be no record.
-
-    Returns
-    -------
-    bytes
-    """
+    """Turn records into CSV with a header."""
     header = keys or (rows[0] if rows else ())
     return csv_lines([header, *(row.values() for row in rows)])
 
@@ -43,16 +28,7 @@ def as_csv(
 def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
     """Turn values into lines of CSV.
 
-    Parameters
-    ----------
-    rows : iterable of iterable
-        NaN becomes an empty cell. Text that a spreadsheet would take for a formula gets
-        an apostrophe in front: names of classes may come from somebody else's file.
-
-    Returns
-    -------
-    bytes
-        UTF-8; names of files that are none are written with backslashes.
+    UTF-8; names of files that are none are written with backslashes.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -74,15 +50,7 @@ def _encode(text: str) -> bytes:
 def as_json(content: Mapping[str, object]) -> bytes:
     """Turn records into JSON, which knows neither NaN nor infinity.
 
-    Parameters
-    ----------
-    content : mapping
-        Of numbers, texts, lists and mappings.
-
-    Returns
-    -------
-    bytes
-        NaN is null, infinity a string.
+    NaN is null, infinity a string.
     """
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     return _encode(text) + b"\n"
@@ -100,25 +68,3 @@ def _plain(value: Any) -> Any:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-    content : bytes
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be written; an older file of that name is kept.
-    """
-    with open_atomically(path) as file:
-        file.write(content)
-    return path

@@ -1,6 +1,7 @@
 """safetensors files that may come from anywhere, read with care.
 
 Everything that the file declares is held against its size before memory is taken.
+safetensors' own check lets in entries that say more than they should.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dinoprompt.core.files.json_fields import parse_json, require
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
+    Expected = Mapping[str, tuple[str, tuple[int, ...]]]
+
 __all__ = [
     "LARGEST_FILE",
     "LARGEST_HEADER",
     "TensorLayout",
     "check_tensors",
-    "parse_json",
     "read_layout",
     "read_tensors",
 ]
@@ -32,7 +36,6 @@ __all__ = [
 LARGEST_FILE = 512 * 2**20
 """In bytes; tens of thousands of prompts of the largest backbone."""
 LARGEST_HEADER = 16 * 2**20
-Shape = tuple[int, ...]
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
@@ -62,33 +65,15 @@ class TensorLayout:
 
 
 def read_layout(file: BinaryIO) -> TensorLayout:
-    """Read the head of a file.
-
-    Parameters
-    ----------
-    file : binary file
-
-    Returns
-    -------
-    TensorLayout
-
-    Raises
-    ------
-    ValueError
-        If this is no safetensors file.
-    """
+    """Read the head of a file; a ValueError says why it is no safetensors file."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if size == 0:
-        msg = "it is empty"
-        raise ValueError(msg)
+    require(size > 0, "it is empty")
     length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > size - 8:
-        msg = "it is no safetensors file, or ends too early"
-        raise ValueError(msg)
-    if length > LARGEST_HEADER:
-        msg = f"its header of {length / 1e6:.0f} MB is too large"
-        raise ValueError(msg)
+    require(8 + length <= size, "it is no safetensors file, or ends too early")
+    require(
+        length <= LARGEST_HEADER, f"its header of {length / 1e6:.0f} MB is too large"
+    )
     declared = parse_json(file.read(length))
     if not isinstance(declared, dict):
         msg = "its header is none"
@@ -103,131 +88,41 @@ def read_layout(file: BinaryIO) -> TensorLayout:
 
 
 def read_tensors(
-    file: BinaryIO, layout: TensorLayout, expected: Mapping[str, tuple[str, Shape]]
+    file: BinaryIO, layout: TensorLayout, expected: Expected
 ) -> dict[str, NDArray[Any]]:
-    """Read the numbers of a file, if they are those that are expected.
-
-    Parameters
-    ----------
-    file : binary file
-    layout : TensorLayout
-        Of this file.
-    expected : mapping of str to (str, tuple of int)
-        Each tensor's dtype, as safetensors calls it, and its shape.
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Raises
-    ------
-    ValueError
-        If there are other tensors, of another dtype or shape, or the file is too
-        large, too short or too long for them.
-    """
+    """Read the numbers of a file, if they are those that `check_tensors` expects."""
     check_tensors(layout, expected)
     found = {}
-    for name, (kind, shape) in expected.items():
-        begin, end = layout.tensors[name]["data_offsets"]
-        file.seek(layout.start + begin)
-        content = file.read(end - begin)
-        if len(content) != end - begin:
-            msg = "it ends too early"
-            raise ValueError(msg)
+    file.seek(layout.start)
+    for name in layout.tensors:
+        kind, shape = expected[name]
         dtype = _DTYPES[kind]
+        content = file.read(math.prod(shape) * dtype.itemsize)
         # Writable and in the machine's own byte order, as if made here.
         numbers = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
         found[name] = numbers.reshape(shape)
     return found
 
 
-def check_tensors(
-    layout: TensorLayout, expected: Mapping[str, tuple[str, Shape]]
-) -> None:
-    """Hold what a file declares against its size and against what is expected.
-
-    Raises
-    ------
-    ValueError
-        As `read_tensors`.
-    """
-    if layout.size > LARGEST_FILE:
-        msg = f"with {layout.size / 1e6:.0f} MB it is too large"
-        raise ValueError(msg)
-    if layout.tensors.keys() != expected.keys():
-        msg = f"it does not hold exactly {', '.join(expected)}"
-        raise ValueError(msg)
-    spans = []
-    for name, (kind, shape) in expected.items():
-        size = math.prod(shape) * _DTYPES[kind].itemsize
-        begin, end = _check_entry(name, layout.tensors[name], kind, shape)
-        if end - begin != size:
-            msg = f"{name} does not have the size that its shape needs"
-            raise ValueError(msg)
-        spans.append((begin, end))
+def check_tensors(layout: TensorLayout, expected: Expected) -> None:
+    """Hold what a file declares against its size and against what is expected."""
+    size = layout.size
+    require(size <= LARGEST_FILE, f"with {size / 1e6:.0f} MB it is too large")
+    require(
+        layout.tensors.keys() == expected.keys(),
+        f"it does not hold exactly {', '.join(expected)}",
+    )
     place = 0
-    for begin, end in sorted(spans):
-        if begin != place:
-            msg = "its tensors do not lie one after the other"
-            raise ValueError(msg)
+    for name, entry in layout.tensors.items():
+        kind, shape = expected[name]
+        end = place + math.prod(shape) * _DTYPES[kind].itemsize
+        right = {"data_offsets": [place, end], "dtype": kind, "shape": list(shape)}
+        # As text: to Python 1, 1.0 and True are the same.
+        require(
+            json.dumps(entry, sort_keys=True) == json.dumps(right),
+            f"{name} is not described as {' x '.join(map(str, shape))} numbers of "
+            f"{kind} from byte {place}",
+        )
         place = end
-    if layout.start + place != layout.size:
-        msg = f"it has {layout.size} bytes where {layout.start + place} are declared"
-        raise ValueError(msg)
-
-
-def _check_entry(name: str, entry: Any, kind: str, shape: Shape) -> tuple[int, int]:
-    if not isinstance(entry, dict) or entry.keys() != {
-        "dtype",
-        "shape",
-        "data_offsets",
-    }:
-        msg = f"{name} is not described"
-        raise ValueError(msg)
-    if entry["dtype"] != kind or entry["shape"] != list(shape):
-        wanted = " x ".join(map(str, shape))
-        msg = f"{name} is not {wanted} numbers of {kind}"
-        raise ValueError(msg)
-    offsets = entry["data_offsets"]
-    if not (
-        isinstance(offsets, list)
-        and len(offsets) == 2
-        and all(type(at) is int for at in offsets)
-        and 0 <= offsets[0] <= offsets[1]
-    ):
-        msg = f"{name} has no place"
-        raise ValueError(msg)
-    return offsets[0], offsets[1]
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Read JSON that may come from anywhere.
-
-    Parameters
-    ----------
-    text : str or bytes
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    ValueError
-        If it is none, or holds NaN or infinity, or is nested without end.
-    """
-
-    def refuse(word: str) -> float:
-        msg = f"it holds {word}"
-        raise ValueError(msg)
-
-    try:
-        if isinstance(text, bytes):
-            text = text.decode()
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError:
-        msg = "its header is nested too deeply"
-        raise ValueError(msg) from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        msg = "its header is not JSON"
-        raise ValueError(msg) from None
+    end = layout.start + place
+    require(end == size, f"it has {size} bytes where {end} are declared")

@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.picture_views import NativeOrder
+from napari_dinoprompt.core.explaining import first_line
+from napari_dinoprompt.core.files.picture_views import NativeOrder, SlicedArray
 from napari_dinoprompt.core.files.room import check_room
-from napari_dinoprompt.core.files.tiff_series import (
-    check_shape,
-    only_series,
-    tiff_file,
-)
+from napari_dinoprompt.core.files.tiff_series import check_shape, only_series, tiff_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import tifffile
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
 __all__ = ["TiffPlanes", "open_tiff"]
 
@@ -33,24 +30,8 @@ _KEPT = 2**27
 def open_tiff(path: Path, in_memory: int) -> tuple[Any, str]:
     """Open the image of a TIFF without reading all of it.
 
-    Parameters
-    ----------
-    path : Path
-    in_memory : int
-        Up to so many bytes are read at once.
-
-    Returns
-    -------
-    array
-        With shape and dtype; can be sliced.
-    axes : str
-        One letter per axis, as tifffile names them: ``"YX"``, ``"SYX"``, ``"TCYX"``.
-
-    Raises
-    ------
-    InputError
-        If it holds several images, or declares more than there is room for. Damaged
-        files raise whatever tifffile does.
+    With shape and dtype; can be sliced. axes: one letter per axis, as tifffile names
+    them: ``"YX"``, ``"SYX"``, ``"TCYX"``.
     """
     with tiff_file(path) as file:
         series = only_series(file, path)
@@ -93,7 +74,7 @@ def _segment_shape(page: Any) -> tuple[int, int, int]:
     return min(page.rowsperstrip, page.imagelength), page.imagewidth, channels
 
 
-class TiffPlanes:
+class TiffPlanes(SlicedArray):
     """Planes of a TIFF; parts are decoded when they are asked for.
 
     Tiles and strips that were decoded last are kept, up to 128 MB: strips are as wide
@@ -113,8 +94,8 @@ class TiffPlanes:
     """
 
     def __init__(self, path: Path, series: tifffile.TiffPageSeries) -> None:
-        self.shape: tuple[int, ...] = tuple(series.shape)
-        self.dtype: np.dtype[Any] = np.dtype(series.dtype)
+        self.shape = tuple(series.shape)
+        self.dtype = np.dtype(series.dtype)
         self._path = path
         self._page: Any = series.keyframe
         self._options: dict[str, Any] = {}
@@ -131,17 +112,6 @@ class TiffPlanes:
         self._decode = self._page.decode
         self._kept: OrderedDict[tuple[int, int], NDArray[Any] | None] = OrderedDict()
         self._lock = Lock()
-
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return len(self.shape)
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read everything."""
-        return self[()].astype(self.dtype if dtype is None else dtype, copy=False)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read a part: integers, slices and ``...``."""
@@ -222,7 +192,7 @@ class TiffPlanes:
                 segment = decoded[0]
             # Decoders raise whatever they stumble over in a damaged file.
             except Exception as error:
-                reason = str(error).partition("\n")[0] or type(error).__name__
+                reason = first_line(error)
                 msg = f"The image {self._path} cannot be read: {reason}"
                 raise InputError(msg) from error
         self._kept[place] = segment

@@ -20,14 +20,7 @@ def tiff_file(path: Path) -> tifffile.TiffFile:
     Of an image that is spread over several files, as OME-TIFF and Micro-Manager write
     them, this is the part in this file.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    TiffFile
-        To be closed.
+    To be closed.
     """
     return tifffile.TiffFile(path, _multifile=False, is_ndtiff=False, is_mmstack=False)
 
@@ -37,22 +30,6 @@ def only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
 
     Of a pyramid that is the largest level; of a scanned slide the slide itself, not its
     label or thumbnail.
-
-    Parameters
-    ----------
-    file : TiffFile
-        Open.
-    path : Path
-        For the message.
-
-    Returns
-    -------
-    TiffPageSeries
-
-    Raises
-    ------
-    InputError
-        If it holds several images.
     """
     series = file.series
     if len(series) > 1 and series[0].name != "Baseline":
@@ -63,22 +40,7 @@ def only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
 
 
 def check_shape(path: Path, shape: tuple[int, ...], axes: int) -> None:
-    """Refuse a damaged file whose description contradicts itself.
-
-    Parameters
-    ----------
-    path : Path
-        For the message.
-    shape : tuple of int
-        As declared, or of what was read.
-    axes : int
-        How many axes are named.
-
-    Raises
-    ------
-    InputError
-        If there is not one per axis.
-    """
+    """Refuse a damaged file whose description contradicts itself."""
     if len(shape) != axes:
         msg = f"The image {path} cannot be read: it does not hold what it declares."
         raise InputError(msg)

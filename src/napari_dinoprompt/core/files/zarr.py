@@ -22,38 +22,14 @@ _MOST_FILES = 200_000
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a zarr array or group.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a folder is a zarr array or group."""
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
 def open_zarr(path: Path) -> tuple[Any, str]:
     """Open the image of a zarr folder without reading it.
 
-    Parameters
-    ----------
-    path : Path
-        A zarr array of format 2 or 3, or an OME-Zarr image, of which the finest level
-        is taken. Nothing outside the folder is followed.
-
-    Returns
-    -------
-    zarr.Array
-    axes : str
-        One letter per axis; ``"S"`` are colours.
-
-    Raises
-    ------
-    InputError
-        If there is no image or several. Damaged folders raise whatever zarr does.
+    axes: one letter per axis; ``"S"`` are colours.
     """
     import zarr
 
@@ -136,22 +112,8 @@ def _with_colours(axes: str, array: Any) -> str:
 def stamp(path: Path) -> tuple[int, int]:
     """Look at an image, to know later whether it has changed.
 
-    Parameters
-    ----------
-    path : Path
-        A file, or a zarr folder.
-
-    Returns
-    -------
-    size : int
-        Of the file, or of all files in the folder, in bytes.
-    changed : int
-        When it, or the latest of those, was last written, in nanoseconds.
-
-    Raises
-    ------
-    OSError
-        If it is not there.
+    size: of the file, or of all files in the folder, in bytes. changed: when it, or the
+    latest of those, was last written, in nanoseconds.
 
     Notes
     -----

@@ -34,19 +34,7 @@ _CODECS = frozenset(
 
 
 def check_array(array: Any, path: Path) -> None:
-    """Refuse an array whose chunks need unknown codecs or more memory than is free.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        Opened; nothing has been read.
-    path : Path
-        Of its folder, for the message.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuse an array whose chunks need unknown codecs or more memory than is free."""
     for name in _codec_names(array.metadata):
         if name.startswith("imagecodecs_"):
             continue

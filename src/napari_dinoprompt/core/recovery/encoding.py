@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.files.json_fields import (
+    parse_json,
+    require,
     take_fields,
+    take_flag,
     take_items,
     take_number,
+    take_numbers,
+    take_record,
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.files.tensors import parse_json
 from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.recovery.record import (
-    Coordinates,
-    ImageRecord,
-    KeptSettings,
-)
+from napari_dinoprompt.core.recovery.record import ImageRecord, KeptSettings
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
@@ -56,28 +58,9 @@ def encode_records(records: Iterable[ImageRecord]) -> bytes:
 
 
 def decode_records(content: bytes) -> list[ImageRecord]:
-    """Take a file of records apart.
-
-    Parameters
-    ----------
-    content : bytes
-        It may come from anywhere.
-
-    Returns
-    -------
-    list of ImageRecord
-
-    Raises
-    ------
-    NewerRecordError
-        If a newer version has written it.
-    ValueError
-        If anything is missing, too much, of a wrong type or out of range.
-    """
+    """Take a file of records apart, which may come from anywhere."""
     parsed = parse_json(content)
-    if not isinstance(parsed, dict):
-        msg = "it holds no records"
-        raise ValueError(msg)
+    require(isinstance(parsed, dict), "it holds no records")
     version = take_whole(parsed.get("format_version"), "format version", least=1)
     if version > FORMAT_VERSION:
         raise NewerRecordError
@@ -88,97 +71,71 @@ def decode_records(content: bytes) -> list[ImageRecord]:
 
 
 def _image(value: Any, what: str) -> ImageRecord:
-    fields = take_fields(value, what, set(ImageRecord.__dataclass_fields__))
-    if not re.fullmatch("[0-9a-f]{64}", take_text(fields["fingerprint"], what)):
-        msg = "the fingerprint of an image is none"
-        raise ValueError(msg)
-    points = _points(fields["points"], "points")
-    placed = _points(fields["placed"], "placed points")
-    classes = take_items(fields["classes"], "classes", _class)
-    axes = {len(point) for point in (*points, *placed)}
-    if len(axes) != 1 or not len(points) == len(classes) == (
-        len(placed) or len(points)
-    ):
-        msg = "its points and classes do not belong together"
-        raise ValueError(msg)
-    changed = take_number(fields["changed"], "time")
-    if not 0 <= changed <= _LATEST:
-        msg = "its time is none"
-        raise ValueError(msg)
-    return ImageRecord(
-        key=take_text(fields["key"], "key"),
-        fingerprint=fields["fingerprint"],
-        image=take_text(fields["image"], "name"),
-        points=points,
-        placed=placed,
-        classes=classes,
-        thresholds=_thresholds(fields["thresholds"]),
-        settings=_settings(fields["settings"]),
-        changed=changed,
+    record = take_record(
+        value,
+        what,
+        ImageRecord,
+        key=take_text,
+        fingerprint=_fingerprint,
+        image=take_text,
+        points=partial(take_items, check=_point),
+        placed=partial(take_items, check=_point),
+        classes=partial(take_items, check=_class),
+        thresholds=partial(take_numbers, limit=1.0, key=_class),
+        settings=_settings,
+        changed=partial(take_number, least=0, most=_LATEST),
     )
+    axes = {len(point) for point in (*record.points, *record.placed)}
+    counts = {len(record.points), len(record.classes)}
+    counts |= {len(record.placed)} - {0}
+    require(
+        len(axes) == 1 and len(counts) == 1,
+        "its points and classes do not belong together",
+    )
+    return record
 
 
-def _points(value: Any, what: str) -> Coordinates:
-    return take_items(value, what, _point)
+def _fingerprint(value: Any, what: str) -> str:
+    known = re.fullmatch("[0-9a-f]{64}", take_text(value, what))
+    require(known is not None, f"the {what} of an image is none")
+    return str(value)
 
 
 def _point(value: Any, what: str) -> tuple[float, ...]:
     point = take_items(value, what, take_number)
-    if not 2 <= len(point) <= _MOST_AXES:
-        msg = f"its {what} have {len(point)} axes"
-        raise ValueError(msg)
+    require(2 <= len(point) <= _MOST_AXES, f"its {what} have {len(point)} axes")
     return point
 
 
 def _class(value: Any, what: str) -> str:
     name = take_text(value, what)
     # As the dock stores what is typed: names that differ would be two classes.
-    if not name or name != " ".join(name.split()):
-        msg = "a class has no name"
-        raise ValueError(msg)
+    require(bool(name) and name == " ".join(name.split()), "a class has no name")
     return name
 
 
-def _thresholds(value: Any) -> dict[str, float]:
-    if not isinstance(value, dict):
-        msg = "its thresholds are none"
-        raise ValueError(msg)
-    found = {_class(key, "classes"): take_number(value[key], "number") for key in value}
-    if any(abs(one) > 1 for one in found.values()):
-        msg = "a threshold is out of range"
-        raise ValueError(msg)
-    return found
-
-
-def _settings(value: Any) -> KeptSettings:
-    fields = take_fields(value, "settings", set(KeptSettings.__dataclass_fields__))
-    upscale = take_number(fields["upscale"], "upscale")
-    if not 0 < upscale <= _LARGEST_UPSCALE:
-        msg = f"its upscale is {upscale:g}"
-        raise ValueError(msg)
-    return KeptSettings(
-        backbone=take_text(fields["backbone"], "backbone"),
-        own_weights=_flag(fields["own_weights"]),
-        device=take_text(fields["device"], "device"),
-        precision=take_text(fields["precision"], "precision"),
-        upscale=upscale,
-        classes=take_items(fields["classes"], "classes", _class),
-        selected_class=_class(fields["selected_class"], "class"),
-        cleaning=_cleaning(fields["cleaning"]),
+def _settings(value: Any, what: str) -> KeptSettings:
+    return take_record(
+        value,
+        what,
+        KeptSettings,
+        backbone=take_text,
+        own_weights=take_flag,
+        device=take_text,
+        precision=take_text,
+        upscale=partial(take_number, least=sys.float_info.min, most=_LARGEST_UPSCALE),
+        classes=partial(take_items, check=_class),
+        selected_class=_class,
+        cleaning=_cleaning,
     )
 
 
-def _cleaning(value: Any) -> Cleaning:
-    fields = take_fields(value, "cleaning", set(Cleaning.__dataclass_fields__))
-    size = take_whole(fields["min_size"], "smallest object", least=0)
-    if size > _LARGEST_SIZE:
-        msg = "its smallest object is too large"
-        raise ValueError(msg)
-    return Cleaning(size, _flag(fields["fill_holes"]), _flag(fields["split"]))
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        msg = "a setting is neither on nor off"
-        raise ValueError(msg)
-    return value
+def _cleaning(value: Any, what: str) -> Cleaning:
+    return take_record(
+        value,
+        what,
+        Cleaning,
+        min_size=partial(take_whole, least=0, most=_LARGEST_SIZE),
+        fill_holes=take_flag,
+        split=take_flag,
+    )

@@ -60,18 +60,7 @@ class Keeper:
         self._records.pop(key, None)
 
     def put_away(self, fingerprint: str, in_use: Collection[str]) -> list[FoundRecord]:
-        """Return what is kept of an image whose layers are no longer there.
-
-        Parameters
-        ----------
-        fingerprint : str
-        in_use : collection of str
-            The keys of those that are there.
-
-        Returns
-        -------
-        list of FoundRecord
-        """
+        """Return what is kept of an image whose layers are no longer there."""
         return [
             FoundRecord(record, self._file.path)
             for record in self._records.values()
@@ -79,15 +68,7 @@ class Keeper:
         ]
 
     def succeed(self, key: str, sources: Iterable[FoundRecord]) -> None:
-        """Note that what is kept under a key has become of older records.
-
-        Parameters
-        ----------
-        key : str
-        sources : iterable of FoundRecord
-            They go when the dock is closed, not before: until then what was restored
-            can be taken back.
-        """
+        """Note that what is kept under a key has become of older records."""
         self._sources.setdefault(key, []).extend(sources)
 
     def take(self) -> tuple[ImageRecord, ...]:
@@ -100,13 +81,7 @@ class Keeper:
         self._saved = ()
 
     def save(self, records: tuple[ImageRecord, ...]) -> None:
-        """Write records; may be called in any thread.
-
-        Raises
-        ------
-        CannotWriteError
-            If they cannot be written.
-        """
+        """Write records; may be called in any thread."""
         self._file.save(records)
 
     def close(self) -> None:

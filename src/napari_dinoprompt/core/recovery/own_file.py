@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from napari_dinoprompt.core.errors import CannotWriteError
-from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
+from napari_dinoprompt.core.files.atomic import explaining_writes, write_bytes
 from napari_dinoprompt.core.recovery.encoding import decode_records, encode_records
-from napari_dinoprompt.core.recovery.places import (
-    SUFFIX,
-    lock_path,
-    make_lock,
-    release,
-)
+from napari_dinoprompt.core.recovery.places import SUFFIX, lock_path, make_lock, release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,19 +38,7 @@ class OwnFile:
         self._closed = False
 
     def save(self, records: Sequence[ImageRecord]) -> None:
-        """Replace what was kept before; after it was closed, do nothing.
-
-        Parameters
-        ----------
-        records : sequence of ImageRecord
-            If there are none, no file is left.
-
-        Raises
-        ------
-        CannotWriteError
-            If it cannot be written, or could not be read again; what was kept before
-            stays.
-        """
+        """Replace what was kept before; after it was closed, do nothing."""
         with self._turn:
             if self._closed:
                 return
@@ -79,8 +62,7 @@ class OwnFile:
         except ValueError as error:
             msg = f"Prompts that could not be read again are not written: {error}."
             raise CannotWriteError(msg) from error
-        with open_atomically(self.path) as file:
-            file.write(content)
+        write_bytes(self.path, content)
 
     def _take_lock(self) -> None:
         try:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from napari_dinoprompt.core.files.names import user_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -30,19 +31,8 @@ _LOCK_SUFFIX = ".lock"
 
 
 def default_recovery_folder() -> Path:
-    """Return where records are: where the environment says, or in the user's data.
-
-    Returns
-    -------
-    Path
-        It need not be there.
-    """
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-dinoprompt", appauthor=False) / "recovery"
+    """Return where records are: where the environment says, or in the user's data."""
+    return user_folder(FOLDER_VARIABLE, "recovery")
 
 
 def lock_path(path: Path) -> Path:
@@ -61,17 +51,7 @@ def make_lock(path: Path) -> FileLock:
 
 @contextmanager
 def claim(path: Path) -> Iterator[bool]:
-    """Keep others off a file of records for the time of the block.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    bool
-        False if a program at work holds it, or nobody can tell: it is not ours then.
-    """
+    """Keep others off a file of records for the time of the block."""
     lock = make_lock(path)
     try:
         lock.acquire(timeout=0)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.files.atomic import (
     explaining_writes,
-    open_atomically,
     remove_leftovers,
+    write_bytes,
 )
 from napari_dinoprompt.core.recovery.encoding import (
     NewerRecordError,
@@ -55,17 +55,7 @@ def find_records(folder: Path, fingerprint: str) -> list[FoundRecord]:
 
     Damaged files are set aside: they get another name.
 
-    Parameters
-    ----------
-    folder : Path
-        It need not be there, or readable.
-    fingerprint : str
-        Of the image.
-
-    Returns
-    -------
-    list of FoundRecord
-        The newest first.
+    The newest first.
     """
     found: list[FoundRecord] = []
     for path in _files(folder):
@@ -80,17 +70,7 @@ def find_records(folder: Path, fingerprint: str) -> list[FoundRecord]:
 
 
 def forget(found: Iterable[FoundRecord]) -> None:
-    """Remove records, but for those that a program at work has taken over.
-
-    Parameters
-    ----------
-    found : iterable of FoundRecord
-
-    Raises
-    ------
-    CannotWriteError
-        If a file cannot be written.
-    """
+    """Remove records, but for those that a program at work has taken over."""
     unwanted: dict[Path, set[str]] = {}
     for one in found:
         unwanted.setdefault(one.path, set()).add(one.record.key)
@@ -101,23 +81,14 @@ def forget(found: Iterable[FoundRecord]) -> None:
             if len(kept) == len(records):
                 continue
             if kept:
-                with open_atomically(path) as file:
-                    file.write(encode_records(kept))
+                write_bytes(path, encode_records(kept))
             else:
                 with explaining_writes(path):
                     path.unlink(missing_ok=True)
 
 
 def tidy(folder: Path, now: float | None = None) -> None:
-    """Remove files that are old, or more than are kept; never those of others at work.
-
-    Parameters
-    ----------
-    folder : Path
-        It need not be there.
-    now : float, optional
-        In seconds since 1970.
-    """
+    """Remove files that are old or too many; never those of others at work."""
     limit = (time.time() if now is None else now) - KEPT_DAYS * 86_400
     with suppress(OSError):
         remove_leftovers(folder)

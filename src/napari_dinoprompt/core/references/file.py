@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from safetensors.numpy import save
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
-from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.files.json_fields import parse_json, require
 from napari_dinoprompt.core.files.tensors import (
     TensorLayout,
     check_tensors,
-    parse_json,
     read_layout,
     read_tensors,
 )
+from napari_dinoprompt.core.references.fields import ReferenceFields
 from napari_dinoprompt.core.references.header import (
     FORMAT_VERSION,
     ReferenceHeader,
@@ -32,7 +31,6 @@ from napari_dinoprompt.core.references.header import (
     parse_header,
     version_of,
 )
-from napari_dinoprompt.core.references.reference import Reference, Source
 from napari_dinoprompt.core.statistics import FeatureStatistics
 
 if TYPE_CHECKING:
@@ -44,11 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUFFIX",
-    "ReferenceSummary",
     "decode_reference",
     "encode_reference",
     "load_reference",
-    "read_summary",
+    "read_header",
     "save_reference",
 ]
 
@@ -59,78 +56,21 @@ _LARGEST, _SMALLEST_SCALE = 1e10, 1e-7
 _HEADER = "napari-dinoprompt"
 
 
-@dataclass(frozen=True)
-class ReferenceSummary:
-    """What the header of a reference file says.
-
-    Attributes
-    ----------
-    backbone : str
-        Its name.
-    block : int
-        -1 where the backbone has no blocks.
-    classes : mapping of str to int
-        Prompts of each class.
-    sources : tuple of Source
-    upscale : float
-    auto_thresholds, thresholds : mapping of str to float
-        Chosen automatically, and set by a user; by class.
-    software_version : str
-    format_version : int
-    """
-
-    backbone: str
-    block: int
-    classes: Mapping[str, int]
-    sources: tuple[Source, ...]
-    upscale: float
-    auto_thresholds: Mapping[str, float]
-    thresholds: Mapping[str, float]
-    software_version: str
-    format_version: int
-
-
-def save_reference(reference: Reference, path: Path) -> Path:
-    """Write a reference, whole or not at all.
-
-    Parameters
-    ----------
-    reference : Reference
-    path : Path
-        The suffix is added where it is missing.
-
-    Returns
-    -------
-    Path
-        What was written.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it cannot be written, or could not be read again; an older file of that
-        name is kept.
-    """
+def save_reference(reference: ReferenceFields, path: Path) -> Path:
+    """Write a reference, whole or not at all; a missing suffix is added."""
     if not path.name.endswith(SUFFIX):
         stem = path.name.removesuffix(".safetensors").removesuffix(".reference")
         path = path.with_name(stem + SUFFIX)
     content = encode_reference(reference)
     remove_leftovers(path.parent)
     try:
-        with open_atomically(path) as file:
-            file.write(content)
+        return write_bytes(path, content)
     except CannotWriteError as error:
         raise ReferenceFileError(str(error)) from error
-    return path
 
 
-def encode_reference(reference: Reference) -> bytes:
-    """Return the content of a reference's file; the same for equal references.
-
-    Raises
-    ------
-    ReferenceFileError
-        If it could not be read again.
-    """
+def encode_reference(reference: ReferenceFields) -> bytes:
+    """Return the content of a reference's file; the same for equal references."""
     statistics = reference.statistics
     numbers: dict[str, NDArray[Any]] = {
         "vectors": np.ascontiguousarray(reference.vectors, np.float32),
@@ -141,58 +81,29 @@ def encode_reference(reference: Reference) -> bytes:
     }
     header = json.dumps(describe(reference))
     content = save(numbers, metadata={_HEADER: header})
-    try:
-        parsed = parse_header(parse_json(header))
-        layout = read_layout(io.BytesIO(content))
-        check_tensors(layout, parsed.tensors)
-        _check_numbers(parsed, numbers)
-    except ValueError as error:
-        msg = f"The reference cannot be saved: {error}."
-        raise ReferenceFileError(msg) from error
+    with _explaining("The reference cannot be saved"):
+        _read("This", io.BytesIO(content))
     return content
 
 
-def load_reference(path: Path) -> Reference:
-    """Read a reference.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Reference
-
-    Raises
-    ------
-    ReferenceFileError
-        If the file is missing, damaged, foreign or from a newer version.
-    """
+def load_reference(path: Path) -> ReferenceFields:
+    """Read a reference."""
     with _open(path) as file:
         return _read(path, file)
 
 
-def decode_reference(content: bytes) -> Reference:
-    """Read a reference from the content of its file; reverses `encode_reference`.
-
-    Raises
-    ------
-    ReferenceFileError
-        As `load_reference`.
-    """
-    try:
+def decode_reference(content: bytes) -> ReferenceFields:
+    """Read a reference from the content of its file; errors as `load_reference`."""
+    with _explaining("The reference is damaged"):
         return _read("This", io.BytesIO(content))
-    except ValueError as error:
-        msg = f"The reference is damaged: {error}."
-        raise ReferenceFileError(msg) from error
 
 
-def _read(path: Path | str, file: BinaryIO) -> Reference:
+def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     layout = read_layout(file)
     header = _read_header(path, layout)
     tensors = read_tensors(file, layout, header.tensors)
     _check_numbers(header, tensors)
-    return Reference(
+    return ReferenceFields(
         vectors=tensors["vectors"],
         classes=header.classes,
         points=tensors["points"],
@@ -211,37 +122,22 @@ def _read(path: Path | str, file: BinaryIO) -> Reference:
     )
 
 
-def read_summary(path: Path) -> ReferenceSummary:
-    """Read what a reference file holds, without its numbers.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    ReferenceSummary
-
-    Raises
-    ------
-    ReferenceFileError
-        As `load_reference`; numbers that are not finite are not noticed.
-    """
+def read_header(path: Path) -> ReferenceHeader:
+    """Read all that a reference file holds but its numbers."""
     with _open(path) as file:
         layout = read_layout(file)
         header = _read_header(path, layout)
         check_tensors(layout, header.tensors)
-    return ReferenceSummary(
-        backbone=header.backbone.name,
-        block=header.backbone.block,
-        classes=dict(Counter(header.classes)),
-        sources=header.sources,
-        upscale=header.upscale,
-        auto_thresholds=header.auto_thresholds,
-        thresholds=header.thresholds,
-        software_version=header.software_version,
-        format_version=FORMAT_VERSION,
-    )
+    return header
+
+
+@contextmanager
+def _explaining(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        msg = f"{what}: {error}."
+        raise ReferenceFileError(msg) from error
 
 
 @contextmanager
@@ -251,13 +147,10 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         msg = f"There is no reference file {path}."
         raise ReferenceFileError(msg)
     try:
-        with path.open("rb") as file:
+        with _explaining(f"The reference {path} is damaged"), path.open("rb") as file:
             yield file
     except OSError as error:
         msg = f"The reference {path} cannot be read: {error.strerror or error}."
-        raise ReferenceFileError(msg) from error
-    except ValueError as error:
-        msg = f"The reference {path} is damaged: {error}."
         raise ReferenceFileError(msg) from error
 
 
@@ -280,23 +173,18 @@ def _check_numbers(
     header: ReferenceHeader, tensors: Mapping[str, NDArray[Any]]
 ) -> None:
     for name, numbers in tensors.items():
-        if not np.isfinite(numbers).all():
-            msg = f"{name} are not all finite"
-            raise ValueError(msg)
+        require(bool(np.isfinite(numbers).all()), f"{name} are not all finite")
     for name in ("vectors", "mean", "scale"):
-        if (np.abs(tensors[name]) > _LARGEST).any():
-            msg = f"{name} has numbers that no backbone makes"
-            raise ValueError(msg)
-    scale = tensors["scale"]
-    if ((scale != 0) & (scale < _SMALLEST_SCALE)).any():
-        msg = "a scale is negative, or smaller than any that is measured"
-        raise ValueError(msg)
-    source_of = tensors["source_of"]
-    if (source_of < 0).any() or (source_of >= len(header.sources)).any():
-        msg = "a prompt belongs to no source"
-        raise ValueError(msg)
+        possible = bool((np.abs(tensors[name]) <= _LARGEST).all())
+        require(possible, f"{name} has numbers that no backbone makes")
+    scale, source_of = tensors["scale"], tensors["source_of"]
+    require(
+        bool(((scale == 0) | (scale >= _SMALLEST_SCALE)).all()),
+        "a scale is negative, or smaller than any that is measured",
+    )
+    known = (source_of >= 0) & (source_of < len(header.sources))
+    require(bool(known.all()), "a prompt belongs to no source")
     edges = np.array([source.shape for source in header.sources])[source_of] - 0.5
     points = tensors["points"]
-    if (points < -0.5).any() or (points > edges).any():
-        msg = "a prompt lies outside its source"
-        raise ValueError(msg)
+    inside = (points >= -0.5) & (points <= edges)
+    require(bool(inside.all()), "a prompt lies outside its source")

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError
 from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.references.reference import Reference, Source
+from napari_dinoprompt.core.references.fields import ReferenceFields, Source
 from napari_dinoprompt.core.statistics import SourceMeasures, pool_measures
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Key = tuple[object, ...]
 """What makes a prompt the same as another."""
 
 
-def join_references(first: Reference, second: Reference) -> Reference:
+def join_references(first: ReferenceFields, second: ReferenceFields) -> ReferenceFields:
     """Join the prompts and sources of two references.
 
     Mean and scale of the features are pooled as if measured on the cells of both.
@@ -37,29 +37,20 @@ def join_references(first: Reference, second: Reference) -> Reference:
     Joining is associative but for rounding, as long as no prompt is in two of the
     references; which one comes first decides only the order.
 
-    Parameters
-    ----------
-    first, second : Reference
-        Of one backbone, upscale and scoring.
-
-    Returns
-    -------
-    Reference
-        The prompts of the first, then those of the second that the first does not
-        have. An image of the same name, shape and content is one source.
-
-    Raises
-    ------
-    IncompatibleReferenceError
-        If backbone, weights, upscale or scoring differ.
+    The prompts of the first, then those of the second that the first does not have. An
+    image of the same name, shape and content is one source.
     """
     _check_alike(first, second)
     sources, place = _join_sources((*first.sources, *second.sources))
     stay = place[first.source_of]
     moved = place[len(first.sources) + second.source_of]
-    kept = _new_prompts(_prompt_keys(first, stay), _prompt_keys(second, moved))
-    measures = pool_measures([_measures(first), _measures(second)])
-    return Reference(
+    known = set(_prompt_keys(first, stay))
+    keys = _prompt_keys(second, moved)
+    kept = [at for at, key in enumerate(keys) if key not in known]
+    measures = pool_measures(
+        [SourceMeasures(one.statistics, one.scoring) for one in (first, second)]
+    )
+    return ReferenceFields(
         vectors=np.concatenate([first.vectors, second.vectors[kept]]),
         classes=(*first.classes, *(second.classes[i] for i in kept)),
         points=np.concatenate([first.points, second.points[kept]]),
@@ -76,7 +67,7 @@ def join_references(first: Reference, second: Reference) -> Reference:
     )
 
 
-def _check_alike(first: Reference, second: Reference) -> None:
+def _check_alike(first: ReferenceFields, second: ReferenceFields) -> None:
     first.check_backbone(second.backbone)
     if not math.isclose(first.upscale, second.upscale, rel_tol=_ROUNDING):
         msg = (
@@ -112,13 +103,7 @@ def _same_image(one: Source, other: Source) -> bool:
     return replace(one, pixel_size=None) == replace(other, pixel_size=None)
 
 
-def _new_prompts(known: list[Key], keys: list[Key]) -> list[int]:
-    """Return the places of the keys that are not known."""
-    there = set(known)
-    return [at for at, key in enumerate(keys) if key not in there]
-
-
-def _prompt_keys(reference: Reference, source_of: NDArray[np.int64]) -> list[Key]:
+def _prompt_keys(reference: ReferenceFields, source_of: NDArray[np.int64]) -> list[Key]:
     return list(
         zip(
             reference.classes,
@@ -130,11 +115,7 @@ def _prompt_keys(reference: Reference, source_of: NDArray[np.int64]) -> list[Key
     )
 
 
-def _measures(reference: Reference) -> SourceMeasures:
-    return SourceMeasures(reference.statistics, reference.scoring)
-
-
-def _pool_windows(first: Reference, second: Reference) -> IntensityWindow:
+def _pool_windows(first: ReferenceFields, second: ReferenceFields) -> IntensityWindow:
     if first.window == second.window:
         return first.window
     cells = (first.statistics.count, second.statistics.count)
@@ -144,7 +125,9 @@ def _pool_windows(first: Reference, second: Reference) -> IntensityWindow:
     )
 
 
-def _pool_auto_thresholds(first: Reference, second: Reference) -> dict[str, float]:
+def _pool_auto_thresholds(
+    first: ReferenceFields, second: ReferenceFields
+) -> dict[str, float]:
     pooled = dict(first.auto_thresholds)
     for name, value in second.auto_thresholds.items():
         if name in pooled:
@@ -154,7 +137,9 @@ def _pool_auto_thresholds(first: Reference, second: Reference) -> dict[str, floa
     return pooled
 
 
-def _shared_thresholds(first: Reference, second: Reference) -> dict[str, float]:
+def _shared_thresholds(
+    first: ReferenceFields, second: ReferenceFields
+) -> dict[str, float]:
     mine, others = set(first.classes), set(second.classes)
     kept = {}
     for name in dict.fromkeys((*first.thresholds, *second.thresholds)):

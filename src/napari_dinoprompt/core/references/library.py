@@ -6,28 +6,22 @@ once, and there is nothing that could go out of step with the files.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
 from napari_dinoprompt.core.explaining import reason_of
-from napari_dinoprompt.core.files.atomic import open_atomically, remove_leftovers
-from napari_dinoprompt.core.files.names import clean_name, free_name
-from napari_dinoprompt.core.references.file import (
-    SUFFIX,
-    encode_reference,
-    load_reference,
-    read_summary,
-)
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.files.names import clean_name, free_name, user_folder
+from napari_dinoprompt.core.references.file import SUFFIX, encode_reference, read_header
+from napari_dinoprompt.core.references.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from napari_dinoprompt.core.references.file import ReferenceSummary
-    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.references.header import ReferenceHeader
 
 __all__ = ["FOLDER_VARIABLE", "Entry", "Library", "default_library_folder"]
 
@@ -39,19 +33,8 @@ _PATIENCE = 10.0
 
 
 def default_library_folder() -> Path:
-    """Return where the library is: where the environment says, or in the user's data.
-
-    Returns
-    -------
-    Path
-        It need not be there.
-    """
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-dinoprompt", appauthor=False) / "references"
+    """Return where the library is: as the environment says, or in the user's data."""
+    return user_folder(FOLDER_VARIABLE, "references")
 
 
 @dataclass(frozen=True)
@@ -63,7 +46,7 @@ class Entry:
     name : str
         That of its file, without suffix.
     path : Path
-    summary : ReferenceSummary or None
+    summary : ReferenceHeader or None
         None if the file cannot be used.
     error : str
         What is wrong with the file; empty if nothing is.
@@ -71,7 +54,7 @@ class Entry:
 
     name: str
     path: Path
-    summary: ReferenceSummary | None
+    summary: ReferenceHeader | None
     error: str = ""
 
 
@@ -90,138 +73,57 @@ class Library:
     def entries(self) -> list[Entry]:
         """List the references, sorted by name.
 
-        Returns
-        -------
-        list of Entry
-            Files that cannot be used are among them, with what is wrong.
-
-        Raises
-        ------
-        ReferenceFileError
-            If the folder cannot be read; one that is not there is empty.
+        Files that cannot be used are among them, with what is wrong.
         """
-        try:
-            paths = [path for path in self.folder.iterdir() if _belongs(path)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _trouble(self.folder, error) from error
+        with _explaining(self.folder):
+            try:
+                paths = [path for path in self.folder.iterdir() if _belongs(path)]
+            except FileNotFoundError:
+                return []
         found = [_describe(path) for path in paths]
         return sorted(found, key=lambda entry: (entry.name.casefold(), entry.name))
 
     def add(self, reference: Reference, name: str) -> Entry:
-        """Save a reference under a name that is free.
-
-        Parameters
-        ----------
-        reference : Reference
-        name : str
-            Any; what a file cannot be called is replaced, and a number is added where
-            there is one of that name.
-
-        Returns
-        -------
-        Entry
-
-        Raises
-        ------
-        ReferenceFileError
-            If it cannot be written.
-        """
+        """Save a reference under a name that is free."""
         return self._put(encode_reference(reference), name)
 
     def import_file(self, path: Path) -> Entry:
         """Copy a reference file into the library.
 
-        Parameters
-        ----------
-        path : Path
-
-        Returns
-        -------
-        Entry
-            The one that is there already, if a file of the same content is.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it is no reference that can be used, or cannot be written.
+        The one that is there already, if a file of the same content is.
         """
-        load_reference(path)
-        try:
+        Reference.load(path)
+        with _explaining(path):
             content = path.read_bytes()
             for known in self.entries():
                 if known.path.is_file() and _holds(known.path, content):
                     return known
-        except OSError as error:
-            raise _trouble(path, error) from error
         return self._put(content, path.name.removesuffix(SUFFIX))
 
     def load(self, entry: Entry) -> Reference:
-        """Read a reference.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it has gone, or cannot be used.
-        """
-        return load_reference(entry.path)
+        """Read a reference."""
+        return Reference.load(entry.path)
 
     def rename(self, entry: Entry, name: str) -> Entry:
-        """Give a reference another name.
-
-        Parameters
-        ----------
-        entry : Entry
-        name : str
-            As `add`.
-
-        Returns
-        -------
-        Entry
-
-        Raises
-        ------
-        ReferenceFileError
-            If it has gone, or its file cannot be renamed.
-        """
+        """Give a reference another name."""
         path = self._own(entry)
-        with self._locked():
-            wanted = clean_name(name)
-            if wanted == entry.name:
-                return _describe(path)
-            try:
-                others = [one for one in self._names() if one != entry.name]
-                target = self.folder / (free_name(wanted, others) + SUFFIX)
-                path.rename(target)
-            except OSError as error:
-                raise _trouble(path, error) from error
+        with self._locked(), _explaining(path):
+            others = [one for one in self._names() if one != entry.name]
+            target = self.folder / (free_name(clean_name(name), others) + SUFFIX)
+            path.rename(target)
         return _describe(target)
 
     def remove(self, entry: Entry) -> None:
-        """Delete the file of a reference; no other, and it is no error if it has gone.
-
-        Raises
-        ------
-        ReferenceFileError
-            If it is none of this library, or cannot be deleted.
-        """
+        """Delete the file of a reference, no other; it may have gone already."""
         path = self._own(entry)
-        try:
+        with _explaining(path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise _trouble(path, error) from error
 
     def _put(self, content: bytes, name: str) -> Entry:
-        with self._locked():
+        with self._locked(), _explaining(self.folder):
             remove_leftovers(self.folder)
-            try:
-                free = free_name(clean_name(name), self._names())
-                path = self.folder / (free + SUFFIX)
-                with open_atomically(path) as file:
-                    file.write(content)
-            except (CannotWriteError, OSError) as error:
-                raise _trouble(self.folder, error) from error
+            free = free_name(clean_name(name), self._names())
+            path = write_bytes(self.folder / (free + SUFFIX), content)
         return _describe(path)
 
     def _names(self) -> list[str]:
@@ -245,14 +147,15 @@ class Library:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.folder / _LOCK, timeout=_PATIENCE)
-        try:
+        with _explaining(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout as error:
-            msg = f"Another program is busy in the library {self.folder}; try again."
-            raise ReferenceFileError(msg) from error
-        except (OSError, NotImplementedError) as error:
-            raise _trouble(self.folder, error) from error
+            try:
+                lock.acquire()
+            except Timeout as error:
+                msg = (
+                    f"Another program is busy in the library {self.folder}; try again."
+                )
+                raise ReferenceFileError(msg) from error
         try:
             yield
         finally:
@@ -266,7 +169,7 @@ def _belongs(path: Path) -> bool:
 def _describe(path: Path) -> Entry:
     name = path.name.removesuffix(SUFFIX)
     try:
-        return Entry(name, path, read_summary(path))
+        return Entry(name, path, read_header(path))
     except ReferenceFileError as error:
         return Entry(name, path, None, str(error))
 
@@ -276,8 +179,14 @@ def _holds(path: Path, content: bytes) -> bool:
     return path.stat().st_size == len(content) and path.read_bytes() == content
 
 
-def _trouble(path: Path, error: Exception) -> ReferenceFileError:
-    if isinstance(error, CannotWriteError):
-        return ReferenceFileError(str(error))
-    reason = reason_of(error) if isinstance(error, OSError) else str(error)
-    return ReferenceFileError(f"{path} cannot be used: {reason}.")
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Make one kind of error of all that may happen to a file or folder."""
+    try:
+        yield
+    except CannotWriteError as error:
+        raise ReferenceFileError(str(error)) from error
+    except (OSError, NotImplementedError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        msg = f"{path} cannot be used: {reason}."
+        raise ReferenceFileError(msg) from error

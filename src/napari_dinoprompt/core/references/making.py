@@ -1,4 +1,4 @@
-"""From prompts on the planes of an image to a reference."""
+"""From prompts on the planes of an image to all that a reference consists of."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from napari_dinoprompt.core.auto_threshold import Look, auto_thresholds, crowded_planes
 from napari_dinoprompt.core.content_hash import hash_planes
 from napari_dinoprompt.core.features import FeatureMap
-from napari_dinoprompt.core.progress import Notice, Progress, run_through
-from napari_dinoprompt.core.references.reference import Reference, Source
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.references.fields import ReferenceFields, Source
 from napari_dinoprompt.core.similarity import score_plane
 
 if TYPE_CHECKING:
@@ -29,56 +29,17 @@ __all__ = ["NewReference", "iter_reference", "make_reference"]
 
 @dataclass(frozen=True, eq=False)
 class NewReference:
-    """A reference, and what was scored to choose its thresholds.
+    """A reference to be, and what was scored to choose its thresholds.
 
     Attributes
     ----------
-    reference : Reference
+    fields : ReferenceFields
     scored : mapping of plane index to ScoredPlane
         Some of the planes that hold prompts; none that are too large to hold.
     """
 
-    reference: Reference
+    fields: ReferenceFields
     scored: Mapping[PlaneIndex, ScoredPlane]
-
-
-def make_reference(
-    features: Mapping[PlaneIndex, FeatureMap | LazyFeatures],
-    prompts: Prompts,
-    measures: SourceMeasures,
-    *,
-    source: str,
-    lengths: Mapping[PlaneIndex, CellLengths],
-    pixel_size: tuple[float, float] | None = None,
-) -> NewReference:
-    """Look up the prompts' vectors and choose the thresholds.
-
-    Parameters
-    ----------
-    features, prompts, measures, source, pixel_size
-        As `Reference.from_planes`.
-    lengths : mapping of plane index to CellLengths
-        Of the planes' features under `measures`, as far as they are known.
-
-    Returns
-    -------
-    NewReference
-
-    Raises
-    ------
-    InputError
-        If a prompt lies outside its plane or on no-data.
-    """
-    return run_through(
-        iter_reference(
-            features,
-            prompts,
-            measures,
-            source=source,
-            lengths=lengths,
-            pixel_size=pixel_size,
-        )
-    )
 
 
 def iter_reference(
@@ -87,10 +48,14 @@ def iter_reference(
     measures: SourceMeasures,
     *,
     source: str,
-    lengths: Mapping[PlaneIndex, CellLengths],
+    lengths: Mapping[PlaneIndex, CellLengths] | None = None,
     pixel_size: tuple[float, float] | None = None,
 ) -> Generator[Progress | Notice, None, NewReference]:
-    """Make a reference as `make_reference` does, step by step."""
+    """Look up the prompts' vectors and choose the thresholds, as `from_planes`.
+
+    `lengths` are those of the planes' features under `measures`, as far as they are
+    known.
+    """
     first = features[prompts.planes[0]]
     vectors = np.empty((len(prompts.points), first.backbone.dimension), np.float32)
     for plane in dict.fromkeys(prompts.planes):
@@ -102,7 +67,7 @@ def iter_reference(
             vectors[here] = yield from on_plane.iter_at(points)
         yield Progress(0, 0)
     contents = {index: features[index].content_hash for index in prompts.planes}
-    reference = Reference(
+    fields = ReferenceFields(
         vectors=vectors,
         classes=prompts.classes,
         points=prompts.points,
@@ -114,26 +79,28 @@ def iter_reference(
         window=first.window,
         statistics=measures.statistics,
         scoring=measures.scoring,
-        auto_thresholds={},
     )
-    if not reference.object_classes:
-        return NewReference(reference, {})
+    if not fields.object_classes:
+        return NewReference(fields, {})
     looks = []
     whole = {}
     for index in crowded_planes(prompts.planes):
         here = np.array([plane == index for plane in prompts.planes])
-        plane_features = features[index]
-        if isinstance(plane_features, FeatureMap):
+        on_plane = features[index]
+        if isinstance(on_plane, FeatureMap):
+            known = lengths.get(index) if lengths else None
             with torch.inference_mode():
-                scored = score_plane(plane_features, reference, lengths.get(index))
-            whole[index] = scored
-            looks.append(Look(scored, reference.points, here))
+                whole[index] = score_plane(on_plane, fields, known)
+            looks.append(Look(whole[index], fields.points, here))
             continue
-        views = yield from plane_features.iter_views(prompts.points[here])
+        views = yield from on_plane.iter_views(prompts.points[here])
         for view in views:
             with torch.inference_mode():
-                scored = score_plane(view.features, reference)
-            inside = here & view.holds(reference.points)
-            looks.append(Look(scored, view.place(reference.points), inside))
-    thresholds = auto_thresholds(reference, looks)
-    return NewReference(replace(reference, auto_thresholds=thresholds), whole)
+                scored = score_plane(view.features, fields)
+            inside = here & view.holds(fields.points)
+            looks.append(Look(scored, view.place(fields.points), inside))
+    chosen = auto_thresholds(fields, looks)
+    return NewReference(replace(fields, auto_thresholds=chosen), whole)
+
+
+make_reference = runs_to_end("make_reference", iter_reference)

@@ -7,57 +7,37 @@ image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.given import as_points
-from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts, list_classes
-from napari_dinoprompt.core.statistics import unit_vectors
-from napari_dinoprompt.core.thresholds import check_threshold
+from napari_dinoprompt.core.prompts import OBJECT, Prompts, list_classes
+from napari_dinoprompt.core.references.fields import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.statistics import FeatureStatistics, SourceMeasures
+    from napari_dinoprompt.core.statistics import SourceMeasures
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
-__all__ = ["Reference", "Source"]
+__all__ = ["Reference", "Source", "check_threshold"]
 
-
-@dataclass(frozen=True)
-class Source:
-    """An image that prompts were placed on.
-
-    Attributes
-    ----------
-    name : str
-        For people; never used as a path.
-    shape : (int, int)
-        Height and width in pixels.
-    pixel_size : (float, float) or None
-        Height and width of a pixel, in the units of the image; None if not known.
-    content_hash : str
-        Of the planes that hold prompts, as `hash_planes` has it; empty if not known.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    pixel_size: tuple[float, float] | None = None
-    content_hash: str = ""
+# Objects that differ by less in size look the same to a backbone.
+_PIXEL_TOLERANCE = 0.05
+# Rounding, of the upscale itself or of the window's width.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class Reference(ReferenceFields):
     """Reference vectors and what they were made with.
 
     Attributes
@@ -110,19 +90,19 @@ class Reference:
     True
     """
 
-    vectors: NDArray[np.float32]
-    classes: tuple[str, ...]
-    points: NDArray[np.float64]
-    planes: tuple[PlaneIndex, ...]
-    sources: tuple[Source, ...]
-    source_of: NDArray[np.int64]
-    backbone: BackboneInfo
-    upscale: float
-    window: IntensityWindow
-    statistics: FeatureStatistics
-    scoring: Scoring
-    auto_thresholds: Mapping[str, float]
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    @classmethod
+    def of(cls, fields: ReferenceFields) -> Reference:
+        """Make a reference of all that it consists of.
+
+        Parameters
+        ----------
+        fields : ReferenceFields
+
+        Returns
+        -------
+        Reference
+        """
+        return cls(**vars(fields))
 
     @classmethod
     def from_prompts(
@@ -215,14 +195,9 @@ class Reference:
         from napari_dinoprompt.core.references.making import make_reference
 
         made = make_reference(
-            features,
-            prompts,
-            measures,
-            source=source,
-            lengths={},
-            pixel_size=pixel_size,
+            features, prompts, measures, source=source, pixel_size=pixel_size
         )
-        return made.reference
+        return cls.of(made.fields)
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
@@ -244,7 +219,7 @@ class Reference:
         """
         from napari_dinoprompt.core.references.file import load_reference
 
-        return load_reference(Path(path))
+        return cls.of(load_reference(Path(path)))
 
     def save(self, path: str | Path) -> Path:
         """Write the reference to a file, whole or not at all.
@@ -274,78 +249,7 @@ class Reference:
             return NotImplemented
         from napari_dinoprompt.core.references.joining import join_references
 
-        return join_references(self, other)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """All classes in order of first appearance, *background* last."""
-        names = dict.fromkeys(self.classes)
-        objects = [name for name in names if name != BACKGROUND]
-        return (*objects, BACKGROUND) if BACKGROUND in names else tuple(objects)
-
-    @property
-    def object_classes(self) -> tuple[str, ...]:
-        """The classes that make masks; class number 1, 2, … in this order."""
-        return tuple(name for name in self.class_names if name != BACKGROUND)
-
-    def unit_vectors(self) -> NDArray[np.float32]:
-        """Return the prompts' vectors with the statistics applied, at length 1.
-
-        Returns
-        -------
-        (N, D) ndarray of float32
-            A vector without length stays 0.
-        """
-        mean, inverse = self.affine()
-        return unit_vectors((self.vectors - mean) * inverse)
-
-    def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what the scoring subtracts from vectors and multiplies them with.
-
-        Returns
-        -------
-        mean, inverse_scale : (D,) ndarrays of float32
-        """
-        return self.statistics.affine(self.scoring)
-
-    def prototype(self, name: str) -> NDArray[np.float32]:
-        """Return the mean of a class's unit vectors, at length 1 again.
-
-        Parameters
-        ----------
-        name : str
-            One of `class_names`.
-
-        Returns
-        -------
-        (D,) ndarray of float32
-
-        Raises
-        ------
-        InputError
-            If no prompt has this class.
-        """
-        members = self.unit_vectors()[self.members(name)]
-        return np.asarray(unit_vectors(members.mean(axis=0, keepdims=True))[0])
-
-    def leave_one_out(self, name: str) -> NDArray[np.float32]:
-        """Return each prompt's similarity with the prototype of its class's others.
-
-        Parameters
-        ----------
-        name : str
-            One of `class_names`.
-
-        Returns
-        -------
-        (n,) ndarray of float32
-            Empty if the class has fewer than two prompts.
-        """
-        members = self.unit_vectors()[self.members(name)]
-        if len(members) < 2:
-            return np.zeros(0, dtype=np.float32)
-        others = unit_vectors(members.sum(axis=0) - members)
-        return np.asarray((members * others).sum(axis=1))
+        return Reference.of(join_references(self, other))
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Reference:
         """Return a copy that carries thresholds set by a user.
@@ -371,28 +275,6 @@ class Reference:
             checked[name] = check_threshold(value, name)
         return replace(self, thresholds=checked)
 
-    def check_backbone(self, backbone: BackboneInfo) -> None:
-        """Refuse a backbone other than the one of these vectors.
-
-        Parameters
-        ----------
-        backbone : BackboneInfo
-            For example ``features.backbone``.
-
-        Raises
-        ------
-        IncompatibleReferenceError
-            If backbone, block, weights or dimension differ.
-        """
-        if backbone == self.backbone:
-            return
-        mine, other = str(self.backbone), str(backbone)
-        if mine == other:
-            mine += f" with weights {self.backbone.weights_hash[:12]}"
-            other += f" with weights {backbone.weights_hash[:12]}"
-        msg = f"The reference was made with {mine}; it does not fit {other}."
-        raise IncompatibleReferenceError(msg)
-
     def warnings_for(
         self,
         *,
@@ -417,44 +299,62 @@ class Reference:
             One line each; empty if nothing differs. What is not given or not known is
             passed over.
         """
-        from napari_dinoprompt.core.references.warnings import warn_of
+        said = (
+            _warn_of_upscale(self.upscale, upscale),
+            _warn_of_window(self.window, window),
+            _warn_of_pixels(self.sources, pixel_size),
+        )
+        return tuple(line for line in said if line)
 
-        return warn_of(self, upscale=upscale, window=window, pixel_size=pixel_size)
 
-    def check_objects(self) -> None:
-        """Refuse to segment with background prompts only.
+def check_threshold(value: float, name: str) -> float:
+    """Return a threshold of a class, unless it is no number in [-1, 1]."""
+    if not (math.isfinite(value) and -1 <= value <= 1):
+        shown = list_classes([name])
+        msg = f"The threshold of {shown} must be a number in [-1, 1], not {value}."
+        raise InputError(msg)
+    return float(value)
 
-        Raises
-        ------
-        InputError
-            If no class makes a mask.
-        """
-        if not self.object_classes:
-            msg = "All prompts are background: add at least one on an object."
-            raise InputError(msg)
 
-    def members(self, name: str) -> NDArray[np.bool_]:
-        """Tell which prompts are of a class.
+def _warn_of_upscale(mine: float, other: float | None) -> str:
+    if other is None or math.isclose(mine, other, rel_tol=_ROUNDING):
+        return ""
+    return (
+        f"The reference was made at an upscale of {mine:g}, not {other:g}: objects "
+        "look larger or smaller to the backbone."
+    )
 
-        Parameters
-        ----------
-        name : str
-            One of `class_names`.
 
-        Returns
-        -------
-        (N,) ndarray of bool
+def _warn_of_window(mine: IntensityWindow, other: IntensityWindow | None) -> str:
+    if other is None:
+        return ""
+    near = _ROUNDING * max(mine.high - mine.low, other.high - other.low)
+    if abs(mine.low - other.low) <= near and abs(mine.high - other.high) <= near:
+        return ""
+    return (
+        f"The reference was made in the intensity window {mine.low:g} to "
+        f"{mine.high:g}, not {other.low:g} to {other.high:g}: a difference in "
+        "brightness or contrast is forgiven."
+    )
 
-        Raises
-        ------
-        InputError
-            If no prompt has this class.
-        """
-        members = np.asarray([held == name for held in self.classes])
-        if not members.any():
-            known = list_classes(self.class_names)
-            msg = (
-                f"The reference has no class {list_classes([name])!r}; it has {known}."
-            )
-            raise InputError(msg)
-        return members
+
+def _warn_of_pixels(
+    sources: tuple[Source, ...], other: tuple[float, float] | None
+) -> str:
+    known = [one.pixel_size for one in sources if one.pixel_size is not None]
+    if other is None or not known:
+        return ""
+    if any(_alike(size, other) for size in known):
+        return ""
+    mine = known[0]
+    return (
+        f"The reference was made on pixels of {mine[0]:g} x {mine[1]:g}, not "
+        f"{other[0]:g} x {other[1]:g}: objects have another size in pixels."
+    )
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(
+        abs(a / b - 1) <= _PIXEL_TOLERANCE if b else a == b
+        for a, b in zip(other, one, strict=True)
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.streaming.block_edges import BlockEdges, join_numbers
+from napari_dinoprompt.core.streaming.regions import Region, cut_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,30 +19,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Keys = Callable[[slice, slice], NDArray[np.uint8] | NDArray[np.bool_]]
+    # Keys, sizes, seeds and boxes of the regions of one block, as `Regions` has them.
+    _Pieces = tuple[
+        NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]
+    ]
 
-__all__ = ["Block", "Regions", "cut_blocks", "number_regions"]
+__all__ = ["Block", "Regions", "cut_blocks", "join_numbers", "number_regions"]
 
 
 @dataclass(frozen=True)
-class Block:
-    """A rectangle of a plane.
-
-    Attributes
-    ----------
-    number : int
-        Row by row, counted from 0.
-    rows, columns : slice
-        With both ends.
-    """
+class Block(Region):
+    """A rectangle of a plane; they are numbered row by row, from 0."""
 
     number: int
-    rows: slice
-    columns: slice
-
-    @property
-    def part(self) -> tuple[slice, slice]:
-        """Where it is in the plane."""
-        return self.rows, self.columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +71,8 @@ class Regions:
     ) -> NDArray[np.generic]:
         """Give each pixel of a block a value of its region.
 
-        Parameters
-        ----------
-        block : Block
-        keys : (h, w) ndarray of uint8 or bool
-            Those that the regions were numbered by.
-        values : (R + 1,) ndarray
-            By region; the last is for pixels of no region.
-
-        Returns
-        -------
-        (h, w) ndarray
+        keys: (h, w), those that the regions were numbered by; values: (R + 1,), the
+        last for pixels of no region. Returns (h, w).
         """
         local, count = _label(keys, self.connectivity)
         start = self.starts[block.number]
@@ -101,53 +81,19 @@ class Regions:
 
 
 def cut_blocks(shape: tuple[int, int], side: int) -> list[Block]:
-    """Cut a plane into blocks, row by row.
-
-    Parameters
-    ----------
-    shape : (int, int)
-    side : int
-        In pixels; the last blocks of a row or column may be smaller.
-
-    Returns
-    -------
-    list of Block
-    """
-    places = (
-        (slice(y, min(y + side, shape[0])), slice(x, min(x + side, shape[1])))
-        for y in range(0, shape[0], side)
-        for x in range(0, shape[1], side)
-    )
-    return [Block(number, *place) for number, place in enumerate(places)]
+    """Cut a plane into blocks, row by row."""
+    regions = cut_regions(shape, side)
+    return [Block(*one.part, number) for number, one in enumerate(regions)]
 
 
 def number_regions(
     keys: Keys, shape: tuple[int, int], blocks: list[Block], connectivity: int
 ) -> Generator[None, None, Regions]:
-    """Find the connected regions of equal keys.
-
-    Parameters
-    ----------
-    keys : callable
-        Reads a part of the plane; pixels of key 0 belong to no region.
-    shape : (int, int)
-    blocks : list of Block
-        As `cut_blocks`.
-    connectivity : int
-
-    Yields
-    ------
-    None
-        After each block.
-
-    Returns
-    -------
-    Regions
-    """
+    """Find the connected regions of equal keys, 0 left out; yields after each block."""
     width = shape[1]
     pieces: list[_Pieces] = []
     starts = np.zeros(len(blocks) + 1, dtype=np.int64)
-    edges = BlockEdges(width, connectivity)
+    edges = _Edges(width, connectivity)
     for block in blocks:
         values = keys(*block.part)
         local, count = _label(values, connectivity)
@@ -161,6 +107,87 @@ def number_regions(
     return _gather(pieces, of_piece, count, connectivity, starts[:-1])
 
 
+def join_numbers(pairs: NDArray[np.int64], count: int) -> tuple[NDArray[np.int32], int]:
+    """Find which numbers belong together.
+
+    pairs: (N, 2) int64, numbers that are the same thing. Returns (count,) int32, the
+    thing that each number stands for, counted from 0, and how many things there are.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if count == 0:
+        return np.zeros(0, dtype=np.int32), 0
+    there = np.ones(len(pairs), dtype=np.uint8)
+    graph = coo_array((there, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    things, of_number = connected_components(graph, directed=False)
+    return of_number.astype(np.int32, copy=False), int(things)
+
+
+class _Edges:
+    """What meets across the edges of blocks, which come row by row.
+
+    Parameters
+    ----------
+    width : int
+        Of the plane, in pixels.
+    connectivity : int
+        1: neighbours share an edge; 2: or a corner.
+    """
+
+    def __init__(self, width: int, connectivity: int) -> None:
+        self._width = width
+        self._shifts = (0,) if connectivity == 1 else (-1, 0, 1)
+        # The last row of the blocks above, and what has come of this row of blocks.
+        self._above = self._blank()
+        self._first, self._last = self._blank(), self._blank()
+        self._left = self._blank()
+        self._found: list[NDArray[np.int64]] = []
+
+    def _blank(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return np.zeros(self._width, np.int64), np.zeros(self._width, np.uint8)
+
+    def add(
+        self,
+        block: Block,
+        numbers: NDArray[np.int64],
+        keys: NDArray[np.uint8] | NDArray[np.bool_],
+    ) -> None:
+        """Take a block; numbers are counted from 1, 0 is nothing."""
+        if block.columns.start:
+            self._meet(self._left, (numbers[:, 0], keys[:, 0].astype(np.uint8)))
+        # Copies, or the whole block would stay.
+        self._left = numbers[:, -1].copy(), keys[:, -1].astype(np.uint8)
+        for row, (kept, kept_keys) in ((0, self._first), (-1, self._last)):
+            kept[block.columns] = numbers[row]
+            kept_keys[block.columns] = keys[row]
+        if block.columns.stop == self._width:
+            if block.rows.start:
+                self._meet(self._above, self._first)
+            self._above = self._last
+            self._last = self._blank()
+
+    def _meet(
+        self,
+        one: tuple[NDArray[np.int64], NDArray[np.uint8]],
+        other: tuple[NDArray[np.int64], NDArray[np.uint8]],
+    ) -> None:
+        length = len(one[0])
+        for shift in self._shifts:
+            here = slice(max(0, -shift), length - max(0, shift))
+            there = slice(max(0, shift), length - max(0, -shift))
+            a, b = one[0][here], other[0][there]
+            same = (a > 0) & (one[1][here] == other[1][there])
+            if same.any():
+                pairs = np.stack((a[same], b[same]), axis=1)
+                self._found.append(np.unique(pairs, axis=0))
+
+    def pairs(self) -> NDArray[np.int64]:
+        """Return all numbers that meet, counted from 0."""
+        nothing = np.zeros((0, 2), dtype=np.int64)
+        return np.concatenate([nothing, *self._found]) - 1
+
+
 def _label(
     keys: NDArray[np.uint8] | NDArray[np.bool_], connectivity: int
 ) -> tuple[NDArray[np.integer], int]:
@@ -168,16 +195,6 @@ def _label(
 
     local, count = label(keys, background=0, return_num=True, connectivity=connectivity)
     return local, int(count)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pieces:
-    """Regions of one block."""
-
-    keys: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
-    seeds: NDArray[np.int64]
-    boxes: NDArray[np.int32]
 
 
 def _measure(
@@ -208,12 +225,9 @@ def _measure(
     y, x = np.divmod(first, breadth)
     top, leftmost = block.rows.start, block.columns.start
     boxes = np.stack((top + y, leftmost + left, top + bottom, leftmost + right), axis=1)
-    return _Pieces(
-        keys=values[y, x].astype(np.uint8),
-        sizes=np.bincount(labels, weights=lengths, minlength=count).astype(np.int64),
-        seeds=(top + y) * width + leftmost + x,
-        boxes=boxes.astype(np.int32),
-    )
+    sizes = np.bincount(labels, weights=lengths, minlength=count).astype(np.int64)
+    seeds = (top + y) * width + leftmost + x
+    return values[y, x].astype(np.uint8), sizes, seeds, boxes.astype(np.int32)
 
 
 def _gather(
@@ -224,17 +238,17 @@ def _gather(
     starts: NDArray[np.int64],
 ) -> Regions:
     """Sum up the pieces of each region."""
+    piece_keys, piece_sizes, piece_seeds, piece_boxes = map(
+        np.concatenate, zip(*pieces, strict=True)
+    )
     keys = np.zeros(count, dtype=np.uint8)
+    keys[of_piece] = piece_keys
     sizes = np.zeros(count, dtype=np.int64)
+    np.add.at(sizes, of_piece, piece_sizes)
     seeds = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(seeds, of_piece, piece_seeds)
     most = np.iinfo(np.int32).max
     boxes = np.tile(np.array([most, most, 0, 0], dtype=np.int32), (count, 1))
-    for start, piece in zip(starts, pieces, strict=True):
-        here = of_piece[start:][: len(piece.keys)]
-        keys[here] = piece.keys
-        np.add.at(sizes, here, piece.sizes)
-        np.minimum.at(seeds, here, piece.seeds)
-        for side in range(4):
-            extreme = np.minimum if side < 2 else np.maximum
-            extreme.at(boxes[:, side], here, piece.boxes[:, side])
+    np.minimum.at(boxes[:, :2], of_piece, piece_boxes[:, :2])
+    np.maximum.at(boxes[:, 2:], of_piece, piece_boxes[:, 2:])
     return Regions(connectivity, starts, of_piece, keys, sizes, seeds, boxes)

@@ -54,23 +54,7 @@ def split_blocks(
 ) -> Generator[None, None, None]:
     """Split the objects of a clean mask and number the parts.
 
-    Parameters
-    ----------
-    cleaned : (H, W) array of uint8
-        Class numbers; parts that are too small become 0.
-    instances : (H, W) array of int32
-        Is filled.
-    regions : Regions
-        The connected objects of `cleaned`.
-    blocks : list of Block
-    min_size : int
-        Smaller parts are dropped.
-    sizes : SplitSizes
-
-    Yields
-    ------
-    None
-        After each block, and after each object that is split by itself.
+    cleaned: (H, W) uint8; instances: (H, W) int32, is filled.
     """
     table = PartTable(cleaned.shape[1])
     tall, wide = (regions.boxes[:, 2:] - regions.boxes[:, :2]).astype(np.int64).T

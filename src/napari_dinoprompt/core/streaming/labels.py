@@ -39,34 +39,8 @@ def finish_streamed(
 ) -> Generator[Progress, None, tuple[zarr.Array[Any], zarr.Array[Any]]]:
     """Clean a plain mask and number its objects, block by block.
 
-    Parameters
-    ----------
-    mask : (H, W) array of uint8
-        Class numbers; anything that can be sliced.
-    cleaning : Cleaning
-    group : zarr.Group
-        On the disk; arrays *mask* and *instances* are made in it.
-    no_data : (H, W) array of bool, optional
-        Pixels that stay 0, whatever is filled around them; can be sliced.
-    sizes : SplitSizes, optional
-        The sizes of blocks and windows.
-
-    Yields
-    ------
-    Progress
-        After each block of each step; the job can be stopped there.
-
-    Returns
-    -------
-    mask : (H, W) zarr.Array of uint8
-    instances : (H, W) zarr.Array of int32
-
-    Raises
-    ------
-    zarr.errors.ContainsArrayError
-        If the group holds such arrays.
-    OSError
-        If the disk is full.
+    mask: (H, W) uint8; no_data: (H, W) bool. Returns mask (H, W) zarr.Array uint8;
+    instances (H, W) zarr.Array int32.
 
     Notes
     -----

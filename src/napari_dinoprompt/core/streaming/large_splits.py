@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.splitting import split_region
+from napari_dinoprompt.core.streaming.regions import Region
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,25 +39,8 @@ def split_large(
 ) -> Generator[None, None, None]:
     """Split objects that no window holds: each block with its surroundings.
 
-    Parameters
-    ----------
-    cleaned : (H, W) array of uint8
-        Class numbers.
-    instances : (H, W) array of int32
-        Numbers of the parts of other objects; those of these are added.
-    table : PartTable
-        Is added to.
-    regions : Regions
-    large : (R,) ndarray of bool
-        Which of them are to be split.
-    blocks : list of Block
-    overlap : int
-        How far windows reach beyond their block, in pixels.
-
-    Yields
-    ------
-    None
-        After each block, twice.
+    cleaned: (H, W) uint8, class numbers; instances: (H, W) int32; large: (R,) bool,
+    which of them are to be split.
     """
     base = table.count
     marks = np.append(large, False)
@@ -70,20 +54,20 @@ def split_large(
     beside: _Strip | None = None
     above: dict[int, _Strip] = {}
     for block in blocks:
-        window = _widened(block, overlap, cleaned.shape)
-        found = instances[window]
+        window = block.widened(overlap, cleaned.shape)
+        found = instances[window.part]
         wanted = (found == _PENDING) | (found > base)
         numbers = _split_window(cleaned, table, block, window, wanted, overlap)
-        core = _inside(block.part, window)
+        core = block.within(window)
         instances[block.part] = np.where(wanted, numbers, found)[core]
         if beside is not None and block.columns.start:
             table.join(_matches(beside, numbers, window))
-        beside = _strip(numbers, window, (block.rows, _around(block.columns, overlap)))
+        edge = Region(block.rows, _around(block.columns, overlap))
+        beside = _strip(numbers, window, edge)
         if block.columns.start in above:
             table.join(_matches(above[block.columns.start], numbers, window))
-        above[block.columns.start] = _strip(
-            numbers, window, (_around(block.rows, overlap), block.columns)
-        )
+        edge = Region(_around(block.rows, overlap), block.columns)
+        above[block.columns.start] = _strip(numbers, window, edge)
         yield
 
 
@@ -91,20 +75,20 @@ def _split_window(
     cleaned: Any,
     table: PartTable,
     block: Block,
-    window: tuple[slice, slice],
+    window: Region,
     wanted: NDArray[np.bool_],
     overlap: int,
 ) -> NDArray[np.int32]:
     """Split objects that the window may cut; return the numbers of their parts."""
     numbers = np.zeros(wanted.shape, dtype=np.int32)
-    core = _inside(block.part, window)
+    core = block.within(window)
     if not wanted[core].any():
         return numbers
-    values = cleaned[window]
+    values = cleaned[window.part]
     for key in np.unique(values[wanted]).tolist():
         region = values == key
         parts = split_region(region, wanted & region, furthest=overlap)
-        before = table.add(key, parts, window, parts.labels[core])
+        before = table.add(key, parts, window.part, parts.labels[core])
         held = parts.labels > 0
         numbers[held] = parts.labels[held] + before
     return numbers
@@ -115,27 +99,20 @@ class _Strip:
     """Numbers on both sides of an edge between two blocks."""
 
     numbers: NDArray[np.int32]
-    part: tuple[slice, slice]
+    region: Region
 
 
-def _strip(
-    numbers: NDArray[np.int32],
-    window: tuple[slice, slice],
-    part: tuple[slice, slice],
-) -> _Strip:
-    rows, columns = (
-        slice(max(its.start, outer.start), min(its.stop, outer.stop))
-        for its, outer in zip(part, window, strict=True)
-    )
+def _strip(numbers: NDArray[np.int32], window: Region, edge: Region) -> _Strip:
+    region = edge.clipped(window)
     # A copy, or the whole window would stay.
-    return _Strip(numbers[_inside((rows, columns), window)].copy(), (rows, columns))
+    return _Strip(numbers[region.within(window)].copy(), region)
 
 
 def _matches(
-    strip: _Strip, numbers: NDArray[np.int32], window: tuple[slice, slice]
+    strip: _Strip, numbers: NDArray[np.int32], window: Region
 ) -> NDArray[np.int64]:
     """Find the parts of two windows that overlap each other more than any other."""
-    one, other = strip.numbers, numbers[_inside(strip.part, window)]
+    one, other = strip.numbers, numbers[strip.region.within(window)]
     both = (one > 0) & (other > 0)
     pairs, counts = np.unique(
         np.stack((one[both], other[both]), axis=1), axis=0, return_counts=True
@@ -151,23 +128,5 @@ def _matches(
     return pairs[mutual].astype(np.int64)
 
 
-def _widened(block: Block, overlap: int, shape: tuple[int, int]) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(max(0, its.start - overlap), min(size, its.stop + overlap))
-        for its, size in zip(block.part, shape, strict=True)
-    )
-    return rows, columns
-
-
 def _around(edges: slice, overlap: int) -> slice:
     return slice(edges.stop - overlap, edges.stop + overlap)
-
-
-def _inside(
-    part: tuple[slice, slice], window: tuple[slice, slice]
-) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(its.start - outer.start, its.stop - outer.start)
-        for its, outer in zip(part, window, strict=True)
-    )
-    return rows, columns

@@ -17,8 +17,14 @@ from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.planes import holds_data, no_data_pixels, shows_nothing
-from napari_dinoprompt.core.progress import Notice, Progress, run_through
-from napari_dinoprompt.core.statistics import measure_source, pool_measures
+from napari_dinoprompt.core.progress import (
+    Notice,
+    Progress,
+    map_steps,
+    run_through,
+    runs_to_end,
+)
+from napari_dinoprompt.core.statistics import pool_measures
 from napari_dinoprompt.core.streaming.regions import (
     Region,
     RegionPlan,
@@ -27,6 +33,7 @@ from napari_dinoprompt.core.streaming.regions import (
 )
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_folder
 from napari_dinoprompt.core.tiling.cache import TileCache
+from napari_dinoprompt.core.tiling.cache_settings import default_cache_folder
 from napari_dinoprompt.core.tiling.crops import CropReader
 from napari_dinoprompt.core.tiling.runs import run_tiles
 from napari_dinoprompt.core.tiling.sums import TileSums
@@ -198,18 +205,7 @@ class LazyFeatures:
             featureless=not holds_data(pixels) or shows_nothing(pixels),
         )
 
-    def part(self, region: Region) -> FeatureMap:
-        """Compute the features of a part of the plane, as `iter_part`.
-
-        Parameters
-        ----------
-        region : Region
-
-        Returns
-        -------
-        FeatureMap
-        """
-        return run_through(self.iter_part(region))
+    part = runs_to_end("part", iter_part)
 
     def _iter_vectors(
         self, first: tuple[int, int], cells: tuple[int, int]
@@ -220,8 +216,15 @@ class LazyFeatures:
             found = {tile: self._kept[tile] for tile in tiles if tile in self._kept}
         missing = [tile for tile in tiles if tile not in found]
         read = CropReader(self.plane, self.grid, self.plan.halo, self.window)
+
+        def take(said: Notice | list[TileVectors]) -> tuple[Notice, ...]:
+            if isinstance(said, Notice):
+                return (said,)
+            found.update({one.tile: one.vectors for one in said})
+            return ()
+
         running = run_tiles(missing, read, backbone, self._tile_cache())
-        self.computed_by = yield from _collect(running, found)
+        self.computed_by = yield from map_steps(running, take)
         sums = TileSums.over(
             self.plan,
             first,
@@ -249,33 +252,15 @@ class LazyFeatures:
     def _tile_cache(self) -> TileCache | None:
         """Return where tokens wait between clicks: without a cache, for this plane."""
         if self._cache is None and not self.plan.align:
-            folder = scratch_folder(self)
+            # The temporary folder of some systems is in memory.
+            folder = scratch_folder(self, default_cache_folder())
             self._cache = TileCache(folder, limit=free_bytes(folder) // 2)
         return self._cache
-
-    def at(self, points: ArrayLike) -> NDArray[np.float32]:
-        """Look up vectors at points, as `FeatureMap.at`.
-
-        Parameters
-        ----------
-        points : (N, 2) array_like
-            y and x in pixels.
-
-        Returns
-        -------
-        (N, D) ndarray of float32
-
-        Raises
-        ------
-        InputError
-            If a point lies outside the plane, or on a pixel without data.
-        """
-        return run_through(self.iter_at(points))
 
     def iter_at(
         self, points: ArrayLike
     ) -> Generator[Notice | Progress, None, NDArray[np.float32]]:
-        """Look up vectors as `at` does, point by point.
+        """Look up vectors at points, one after the other, as `FeatureMap.at`.
 
         Parameters
         ----------
@@ -308,14 +293,15 @@ class LazyFeatures:
                 (math.floor(x) - reach, math.ceil(x) + reach + 1),
             )
             features = yield from self.iter_part(region)
-            view = PlanePart(features, region)
             yield Progress(number + 1, 0)
-            try:
-                (vectors[number],) = view.features.at(view.place(where[[number]]))
-            except InputError:
+            place = PlanePart(features, region).place(where[[number]])
+            if not features.holds_data(place).all():
                 msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
-                raise InputError(msg) from None
+                raise InputError(msg)
+            (vectors[number],) = features.interpolate(place)
         return vectors
+
+    at = runs_to_end("at", iter_at)
 
     def holds_data(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane and on a pixel that holds data.
@@ -332,11 +318,9 @@ class LazyFeatures:
         inside = self.grid.contains(points)
         if self.plane.dtype.kind != "f":
             return inside
-        last = np.asarray(self.grid.shape) - 1
-        pixels = np.clip(np.floor(points + 0.5), 0, last).astype(np.int64)
         held = [
             holds_data(self.plane.read(slice(y, y + 1), slice(x, x + 1)))
-            for y, x in pixels
+            for y, x in self.grid.nearest_pixels(points)
         ]
         return np.asarray(inside & np.array(held, dtype=np.bool_))
 
@@ -378,19 +362,7 @@ class LazyFeatures:
     def _sampled_parts(self) -> list[PlanePart]:
         return [self._sampled[number] for number in range(len(self.sample))]
 
-    def views(self, points: NDArray[np.float64]) -> list[PlanePart]:
-        """Return what `iter_views` computes.
-
-        Parameters
-        ----------
-        points : (N, 2) ndarray of float64
-            The prompts, y and x in pixels.
-
-        Returns
-        -------
-        list of PlanePart
-        """
-        return run_through(self.iter_views(points))
+    views = runs_to_end("views", iter_views)
 
     @property
     def measures(self) -> SourceMeasures:
@@ -419,23 +391,6 @@ class LazyFeatures:
             yield Progress(number + 1, len(self.sample))
         if self._measures is None:
             self._measures = pool_measures(
-                [measure_source(one.features) for one in self._sampled_parts()]
+                [one.features.measures for one in self._sampled_parts()]
             )
         return self._measures
-
-
-def _collect(
-    running: Generator[Notice | list[TileVectors], None, Backbone],
-    found: dict[Tile, torch.Tensor],
-) -> Generator[Notice, None, Backbone]:
-    """Put what is computed with what was kept."""
-    while True:
-        try:
-            said = next(running)
-        except StopIteration as finished:
-            backbone: Backbone = finished.value
-            return backbone
-        if isinstance(said, Notice):
-            yield said
-        else:
-            found.update({one.tile: one.vectors for one in said})

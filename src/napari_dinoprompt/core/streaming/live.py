@@ -9,6 +9,7 @@ from uuid import uuid4
 from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.making import iter_reference
+from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.streaming.labels import finish_streamed
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.result_store import ResultStore
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.prepared import PreparedPlanes
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["LargeResult", "iter_clean", "iter_large_result"]
 
@@ -125,10 +125,9 @@ def iter_large_result(
         prompts,
         planes.measures(prompts.planes),
         source=source,
-        lengths={},
         pixel_size=pixel_size,
     )
-    reference = made.reference
+    reference = Reference.of(made.fields)
     reference.check_objects()
     features = planes[view].features
     assert isinstance(features, LazyFeatures)

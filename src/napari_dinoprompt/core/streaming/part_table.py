@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.streaming.block_edges import join_numbers
+from napari_dinoprompt.core.streaming.block_regions import join_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,20 +45,8 @@ class PartTable:
     ) -> int:
         """Add the parts of a window.
 
-        Parameters
-        ----------
-        key : int
-            Their class.
-        parts : Parts
-        window : (slice, slice)
-            Where they are in the plane.
-        counted : (h, w) ndarray of int32
-            Their labels, where their pixels count.
-
-        Returns
-        -------
-        int
-            Their numbers are their labels, plus this.
+        counted: (h, w) int32, their labels, where their pixels count. Their numbers are
+        their labels, plus this.
         """
         before, count = self.count, len(parts.seeds)
         y, x = np.divmod(parts.seeds, parts.labels.shape[1])
@@ -73,24 +61,14 @@ class PartTable:
     def join(self, pairs: NDArray[np.int64]) -> None:
         """Note which numbers are the same part.
 
-        Parameters
-        ----------
-        pairs : (N, 2) ndarray of int64
+        pairs: (N, 2) int64.
         """
         self._pairs.append(pairs - 1)
 
     def numbers(self, min_size: int) -> NDArray[np.int32]:
         """Number the parts for good, as in the whole plane.
 
-        Parameters
-        ----------
-        min_size : int
-            Parts of fewer pixels get the number 0.
-
-        Returns
-        -------
-        (1 + count,) ndarray of int32
-            By the numbers from before; that of 0 is 0.
+        Returns (1 + count,) int32: by the numbers from before; that of 0 is 0.
         """
         if self.count == 0:
             return np.zeros(1, dtype=np.int32)

@@ -15,14 +15,14 @@ import numpy as np
 from napari_dinoprompt.core.guidance import window_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "plan_regions"]
+__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "cut_regions", "plan_regions"]
 
 LEVELS = 6
 """Levels of a pyramid; each has half the pixels of the one before along each side."""
@@ -53,16 +53,35 @@ class Region:
             (self.columns.start + self.columns.stop - 1) / 2,
         )
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Where it is in the plane."""
+        return self.rows, self.columns
+
     def within(self, outer: Region) -> tuple[slice, slice]:
         """Return where this region lies in a larger one that holds it."""
         rows, columns = (
             slice(mine.start - its.start, mine.stop - its.start)
-            for mine, its in (
-                (self.rows, outer.rows),
-                (self.columns, outer.columns),
-            )
+            for mine, its in zip(self.part, outer.part, strict=True)
         )
         return rows, columns
+
+    def clipped(self, outer: Region) -> Region:
+        """Return what of it lies in another region."""
+        return Region(
+            *(
+                slice(max(mine.start, its.start), min(mine.stop, its.stop))
+                for mine, its in zip(self.part, outer.part, strict=True)
+            )
+        )
+
+    def widened(self, margin: int, shape: tuple[int, int]) -> Region:
+        """Return it with some pixels around it, as far as the plane goes."""
+        whole = Region(slice(0, shape[0]), slice(0, shape[1]))
+        rows, columns = (
+            slice(one.start - margin, one.stop + margin) for one in self.part
+        )
+        return Region(rows, columns).clipped(whole)
 
 
 @dataclass(frozen=True)
@@ -88,22 +107,7 @@ class RegionPlan:
 
     @classmethod
     def of(cls, grid: CellGrid, guide_radius: int, tile: int) -> RegionPlan:
-        """Plan the regions of a plane.
-
-        Parameters
-        ----------
-        grid : CellGrid
-            Of the plane.
-        guide_radius : int
-            As `Backbone.guide_radius` tells it, in cells.
-        tile : int
-            Side of the backbone's tiles in cells: smaller regions would cost more,
-            and of larger ones the first would come later.
-
-        Returns
-        -------
-        RegionPlan
-        """
+        """Plan the regions of a plane."""
         step, blocks = window_blocks(grid.cell, guide_radius)
         # Two windows, one after the other, a block to interpolate, and a cell.
         rim = math.ceil(((2 * blocks + 1) * step + grid.cell + 1) / step) * step
@@ -121,38 +125,14 @@ class RegionPlan:
     @property
     def regions(self) -> tuple[Region, ...]:
         """All regions in reading order."""
-        height, width = self.shape
-        return tuple(
-            Region(
-                slice(y, min(y + self.side, height)),
-                slice(x, min(x + self.side, width)),
-            )
-            for y in range(0, height, self.side)
-            for x in range(0, width, self.side)
-        )
+        return tuple(cut_regions(self.shape, self.side))
 
     def outer(self, region: Region) -> Region:
         """Return a region with its rim, as far as the plane goes."""
-        rows, columns = (
-            slice(max(0, part.start - self.rim), min(length, part.stop + self.rim))
-            for part, length in zip(
-                (region.rows, region.columns), self.shape, strict=True
-            )
-        )
-        return Region(rows, columns)
+        return region.widened(self.rim, self.shape)
 
     def around(self, rows: tuple[int, int], columns: tuple[int, int]) -> Region:
-        """Return the smallest region on whole blocks that holds some pixels.
-
-        Parameters
-        ----------
-        rows, columns : (int, int)
-            First pixel, and the one after the last; they may lie outside the plane.
-
-        Returns
-        -------
-        Region
-        """
+        """Return the smallest region on whole blocks that holds some pixels."""
         found = [
             slice(
                 max(0, begin // self.step * self.step),
@@ -165,34 +145,23 @@ class RegionPlan:
     def nearest_first(self, points: NDArray[np.float64]) -> tuple[Region, ...]:
         """Order the regions by their distance to the nearest of some points.
 
-        Parameters
-        ----------
-        points : (N, 2) ndarray of float64
-            y and x in pixels: what the user looks at, and prompts. With none, the
-            regions stay in reading order.
-
-        Returns
-        -------
-        tuple of Region
+        points: (N, 2) float64.
         """
         if len(points) == 0:
             return self.regions
         return tuple(sorted(self.regions, key=lambda region: _distance(region, points)))
 
 
+def cut_regions(shape: tuple[int, int], side: int) -> Iterator[Region]:
+    """Cut a plane into squares, row by row; the last of each are smaller."""
+    for y in range(0, shape[0], side):
+        for x in range(0, shape[1], side):
+            rows = slice(y, min(y + side, shape[0]))
+            yield Region(rows, slice(x, min(x + side, shape[1])))
+
+
 def plan_regions(grid: CellGrid, backbone: Backbone) -> RegionPlan:
-    """Plan the regions of a plane for a backbone.
-
-    Parameters
-    ----------
-    grid : CellGrid
-        Of the plane.
-    backbone : Backbone
-
-    Returns
-    -------
-    RegionPlan
-    """
+    """Plan the regions of a plane for a backbone."""
     tile = backbone.plan((_CELLS, _CELLS)).tiles[0].height
     return RegionPlan.of(grid, backbone.guide_radius(grid.cell), tile)
 
@@ -209,16 +178,7 @@ def _distance(region: Region, points: NDArray[np.float64]) -> float:
 def crowd(points: NDArray[np.float64], side: float) -> Sequence[NDArray[np.int64]]:
     """Gather points that fit together into squares.
 
-    Parameters
-    ----------
-    points : (N, 2) ndarray of float64
-    side : float
-        Of the squares, in pixels.
-
-    Returns
-    -------
-    sequence of ndarray of int64
-        Indices of the points of each square; each point is in one.
+    points: (N, 2) float64. Indices of the points of each square; each point is in one.
     """
     left = np.arange(len(points))
     groups = []

@@ -19,6 +19,7 @@ from napari_dinoprompt.core.files.atomic import explaining_writes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.streaming.regions import LEVELS
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_store
+from napari_dinoprompt.core.tiling.cache_settings import default_cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -70,7 +71,7 @@ class ResultStore:
     ) -> None:
         self.names = names
         self.window = window
-        disk = scratch_store()
+        disk = scratch_store(default_cache_folder())
         self.folder: Path = disk.root
         height, width = plan.shape
         needed = height * width * _PYRAMID * (4 * len(names) + 1 + _CLEANED)

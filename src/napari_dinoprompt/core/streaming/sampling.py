@@ -16,7 +16,7 @@ from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow, measure_stack_window
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.planes import holds_data
-from napari_dinoprompt.core.progress import Notice, Progress, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.regions import Region, RegionPlan, plan_regions
 
@@ -47,13 +47,13 @@ class NoDataError(InputError):
     """A plane that holds nothing but NaN or infinity."""
 
 
-def lazy_features(
+def iter_lazy_features(
     image: ArrayLike | LazyPlane,
     backbone: Backbone,
     *,
     upscale: float = 1.0,
     window: IntensityWindow | tuple[float, float] | None = None,
-) -> LazyFeatures:
+) -> Generator[Progress | Notice, None, LazyFeatures]:
     """Prepare the features of a large plane.
 
     Parameters
@@ -66,6 +66,11 @@ def lazy_features(
     window : IntensityWindow, (low, high) or None
         Grey values that map to 0 and 1; None takes them from a sample of the plane.
 
+    Yields
+    ------
+    Progress
+        After each place that is looked at.
+
     Returns
     -------
     LazyFeatures
@@ -73,7 +78,9 @@ def lazy_features(
     Raises
     ------
     InputError
-        If the upscale or the window cannot be used, or the plane holds no data.
+        If the upscale or the window cannot be used.
+    NoDataError
+        If the plane holds no data; an InputError too.
 
     Examples
     --------
@@ -87,21 +94,7 @@ def lazy_features(
     >>> reference.sources[0].shape
     (160, 160)
     """
-    return run_through(
-        iter_lazy_features(
-            LazyPlane.of(image), backbone, upscale=upscale, window=window
-        )
-    )
-
-
-def iter_lazy_features(
-    plane: LazyPlane,
-    backbone: Backbone,
-    *,
-    upscale: float = 1.0,
-    window: IntensityWindow | tuple[float, float] | None = None,
-) -> Generator[Progress | Notice, None, LazyFeatures]:
-    """Prepare features as `lazy_features` does, step by step."""
+    plane = LazyPlane.of(image)
     held, pixels = yield from _iter_sample(plane, backbone, upscale)
     if not held:
         msg = "The image holds nothing but NaN or infinity."
@@ -113,26 +106,15 @@ def iter_lazy_features(
     return LazyFeatures(plane, backbone, upscale, window, held)
 
 
+lazy_features = runs_to_end("lazy_features", iter_lazy_features)
+
+
 def sample_window(
     planes: Sequence[LazyPlane], backbone: Backbone, upscale: float
 ) -> Generator[Progress, None, IntensityWindow | None]:
     """Take one intensity window for large planes of a stack.
 
-    Parameters
-    ----------
-    planes : sequence of LazyPlane
-        At least one; a few that stand for all.
-    backbone : Backbone
-    upscale : float
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    IntensityWindow or None
-        None if none holds data.
+    None if none holds data.
     """
     pixels: list[NDArray[np.generic]] = []
     for plane in planes:
@@ -172,19 +154,8 @@ def sample_regions(
 ) -> tuple[Region, ...]:
     """Choose the places that stand for a plane.
 
-    Parameters
-    ----------
-    grid : CellGrid
-    plan : TilePlan
-        Of the grid.
-    regions : RegionPlan
-        Of the plane.
-
-    Returns
-    -------
-    tuple of Region
-        At most sixteen. Where tiles overlap, a place is the middle of one, so that it
-        costs one pass of the network.
+    At most sixteen. Where tiles overlap, a place is the middle of one, so that it costs
+    one pass of the network.
     """
     found: dict[tuple[int, ...], Region] = {}
     for row, column in _jittered(grid.cells):
@@ -232,7 +203,4 @@ def _jittered(cells: tuple[int, int]) -> Iterator[tuple[float, float]]:
     for row in range(_FIELDS):
         for column in range(_FIELDS):
             y, x = random.random(2)
-            yield (
-                (row + y) / _FIELDS * cells[0],
-                (column + x) / _FIELDS * cells[1],
-            )
+            yield ((row + y) / _FIELDS * cells[0], (column + x) / _FIELDS * cells[1])

@@ -14,61 +14,31 @@ import psutil
 from zarr.storage import LocalStore
 
 from napari_dinoprompt.core.errors import CannotWriteError
-from napari_dinoprompt.core.tiling.cache_settings import (
-    FOLDER_VARIABLE,
-    default_cache_folder,
-)
 
 __all__ = ["free_bytes", "scratch_folder", "scratch_store"]
 
 _PREFIX = "scratch-"
 
 
-def scratch_folder(owner: object) -> Path:
-    """Make a folder that is removed when its owner is no longer needed.
+def scratch_folder(owner: object, parent: Path) -> Path:
+    """Make a folder in another that is removed when its owner is no longer needed.
 
-    It lies among the kept features, since the temporary folder of some systems is in
-    memory. What killed programs have left there is removed first.
-
-    Parameters
-    ----------
-    owner : object
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be made.
+    What killed programs have left there is removed first.
     """
-    folder = _make_folder()
+    folder = _make_folder(parent)
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def scratch_store() -> LocalStore:
-    """Make a store for zarr arrays, removed with the last of them.
-
-    Returns
-    -------
-    LocalStore
-        In a folder as `scratch_folder` makes it.
-
-    Raises
-    ------
-    CannotWriteError
-        If it cannot be made.
-    """
-    store = LocalStore(_make_folder())
+def scratch_store(parent: Path) -> LocalStore:
+    """Make a store for zarr arrays, removed with the last of them."""
+    store = LocalStore(_make_folder(parent))
     # The arrays hold the store, whoever took them from what was computed.
     weakref.finalize(store, shutil.rmtree, store.root, ignore_errors=True)
     return store
 
 
-def _make_folder() -> Path:
-    parent = default_cache_folder()
+def _make_folder(parent: Path) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(parent)
@@ -76,7 +46,7 @@ def _make_folder() -> Path:
     except OSError as error:
         msg = (
             f"Nothing can be written in {parent} ({error.strerror or error}). Name "
-            f"another folder in the environment variable {FOLDER_VARIABLE}."
+            "another folder in the environment variable DINOPROMPT_CACHE."
         )
         raise CannotWriteError(msg) from error
 

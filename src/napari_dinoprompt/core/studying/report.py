@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from napari_dinoprompt.core.files.atomic import remove_leftovers
-from napari_dinoprompt.core.files.tables import as_csv, as_json, write_bytes
+from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.files.tables import as_csv, as_json
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:

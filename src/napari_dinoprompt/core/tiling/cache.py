@@ -29,20 +29,14 @@ from napari_dinoprompt.core.tiling.file import (
     read_tile,
     write_tile,
 )
-from napari_dinoprompt.core.tiling.key import TILE_KEY, tile_key
+from napari_dinoprompt.core.tiling.key import TILE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "TileCache",
-    "cache_limit",
-    "default_cache_folder",
-    "open_cache",
-    "tile_key",
-]
+__all__ = ["TileCache", "open_cache"]
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _TILE = re.compile(rf"{TILE_KEY.pattern}\.tile")
@@ -91,16 +85,8 @@ class TileCache:
     def get(self, key: str) -> NDArray[np.float16] | None:
         """Return a tile, and remember that it was used.
 
-        Parameters
-        ----------
-        key : str
-            From `tile_key`.
-
-        Returns
-        -------
-        (h, w, D) ndarray of float16, or None
-            None if it is not there, cannot be read, or is damaged; what is damaged
-            is removed.
+        Returns (h, w, D) float16, or None: None if it is not there, cannot be read, or
+        is damaged; what is damaged is removed.
         """
         path = self._path(key)
         try:
@@ -122,16 +108,7 @@ class TileCache:
     def put(self, key: str, tokens: NDArray[np.float16]) -> None:
         """Keep a tile, if that is possible.
 
-        Parameters
-        ----------
-        key : str
-            From `tile_key`.
-        tokens : (h, w, D) ndarray of float16
-
-        Raises
-        ------
-        ValueError
-            If these are no vectors of a tile.
+        tokens: (h, w, D) float16.
         """
         if tokens.dtype != np.float16 or tokens.ndim != 3 or tokens.size == 0:
             msg = f"a tile is (h, w, D) of float16, not {tokens.shape} {tokens.dtype}"
@@ -157,13 +134,7 @@ class TileCache:
         self.problem = None
 
     def clear(self) -> None:
-        """Remove all tiles, and nothing else that may lie in the folder.
-
-        Raises
-        ------
-        OSError
-            If one cannot be removed.
-        """
+        """Remove all tiles, and nothing else that may lie in the folder."""
         for shard in self._shards():
             for file in _files(shard):
                 if _TILE.fullmatch(file.name) or _TEMPORARY.fullmatch(file.name):
@@ -172,13 +143,7 @@ class TileCache:
             self._look_above = -1
 
     def size(self) -> int:
-        """Return the bytes that all tiles take together.
-
-        Raises
-        ------
-        OSError
-            If the folder cannot be read; one that is not there is empty.
-        """
+        """Return the bytes that all tiles take together."""
         return sum(entry.size for entry in self._entries())
 
     def __len__(self) -> int:
@@ -292,20 +257,7 @@ def _scan(folder: str | Path) -> list[os.DirEntry[str]]:
 def open_cache(gigabytes: float | None = None) -> TileCache | None:
     """Open the user's cache.
 
-    Parameters
-    ----------
-    gigabytes : float, optional
-        As `cache_limit`.
-
-    Returns
-    -------
-    TileCache or None
-        None if nothing is to be kept.
-
-    Raises
-    ------
-    InputError
-        If the environment names no folder or no size.
+    None if nothing is to be kept.
     """
     limit = cache_limit(gigabytes)
     return TileCache(default_cache_folder(), limit) if limit > 0 else None

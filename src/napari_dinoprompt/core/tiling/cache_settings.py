@@ -30,15 +30,7 @@ LARGEST_GIGABYTES = 100_000.0
 def default_cache_folder() -> Path:
     """Return where the cache is: where the environment says, or in the user's cache.
 
-    Returns
-    -------
-    Path
-        It need not be there.
-
-    Raises
-    ------
-    InputError
-        If the environment names something that is no folder, or no whole path.
+    It need not be there.
     """
     chosen = os.environ.get(FOLDER_VARIABLE, "").strip()
     if not chosen:
@@ -65,20 +57,7 @@ def default_cache_folder() -> Path:
 def cache_limit(gigabytes: float | None = None) -> int:
     """Return how large the cache may become.
 
-    Parameters
-    ----------
-    gigabytes : float, optional
-        What the user prefers, in units of 10^9 bytes. The environment comes first.
-
-    Returns
-    -------
-    int
-        In bytes; 0 if nothing is to be kept.
-
-    Raises
-    ------
-    InputError
-        If the environment or the user says something that is no size.
+    In bytes; 0 if nothing is to be kept.
     """
     chosen = os.environ.get(LIMIT_VARIABLE, "").strip()
     if chosen:

@@ -42,27 +42,18 @@ class CropReader:
     def __call__(self, tile: Tile) -> NDArray[np.float32]:
         """Read the canvas of a tile and its halo.
 
-        Parameters
-        ----------
-        tile : Tile
-
-        Returns
-        -------
-        (3, h, w) ndarray of float32
-            In [0, 1]; grey three times.
+        Returns (3, h, w) float32: in [0, 1]; grey three times.
         """
         patch, halo = self.grid.patch, self.halo
-        rows = resampling_taps(
-            (tile.row - halo) * patch,
-            (tile.row + tile.height + halo) * patch,
-            length=self.grid.shape[0],
-            upscale=self.grid.upscale,
-        )
-        columns = resampling_taps(
-            (tile.column - halo) * patch,
-            (tile.column + tile.width + halo) * patch,
-            length=self.grid.shape[1],
-            upscale=self.grid.upscale,
+        starts, sizes = (tile.row, tile.column), (tile.height, tile.width)
+        rows, columns = (
+            resampling_taps(
+                (start - halo) * patch,
+                (start + size + halo) * patch,
+                length=length,
+                upscale=self.grid.upscale,
+            )
+            for start, size, length in zip(starts, sizes, self.grid.shape, strict=True)
         )
         part = self.window.apply(self.plane.read(rows.span, columns.span))
         canvas = resample(part, rows, columns)

@@ -36,18 +36,7 @@ _NUMBER = np.dtype("<f2")
 def write_tile(file: BinaryIO, key: str, tokens: NDArray[np.float16]) -> None:
     """Write a tile.
 
-    Parameters
-    ----------
-    file : binary file
-        Empty and buffered.
-    key : str
-        64 hex digits.
-    tokens : (h, w, D) ndarray of float16
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
+    tokens: (h, w, D) float16.
     """
     numbers = np.ascontiguousarray(tokens, dtype=_NUMBER)
     fields = _FIELDS.pack(_MAGIC, bytes.fromhex(key), *numbers.shape)
@@ -59,22 +48,7 @@ def write_tile(file: BinaryIO, key: str, tokens: NDArray[np.float16]) -> None:
 def read_tile(path: Path, key: str) -> NDArray[np.float16]:
     """Read a tile, if the file is whole and is that tile.
 
-    Parameters
-    ----------
-    path : Path
-    key : str
-        64 hex digits.
-
-    Returns
-    -------
-    (h, w, D) ndarray of float16
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, or something else.
-    OSError
-        If it is not there or cannot be read.
+    Returns (h, w, D) float16.
     """
     # Asked before it is opened: opening a pipe would wait for somebody to write.
     if not stat.S_ISREG(path.lstat().st_mode):

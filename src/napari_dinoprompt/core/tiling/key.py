@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones.base import BackboneInfo
 
 __all__ = ["TILE_KEY", "tile_key"]
 
@@ -24,33 +22,20 @@ _VERSION = 1
 
 
 def tile_key(
-    crop: NDArray[np.float32], info: BackboneInfo, dtype: str, device_type: str
+    crop: NDArray[np.float32], made_by: tuple[object, ...], dtype: str, device_type: str
 ) -> str:
     """Name what a backbone makes of a crop.
 
     Content of the plane, upscale and intensity window are all in the crop.
 
-    Parameters
-    ----------
-    crop : (3, h, w) ndarray of float32
-        What the backbone sees.
-    info : BackboneInfo
-    dtype : str
-        Number format that the backbone computes with, such as ``"float32"``.
-    device_type : str
-        Kind of device, such as ``"cpu"``: others round differently.
-
-    Returns
-    -------
-    str
-        SHA-256 in hex.
+    crop: (3, h, w) float32, what the backbone sees. SHA-256 in hex.
     """
     pixels = np.ascontiguousarray(crop, dtype="<f4")
     bits = pixels.view("<u4")
     # A grey plane is three times the same channel: one is hashed, in a third of the
     # time.
     grey = all(np.array_equal(bits[0], other) for other in bits[1:])
-    made_of = [_VERSION, pixels.shape, grey, astuple(info), dtype, device_type]
+    made_of = [_VERSION, pixels.shape, grey, made_by, dtype, device_type]
     found = hashlib.sha256(json.dumps(made_of).encode())
     found.update(pixels[0].data if grey else pixels.data)
     return found.hexdigest()

@@ -8,7 +8,7 @@ CPU. What a network has computed once is taken from its cache.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import torch
 
 from napari_dinoprompt.core.errors import is_out_of_memory
 from napari_dinoprompt.core.progress import Notice
-from napari_dinoprompt.core.tiling.cache import tile_key
+from napari_dinoprompt.core.tiling.key import tile_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -58,31 +58,7 @@ def run_tiles(
 ) -> Generator[Notice | list[TileVectors], None, Backbone]:
     """Compute tiles in their order.
 
-    Parameters
-    ----------
-    tiles : sequence of Tile
-    read : callable from Tile to (3, h, w) ndarray of float32
-        Reads a tile's crop of the canvas; called in another thread.
-    backbone : Backbone
-    cache : TileCache or None
-        Where vectors are looked for and kept.
-
-    Yields
-    ------
-    Notice
-        Something that the user should know: the card was too small.
-    list of TileVectors
-        The next tiles.
-
-    Returns
-    -------
-    Backbone
-        The one to go on with: on the CPU if the card was too small.
-
-    Raises
-    ------
-    MemoryError, RuntimeError
-        If not even one tile fits into memory; and what `read` raises.
+    The one to go on with: on the CPU if the card was too small.
     """
     run = _Run(backbone, read, cache)
     if len(tiles) <= run.batch:
@@ -137,7 +113,9 @@ class _Run:
         if cache is None:
             return _Prepared(tile, "", crop, None)
         backbone = self.backbone
-        key = tile_key(crop, backbone.info, str(backbone.dtype), backbone.device.type)
+        key = tile_key(
+            crop, astuple(backbone.info), str(backbone.dtype), backbone.device.type
+        )
         kept = cache.get(key)
         return _Prepared(tile, key, crop if kept is None else None, kept)
 

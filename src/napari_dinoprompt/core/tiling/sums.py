@@ -51,23 +51,7 @@ class TileSums:
         kept_as: torch.dtype,
         device: torch.device,
     ) -> TileSums:
-        """Begin with nothing.
-
-        Parameters
-        ----------
-        plan : TilePlan
-            Of the whole plane.
-        first, cells : (int, int)
-            The window: its first row and column, its number of rows and columns.
-        dimension : int
-        kept_as : torch.dtype
-        device : torch.device
-            The main memory is taken where there is no room.
-
-        Returns
-        -------
-        TileSums
-        """
+        """Begin with nothing."""
         try:
             total = torch.zeros((*cells, dimension), device=device)
         except (MemoryError, RuntimeError) as error:
@@ -84,10 +68,7 @@ class TileSums:
     def add(self, tile: Tile, vectors: torch.Tensor) -> None:
         """Add a tile, as far as it lies in the window.
 
-        Parameters
-        ----------
-        tile : Tile
-        vectors : (height, width, D) tensor
+        vectors: (height, width, D).
         """
         rows, columns = (
             (max(begin, first), min(begin + length, first + size))
@@ -117,9 +98,7 @@ class TileSums:
     def mean(self) -> torch.Tensor:
         """Return the vectors.
 
-        Returns
-        -------
-        (rows, columns, D) tensor of `kept_as`
+        Returns (rows, columns, D) of `kept_as`.
         """
         if self.weight is not None:
             self.total.div_(self.weight)

@@ -82,16 +82,8 @@ class TilePlan:
     ) -> tuple[Tile, ...]:
         """Return the tiles that make the vectors of a window of cells.
 
-        Parameters
-        ----------
-        first, cells : (int, int)
-            The window: its first row and column, its number of rows and columns.
-
-        Returns
-        -------
-        tuple of Tile
-            One made to measure where cores abut, else those of the plan that reach
-            into the window, in their order.
+        One made to measure where cores abut, else those of the plan that reach into the
+        window, in their order.
         """
         if self.align:
             row, column = (start // self.align * self.align for start in first)
@@ -115,11 +107,8 @@ class TilePlan:
     def weights(self) -> NDArray[np.float32]:
         """Return the blending weight of each cell of a core.
 
-        Returns
-        -------
-        (height, width) ndarray of float32
-            In (0, 1]; a product of ramps that fall towards the borders of the core,
-            so that no tile ends abruptly.
+        Returns (height, width) float32: in (0, 1]; a product of ramps that fall towards
+        the borders of the core, so that no tile ends abruptly.
         """
         tile = self.tiles[0]
         rows = _ramp(tile.height, self.ramp)
@@ -156,23 +145,9 @@ def plan_overlapping(
 ) -> TilePlan:
     """Plan square tiles of a fixed size that stay on the grid, evenly spread.
 
-    They share what they cover more than the grid. Along an axis shorter than the tile
-    one tile reaches beyond the grid: the size that a network was trained on is kept.
-
-    Parameters
-    ----------
-    grid : (int, int)
-        Rows and columns of cells.
-    size : int
-        Side of a tile in cells.
-    overlap : int
-        Cells that neighbours share at least, fewer than `size`.
-    ramp : int
-        Cells over which the weight of a tile rises from its border, 1 or more.
-
-    Returns
-    -------
-    TilePlan
+    They share what they cover more than the grid, at least `overlap` cells. Along an
+    axis shorter than the tile one tile reaches beyond the grid: the size that a network
+    was trained on is kept. Weights rise over `ramp` cells from the border of a tile.
     """
     _check_count([(cells - overlap) / (size - overlap) for cells in grid])
     rows = _even_starts(grid[0], size, overlap)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import struct
 import sys
 import warnings
 import zipfile
@@ -20,23 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Bytes that are no checkpoint can make torch's unpickler raise any of these.
-_UNREADABLE = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    struct.error,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-)
-
-__all__ = ["check_header", "hash_weights", "load_weights", "read_checkpoint"]
+__all__ = ["hash_weights", "load_weights", "read_checkpoint"]
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -44,19 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
     PyTorch files are read with ``weights_only=True``: they cannot run code.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    dict of str to tensor
-        On the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such file, or it does not hold tensors by name.
+    On the CPU.
     """
     if not path.is_file():
         msg = f"There is no checkpoint file {path}."
@@ -69,8 +40,14 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")
             _check_archive(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        reason = _reason(error)
+    except (CheckpointError, MemoryError):
+        raise
+    # Bytes that are no checkpoint can make torch's unpickler raise anything.
+    except Exception as error:
+        # What torch says of pickles is about its own versions.
+        damaged = "it is damaged, or holds more than numbers, which is never run."
+        pickled = isinstance(error, pickle.UnpicklingError)
+        reason = damaged if pickled else str(error).partition("\n")[0]
         msg = f"The checkpoint {path} cannot be read: {reason}"
         raise CheckpointError(msg) from error
     for key in ("state_dict", "model"):
@@ -86,20 +63,8 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     return content
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):
-        # What torch says is about its own versions.
-        return "it is damaged, or holds more than numbers, which is never run."
-    return str(error).partition("\n")[0]
-
-
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is; PyTorch's are not compressed.
-
-    Raises
-    ------
-    CheckpointError, zipfile.BadZipFile
-    """
+    """Refuse a compressed archive; PyTorch's are none."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
@@ -126,66 +91,35 @@ def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
             raise CheckpointError(msg)
 
 
-def load_weights(
-    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
-) -> None:
-    """Load a checkpoint into a timm model, all of it or an error.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        A timm model without classifier.
-    path : Path
-        A checkpoint in timm's layout, or one that timm knows how to convert, such
-        as Meta's DINOv2 files.
-    name : str
-        The backbone, for messages.
-    classifier : tuple of str
-        Layers in the checkpoint that the model does without.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be read or belongs to another model.
-    """
-    _load(model, read_checkpoint(path), path, name=name, classifier=classifier)
-
-
-def check_header(
-    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
-) -> None:
-    """Check that a safetensors file holds a model's weights; reads its header only.
-
-    Parameters and errors as `load_weights`.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Of tensors on the ``meta`` device, which have shapes and no values.
-    path : Path
-    name : str
-    classifier : tuple of str
-    """
+def _read_shapes(path: Path) -> dict[str, torch.Tensor]:
+    """Read the header of a safetensors file: tensors that have shapes and no values."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {
+            return {
                 key: torch.empty(file.get_slice(key).get_shape(), device="meta")
                 for key in file.keys()  # noqa: SIM118 (not a mapping)
             }
     except (SafetensorError, OSError) as error:
         msg = f"The checkpoint {path} cannot be read: {error}"
         raise CheckpointError(msg) from error
-    _load(model, tensors, path, name=name, classifier=classifier)
 
 
-def _load(
-    model: torch.nn.Module,
-    tensors: dict[str, torch.Tensor],
-    path: Path,
-    *,
-    name: str,
-    classifier: tuple[str, ...],
+def load_weights(
+    model: torch.nn.Module, path: Path, *, name: str, classifier: tuple[str, ...]
 ) -> None:
+    """Load a checkpoint into a timm model without classifier, all of it or an error.
+
+    The file may be in timm's layout, or in one that timm knows how to convert, such as
+    Meta's DINOv2 files; what it holds of the layers of the classifier is left. For a
+    model on the ``meta`` device names and shapes are compared and no value is read.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or belongs to another model.
+    """
+    empty = next(model.parameters()).is_meta
+    tensors = _read_shapes(path) if empty else read_checkpoint(path)
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         if convert is not None:
@@ -207,15 +141,7 @@ def hash_weights(tensors: Mapping[str, torch.Tensor]) -> str:
     the same hash. The class token is left out: converting it adds two tensors, which
     rounds differently in half precision.
 
-    Parameters
-    ----------
-    tensors : mapping of str to tensor
-        A model's state dict, on any device.
-
-    Returns
-    -------
-    str
-        SHA-256, 64 hexadecimal digits.
+    SHA-256, 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for key in sorted(tensors):

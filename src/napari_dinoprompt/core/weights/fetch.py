@@ -73,13 +73,6 @@ def fetch_weights(
     -------
     Path
         The file in the cache.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    FetchError
-        If it cannot be fetched, in one message.
     """
     weights = dinov2_weights(name)
     about = Progress(0, weights.size)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from napari_dinoprompt.core.errors import FetchError
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.weights.search import Dinov2Weights, how_by_hand
 from napari_dinoprompt.core.weights.transfer import http_errors
 
@@ -48,29 +49,8 @@ def hub_endpoint() -> str:
 
 
 def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
-    """Ask a hub for the weights of a model; nothing is downloaded.
-
-    Parameters
-    ----------
-    weights : Dinov2Weights
-    endpoint : str, optional
-        Address of the hub; by default the one that huggingface_hub uses.
-
-    Returns
-    -------
-    HubFile
-
-    Raises
-    ------
-    FetchError
-        If it cannot be reached, has no such file, or is no hub.
-    """
-    from huggingface_hub import (
-        constants,
-        get_hf_file_metadata,
-        get_session,
-        hf_hub_url,
-    )
+    """Ask a hub for the weights of a model; nothing is downloaded."""
+    from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
@@ -92,7 +72,7 @@ def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
         )
         raise FetchError(msg) from error
     except (http_errors(client), OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         msg = (
             f"The hub {endpoint} cannot be reached ({reason}). Check the network, "
             f"HF_ENDPOINT and the proxy, {by_hand}"

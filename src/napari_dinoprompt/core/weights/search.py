@@ -69,23 +69,7 @@ class Dinov2Weights:
 
 
 def dinov2_weights(name: str) -> Dinov2Weights:
-    """Resolve the name of a DINOv2 backbone.
-
-    Parameters
-    ----------
-    name : str
-        ``dinov2-small|base|large|giant``; with registers (Darcet et al., ICLR 2024),
-        or as first published with ``-plain`` appended.
-
-    Returns
-    -------
-    Dinov2Weights
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
+    """Resolve the name of a DINOv2 backbone; ``-plain`` has no registers."""
     size, _, variant = name.removeprefix("dinov2-").partition("-")
     if (
         not name.startswith("dinov2-")
@@ -95,17 +79,11 @@ def dinov2_weights(name: str) -> Dinov2Weights:
         sizes = ", ".join(f"dinov2-{size}" for size in DINOV2_SIZES)
         msg = f"Unknown backbone {name!r}; DINOv2 comes as {sizes}, each also -plain."
         raise InputError(msg)
-    letter = size[0]
-    if variant == "plain":
-        return Dinov2Weights(
-            name,
-            f"vit_{size}_patch14_dinov2.lvd142m",
-            f"dinov2_vit{letter}14_pretrain.pth",
-        )
+    registers = "" if variant else "_reg4"
     return Dinov2Weights(
         name,
-        f"vit_{size}_patch14_reg4_dinov2.lvd142m",
-        f"dinov2_vit{letter}14_reg4_pretrain.pth",
+        f"vit_{size}_patch14{registers}_dinov2.lvd142m",
+        f"dinov2_vit{size[0]}14{registers}_pretrain.pth",
     )
 
 
@@ -124,34 +102,15 @@ def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
     Looks in the folders that the user named, then in the Hugging Face cache, then for
     Meta's file in torch's hub cache.
 
-    Parameters
-    ----------
-    name : str
-        As `dinov2_weights`.
-    folder : str or Path, optional
-        Searched after those of the environment variable ``DINOPROMPT_WEIGHTS``.
-
-    Returns
-    -------
-    Path
-        A safetensors or PyTorch file.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    WeightsNotFoundError
-        If the file is in none of the places; the message names them all.
+    Returns a safetensors or PyTorch file. A WeightsNotFoundError names all places.
     """
     weights = dinov2_weights(name)
     folders = weights_folders(folder)
+    meta = torch_hub_folder() / weights.meta_file
     found = _find(weights.hub_id, weights.meta_file, folders)
-    found = found or _hub_cached(weights.hub_id)
+    found = found or _hub_cached(weights.hub_id) or (meta if meta.is_file() else None)
     if found is not None:
         return found
-    meta = torch_hub_folder() / weights.meta_file
-    if meta.is_file():
-        return meta
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
         f"{weights.hub_id}/{_HUB_FILES[0]} in {_places(folders)} and for {meta}. "
@@ -162,26 +121,7 @@ def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
 
 
 def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of another timm model.
-
-    Parameters
-    ----------
-    hub_id : str
-        Repository on the hub, such as ``"timm/vit_tiny_patch16_224.augreg_in21k"``.
-    name : str
-        The backbone, for the message.
-    folder : str or Path, optional
-        As `find_dinov2`.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    WeightsNotFoundError
-        If they are not there.
-    """
+    """Find the weights of another timm model."""
     folders = weights_folders(folder)
     found = _find(hub_id, None, folders) or _hub_cached(hub_id)
     if found is None:
@@ -195,26 +135,7 @@ def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
 
 
 def find_checkpoint(checkpoint: Path, hub_id: str, meta_file: str | None) -> Path:
-    """Return the file that the user named, or the one in a folder that they named.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        A file, which need not be there, or a folder.
-    hub_id : str
-        The model's repository on the hub.
-    meta_file : str or None
-        Name of its file at Meta.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    WeightsNotFoundError
-        If it is a folder without them: no other place is looked into then.
-    """
+    """Return the file that was named, or the one in a folder that was named."""
     if not checkpoint.is_dir():
         return checkpoint
     found = _find(hub_id, meta_file, (checkpoint,))
@@ -238,15 +159,7 @@ def how_by_hand(timm_name: str) -> str:
 def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
     """Return the folders that the user named.
 
-    Parameters
-    ----------
-    folder : str or Path, optional
-        One more, such as that of the preferences; empty is none.
-
-    Returns
-    -------
-    tuple of Path
-        Those of ``DINOPROMPT_WEIGHTS`` first.
+    Those of ``DINOPROMPT_WEIGHTS`` first.
     """
     named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     named.append(str(folder or ""))

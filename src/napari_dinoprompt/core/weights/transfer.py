@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from napari_dinoprompt.core.errors import FetchError
+from napari_dinoprompt.core.explaining import first_line
 from napari_dinoprompt.core.weights.search import describe_size
 
 if TYPE_CHECKING:
@@ -77,13 +78,7 @@ class Transfer:
         self.done = part.stat().st_size if part.exists() else 0
 
     def run(self) -> None:
-        """Receive the rest of the file; to be called in a thread of its own.
-
-        Raises
-        ------
-        FetchError
-            If it cannot be had. What was received is kept, unless the disk is full.
-        """
+        """Receive the rest of the file; to be called in a thread of its own."""
         try:
             asyncio.run(self._run())
         except asyncio.CancelledError:
@@ -128,7 +123,7 @@ class Transfer:
                 try:
                     await self._receive(client)
                 except lost as error:
-                    reason = str(error).partition("\n")[0] or type(error).__name__
+                    reason = first_line(error)
                 else:
                     reason = "the connection ended early"
                 if self.done < self._size:
