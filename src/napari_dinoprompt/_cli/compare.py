@@ -24,8 +24,6 @@ from napari_dinoprompt._cli.options import (
 )
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.comparing.columns import Column
-    from napari_dinoprompt.core.comparing.measures import Report
     from napari_dinoprompt.core.comparing.report import Comparison
 
 __all__ = ["EXAMPLES", "compare"]
@@ -141,6 +139,8 @@ def _show(comparison: Comparison) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from napari_dinoprompt.core.comparing.columns import say_figure, say_interval
+
     against = "the truth" if comparison.truth is not None else "the mask of the real"
     tell(f"{comparison.class_name}, compared with {against}")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -154,27 +154,20 @@ def _show(comparison: Comparison) -> None:
         if previous and one.group != previous:
             table.add_section()
         previous = one.group
-        table.add_row(*_line(comparison, one))
+        cells = [
+            f"{say_figure(one.key, report.measures.figures[one.key])} "
+            f"{say_interval(one.key, report.intervals.get(one.key))}".rstrip()
+            for report in comparison.rows
+        ]
+        if comparison.noise_floor:
+            median, bound = (
+                say_figure(one.key, value) for value in comparison.noise_floor[one.key]
+            )
+            cells.append(f"{median} ({bound})")
+        table.add_row(comparison.title(one), *cells)
     results_console().print(table)
     tell(
         comparison.note
         or "In brackets: 95 % of other draws of the prompts. Noise floor: the real "
         "against itself under such draws, and what 95 % of them keep to."
     )
-
-
-def _line(comparison: Comparison, one: Column) -> list[str]:
-    from napari_dinoprompt.core.comparing.columns import say_figure
-
-    cells = [comparison.title(one), *(_cell(row, one) for row in comparison.rows)]
-    if comparison.noise_floor:
-        median, bound = comparison.noise_floor[one.key]
-        cells.append(f"{say_figure(one.key, median)} ({say_figure(one.key, bound)})")
-    return cells
-
-
-def _cell(report: Report, one: Column) -> str:
-    from napari_dinoprompt.core.comparing.columns import say_figure, say_interval
-
-    figure = say_figure(one.key, report.measures.figures[one.key])
-    return f"{figure} {say_interval(one.key, report.intervals.get(one.key))}".rstrip()

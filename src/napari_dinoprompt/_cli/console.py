@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
-from napari_dinoprompt.core.progress import Notice
-
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from rich.progress import Progress as Bar
 
-    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.progress import Notice, Progress
 
 __all__ = ["follow", "progress_bar", "results_console", "say", "side_console", "tell"]
 
@@ -64,6 +62,8 @@ def follow(
     steps: Generator[Progress | Notice, None, T], what: str, *, of_bytes: bool = False
 ) -> T:
     """Run a job that reports its progress, and return its result."""
+    from napari_dinoprompt.core.progress import Notice
+
     console = side_console()
     with progress_bar(console, of_bytes=of_bytes) as bar:
         task = bar.add_task(what, total=None)
