@@ -1,12 +1,20 @@
-"""The arrays behind result layers: one plane, or a stack that fills plane by plane."""
+"""The arrays behind result layers.
+
+A 2-D image has one array, a stack one that fills plane by plane, and a large image
+levels of a pyramid, of which nothing is ever whole in memory: napari asks for the part
+that it draws.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
+from napari_dinoprompt.core.lazy_planes import LazyArray
 from napari_dinoprompt.layers import plane_shape, stack_shape
 
 if TYPE_CHECKING:
@@ -19,21 +27,26 @@ if TYPE_CHECKING:
 
 __all__ = ["blank_planes", "empty_result", "fits", "put_plane"]
 
+_SMALLEST = 512
+_MOST = 6
 
-def empty_result(image: Image, dtype: DTypeLike) -> Any:
-    """Make an array of zeros for the results of an image.
 
-    Parameters
-    ----------
-    image : napari.layers.Image
-    dtype : dtype
+def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
+    """Make zeros for the results of an image; of a large one, a list of levels.
 
     Returns
     -------
-    (H, W) ndarray, or (..., H, W) zarr.Array
-        Of a stack only the planes that are written take memory.
+    (H, W) ndarray, (..., H, W) zarr.Array, or list of (..., h, w) ndarray
+        Of a stack only the planes that are written take memory, and of levels nothing.
     """
     plane, stack = plane_shape(image), stack_shape(image)
+    if large:
+        # At least two: napari takes a list of one level for something else.
+        levels = 1 + max(1, int(math.log2(max(plane) / _SMALLEST)))
+        return [
+            _zeros((*stack, *(math.ceil(side / 2**level) for side in plane)), dtype)
+            for level in range(min(levels, _MOST))
+        ]
     if not stack:
         return np.zeros(plane, dtype=dtype)
     return zarr.create_array(
@@ -51,29 +64,72 @@ def fits(layer: Layer, image: Image) -> bool:
     return tuple(layer.data.shape) == stack_shape(image) + plane_shape(image)
 
 
-def put_plane(layer: Layer, index: PlaneIndex, plane: NDArray[Any]) -> None:
-    """Show a result plane in its layer.
+def put_plane(layer: Layer, index: PlaneIndex, *levels: Any) -> None:
+    """Show a result plane in its layer, which holds what `empty_result` makes.
 
     Parameters
     ----------
     layer : napari.layers.Image or Labels
-        With an array made by `empty_result`.
     index : tuple of int
         Where in the stack; empty for a 2-D image.
-    plane : (H, W) ndarray
+    *levels : (h, w) arrays
+        The plane; of a large one all levels, full resolution first.
     """
-    if index:
-        layer.data[index] = plane
+    if layer.multiscale:
+        stack = tuple(layer.data.shape[:-2])
+        layer.data = [_in_stack(stack, index, one) for one in levels]
+    elif index:
+        layer.data[index] = levels[0]
         layer.refresh()
     else:
-        layer.data = plane
+        layer.data = levels[0]
 
 
 def blank_planes(layer: Layer, indices: Iterable[PlaneIndex]) -> None:
-    """Empty planes of a result layer."""
+    """Empty planes of a result layer; of a large image it holds only one."""
+    if layer.multiscale:
+        layer.data = [_zeros(one.shape, one.dtype) for one in layer.data]
+        return
     for index in indices:
         if index:
             layer.data[index] = 0
         else:
             layer.data = np.zeros_like(layer.data)
     layer.refresh()
+
+
+def _zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _in_stack(stack: tuple[int, ...], index: PlaneIndex, plane: Any) -> LazyArray:
+    """Put a plane in its place in a stack that holds zeros otherwise."""
+    shape, dtype = (*stack, *plane.shape), np.dtype(plane.dtype)
+    return LazyArray(shape, dtype, partial(_read_in_stack, shape, index, plane))
+
+
+def _read_in_stack(
+    shape: tuple[int, ...], index: PlaneIndex, plane: Any, key: tuple[Any, ...]
+) -> NDArray[Any]:
+    if Ellipsis in key:
+        gap = key.index(Ellipsis)
+        missing = len(shape) - len(key) + 1
+        key = (*key[:gap], *(slice(None),) * missing, *key[gap + 1 :])
+    key = (*key, *(slice(None),) * (len(shape) - len(key)))
+    lengths = [
+        len(range(length)[one])
+        for one, length in zip(key, shape, strict=True)
+        if isinstance(one, slice)
+    ]
+    found = np.zeros(lengths, dtype=plane.dtype)
+    places: list[int] = []
+    for one, length, at in zip(key, shape, index, strict=False):
+        if isinstance(one, slice):
+            inside = range(length)[one]
+            if at not in inside:
+                return found
+            places.append(inside.index(at))
+        elif int(one) % length != at:
+            return found
+    found[tuple(places)] = plane[key[len(index) :]]
+    return found

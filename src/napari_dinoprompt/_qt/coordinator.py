@@ -60,7 +60,7 @@ class Coordinator(QObject):
         self._features = features = FeatureWork(self)
         self._prompts = prompts = PromptLayer(viewer, self)
         self._results = results = ResultLayers(viewer)
-        self._scoring = scoring = Scoring(session, prompts, results, self)
+        self._scoring = scoring = Scoring(session, results, self)
         self._preparing = preparing = Preparing(
             session, features, prompts, scoring, self
         )

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from napari_dinoprompt.core.streaming.live import iter_clean, iter_large_result
 
 from napari_dinoprompt.core.backbones import FILTERBANK, load_backbone
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.live import prepare_planes, update
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.prepared import PreparedPlanes
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation import finish
-from napari_dinoprompt.core.streaming.live import iter_clean, iter_large_result
 from speed_parts.clicks import PROMPTS, as_prompts
 from speed_parts.networks import Abutting, NetworkChoice, rewrap
 from speed_parts.peer import Peer
@@ -27,8 +26,9 @@ from speed_parts.processes import anonymous_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.streaming.live import LargeResult
+
+    from napari_dinoprompt.core.live import LiveResult
 
 __all__ = ["JOBS"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.studying.steps import StudyMeans
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session import Phase, is_large, is_live
+from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,7 +174,8 @@ def obstacle(session: Session, part: str, class_name: str) -> str:
     if state is None:
         return "Open an image and place prompts on it first."
     held = state.view in state.planes
-    if is_large(state.result) or (held and state.planes[state.view].large):
+    large = state.result is not None and state.result.large
+    if large or (held and state.planes[state.view].large):
         return _LARGE
     if session.phase is Phase.FAILED:
         return session.message
@@ -189,7 +190,7 @@ def obstacle(session: Session, part: str, class_name: str) -> str:
         if state.outdated or session.phase is not Phase.READY:
             return "The result of these prompts is still being computed."
         return session.message or "There is no result to study yet."
-    if is_live(state.result) and state.result.nothing:
+    if state.result is not None and state.result.nothing:
         return "This image is blank or nothing but noise: there is nothing to study."
     if part in ("convergence", "influence"):
         count = sum(name == class_name for name in reference.classes)
