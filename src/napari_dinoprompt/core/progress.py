@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
+import re
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["Notice", "Progress", "along", "once", "run_through"]
+__all__ = [
+    "Notice",
+    "Progress",
+    "along",
+    "map_steps",
+    "once",
+    "run_through",
+    "runs_to_end",
+]
 
+_Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Said = TypeVar("_Said")
 _Passed = TypeVar("_Passed")
+
+_YIELDS = re.compile(r"^( *)Yields\n\1-+\n(?:(?!\1\w.*\n\1---).*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -56,17 +71,6 @@ def along(
         Where the part begins in the whole, and how much of it it is.
     total : int
         Of the whole.
-
-    Yields
-    ------
-    Progress
-        Of the whole.
-    Notice
-
-    Returns
-    -------
-    object
-        What the generator returns.
     """
 
     def of_the_whole(said: object) -> tuple[Progress | Notice, ...]:
@@ -75,31 +79,13 @@ def along(
             return (Progress(done, total),)
         return (said,) if isinstance(said, Notice) else ()
 
-    return (yield from _passing(steps, of_the_whole))
+    return (yield from map_steps(steps, of_the_whole))
 
 
 def once(
     steps: Generator[_Said, None, _Result], said: set[str]
 ) -> Generator[_Said, None, _Result]:
-    """Do a part of a job and drop notices that another part has given.
-
-    Parameters
-    ----------
-    steps : generator
-        The part.
-    said : set of str
-        Messages so far; those of this part are added.
-
-    Yields
-    ------
-    Progress
-    Notice
-
-    Returns
-    -------
-    object
-        What the generator returns.
-    """
+    """Do a part of a job and drop notices that are in a set; new ones are added."""
 
     def unless_said(one: _Said) -> tuple[_Said, ...]:
         if isinstance(one, Notice):
@@ -108,10 +94,10 @@ def once(
             said.add(one.message)
         return (one,)
 
-    return (yield from _passing(steps, unless_said))
+    return (yield from map_steps(steps, unless_said))
 
 
-def _passing(
+def map_steps(
     steps: Generator[_Said, None, _Result],
     change: Callable[[_Said], tuple[_Passed, ...]],
 ) -> Generator[_Passed, None, _Result]:
@@ -126,18 +112,7 @@ def _passing(
 
 
 def run_through(steps: Generator[object, None, _Result]) -> _Result:
-    """Do a job without stopping and return its result.
-
-    Parameters
-    ----------
-    steps : generator
-        The job; of what it yields on the way, notices become warnings.
-
-    Returns
-    -------
-    object
-        What the generator returns.
-    """
+    """Do a job without stopping and return its result; notices become warnings."""
     while True:
         try:
             said = next(steps)
@@ -146,3 +121,44 @@ def run_through(steps: Generator[object, None, _Result]) -> _Result:
             return result
         if isinstance(said, Notice):
             warnings.warn(said.message, RuntimeWarning, stacklevel=3)
+
+
+def runs_to_end(
+    name: str, steps: Callable[_Parameters, Generator[object, None, _Result]]
+) -> Callable[_Parameters, _Result]:
+    """Make of a function that works step by step one that does all at once.
+
+    It has the parameters and the docstring of the other, without what that yields.
+
+    Examples
+    --------
+    >>> def iter_squares(count: int) -> "Generator[Progress, None, list[int]]":
+    ...     for done in range(count):
+    ...         yield Progress(done + 1, count)
+    ...     return [number**2 for number in range(count)]
+    >>> squares = runs_to_end("squares", iter_squares)
+    >>> squares(4)
+    [0, 1, 4, 9]
+    """
+
+    @functools.wraps(steps)
+    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        return run_through(steps(*args, **kwargs))
+
+    function: Any = run
+    function.__name__ = name
+    function.__qualname__ = re.sub(r"[^.]+$", name, steps.__qualname__)
+    function.__doc__ = _YIELDS.sub("", steps.__doc__ or "")
+    signature = inspect.signature(steps)
+    returns = _returned(str(signature.return_annotation))
+    function.__annotations__ = {**steps.__annotations__, "return": returns}
+    function.__signature__ = signature.replace(return_annotation=returns)
+    return run
+
+
+def _returned(annotation: str) -> str:
+    """Take the last part of ``Generator[yielded, sent, returned]``."""
+    generator = ast.parse(annotation, mode="eval").body
+    assert isinstance(generator, ast.Subscript)
+    assert isinstance(generator.slice, ast.Tuple)
+    return ast.unparse(generator.slice.elts[-1])
