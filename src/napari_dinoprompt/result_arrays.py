@@ -7,14 +7,13 @@ that it draws.
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
-from napari_dinoprompt.core.lazy_planes import LazyArray
+from napari_dinoprompt.core.lazy_planes import LazyArray, level_shapes
 from napari_dinoprompt.layers import plane_shape, stack_shape
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["blank_planes", "empty_result", "fits", "put_plane"]
 
-_SMALLEST = 512
-_MOST = 6
-
 
 def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
     """Make zeros for the results of an image; of a large one, a list of levels.
@@ -41,12 +37,7 @@ def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
     """
     plane, stack = plane_shape(image), stack_shape(image)
     if large:
-        # At least two: napari takes a list of one level for something else.
-        levels = 1 + max(1, int(math.log2(max(plane) / _SMALLEST)))
-        return [
-            _zeros((*stack, *(math.ceil(side / 2**level) for side in plane)), dtype)
-            for level in range(min(levels, _MOST))
-        ]
+        return [_zeros((*stack, *level), dtype) for level in level_shapes(plane)]
     if not stack:
         return np.zeros(plane, dtype=dtype)
     return zarr.create_array(
@@ -105,31 +96,23 @@ def _zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 def _in_stack(stack: tuple[int, ...], index: PlaneIndex, plane: Any) -> LazyArray:
     """Put a plane in its place in a stack that holds zeros otherwise."""
     shape, dtype = (*stack, *plane.shape), np.dtype(plane.dtype)
-    return LazyArray(shape, dtype, partial(_read_in_stack, shape, index, plane))
+    return LazyArray(shape, dtype, partial(_read_in_stack, stack, index, plane))
 
 
 def _read_in_stack(
-    shape: tuple[int, ...], index: PlaneIndex, plane: Any, key: tuple[Any, ...]
+    stack: tuple[int, ...], index: PlaneIndex, plane: Any, key: tuple[Any, ...]
 ) -> NDArray[Any]:
     if Ellipsis in key:
         gap = key.index(Ellipsis)
-        missing = len(shape) - len(key) + 1
+        missing = len(stack) + 3 - len(key)
         key = (*key[:gap], *(slice(None),) * missing, *key[gap + 1 :])
-    key = (*key, *(slice(None),) * (len(shape) - len(key)))
-    lengths = [
-        len(range(length)[one])
-        for one, length in zip(key, shape, strict=True)
-        if isinstance(one, slice)
-    ]
-    found = np.zeros(lengths, dtype=plane.dtype)
-    places: list[int] = []
-    for one, length, at in zip(key, shape, index, strict=False):
-        if isinstance(one, slice):
-            inside = range(length)[one]
-            if at not in inside:
-                return found
-            places.append(inside.index(at))
-        elif int(one) % length != at:
-            return found
-    found[tuple(places)] = plane[key[len(index) :]]
+    key = (*key, *(slice(None),) * (len(stack) + 2 - len(key)))
+    before, part = key[: len(stack)], key[len(stack) :]
+    there = np.zeros(stack, dtype=bool)
+    there[index] = True
+    places = np.asarray(there[before])
+    shape = np.broadcast_to(0, plane.shape)[part].shape
+    found = np.zeros(places.shape + shape, dtype=plane.dtype)
+    if places.any():
+        found[places] = plane[part]
     return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from napari.components import LayerList, ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
@@ -33,8 +33,8 @@ def layer_for(
     held: Layer | None,
     image: Image,
     role: str,
-    scoring: Scoring | None,
     levels: Sequence[Any],
+    scoring: Scoring | None,
     below: Iterable[Layer],
 ) -> Any:
     """Return the layer that is held if it can show a result, or another in its place.
@@ -46,11 +46,11 @@ def layer_for(
         It is removed if it cannot show these levels, or has not the image's shape.
     image : napari.layers.Image
     role : str
-        It is marked with: a map ends with "similarity", all else are numbers.
-    scoring : {"plain", "centred", "standardised"} or None
-        Of a map.
+        What it is marked with.
     levels : sequence of (h, w) arrays
         Of a plane: one, or several if it is large.
+    scoring : {"plain", "centred", "standardised"} or None
+        Of a similarity map; None for class or object numbers.
     below : iterable of layers
         It is put above these, without taking the user's tool away.
 
@@ -124,17 +124,11 @@ class ResultLayers:
 
     def show_similarity(self, state: ImageState, result: LiveResult, name: str) -> None:
         """Show the similarity map of a class, as far as it is known."""
-        levels = result.scores.levels(name)
-        state.similarity = layer_for(
-            self._viewer.layers,
-            state.similarity,
-            state.image,
-            "similarity",
-            result.reference.scoring,
-            levels,
-            [state.image],
-        )
-        put_plane(state.similarity, result.plane, *levels)
+        held, image, stack = state.similarity, state.image, self._viewer.layers
+        levels, scoring = result.scores.levels(name), result.reference.scoring
+        layer = layer_for(stack, held, image, "similarity", levels, scoring, [image])
+        state.similarity = layer
+        put_plane(layer, result.plane, *levels)
 
     def show_mask(
         self,
@@ -168,15 +162,9 @@ class ResultLayers:
         levels: Sequence[Any],
         colours: Sequence[str] | None,
     ) -> None:
-        layer: Labels = layer_for(
-            self._viewer.layers,
-            state.mask,
-            state.image,
-            "mask",
-            None,
-            levels,
-            [state.similarity or state.image],
-        )
+        held, image, stack = state.mask, state.image, self._viewer.layers
+        below = [state.similarity or image]
+        layer = layer_for(stack, held, image, "mask", levels, None, below)
         state.mask = layer
         layers.colour_numbers(layer, colours)
         put_plane(layer, plane, *levels)
@@ -186,8 +174,12 @@ class ResultLayers:
         stale = [index for index, held in state.shown.items() if held != revision]
         for index in stale:
             del state.shown[index]
+        # The one plane that layers of a large image hold.
+        held = state.result is not None and state.result.plane in state.shown
         for layer in (state.similarity, state.mask):
-            if layer is not None and stale and fits(layer, state.image):
+            if layer is None or not stale or (layer.multiscale and held):
+                continue
+            if fits(layer, state.image):
                 blank_planes(layer, stale)
 
     def reshape(self, state: ImageState) -> None:

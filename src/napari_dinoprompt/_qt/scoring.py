@@ -183,7 +183,7 @@ class Scoring(QObject):
         """Go on with a result: its map and plain mask; cleaning follows a pause."""
         state = self._session.current
         assert state is not None
-        state.result = result
+        before, state.result = state.result, result
         state.outdated = False
         if state.snapshot is not None:
             layers.remember_reference(
@@ -195,7 +195,9 @@ class Scoring(QObject):
         # The plane of the result is about to be filled.
         state.shown[result.plane] = state.revision
         self._results.keep_only(state, state.revision)
-        self.show_similarity()
+        known = before is not None and before.scores is result.scores
+        if not (self._large and known) or state.similarity is None:
+            self.show_similarity()
         self._cleaned.cancel()
         self._show_mask(state, result, result.masks)
         self._clean_soon(result)
@@ -203,11 +205,11 @@ class Scoring(QObject):
 
     def _on_complete(self, _nothing: object) -> None:
         state = self._session.current
-        if state is not None and state.result is not None:
-            if self._large:
-                self._draw()
+        if self._large and state is not None and state.result is not None:
+            self._refresh.stop()
+            self._draw()
             self._clean_soon(state.result)
-        self.changed.emit()
+            self.changed.emit()
 
     def _on_failed(self, message: str) -> None:
         state = self._session.current
@@ -242,7 +244,6 @@ class Scoring(QObject):
         state = self._session.current
         if state is not None and state.result is not None:
             self._cleaned.start(state.result.iter_clean(self._session.cleaning))
-        self.changed.emit()
 
     def _on_cleaned(self, cleaned: Cleaned) -> None:
         state = self._session.current
@@ -253,7 +254,8 @@ class Scoring(QObject):
             self._results.show_mask(state, state.result.plane, instances, None)
         else:
             self._show_mask(state, state.result, masks)
-        self.changed.emit()
+        if self._large:
+            self.changed.emit()
 
     def _on_cleaning_failed(self, message: str) -> None:
         self._session.message = message

@@ -114,11 +114,10 @@ def apply(
     means: Means, targets: Sequence[Target]
 ) -> Generator[Progress | Notice | Applied, None, int]:
     """Apply a reference to planes of several images; returns how many were done."""
-    from napari_dinoprompt.core.progress import Progress, along
+    from napari_dinoprompt.core.progress import along
     from napari_dinoprompt.core.segmentation import iter_segment
 
-    yield Progress(0, 0)
-    reference, backbone, options, like = _prepare(means)
+    reference, backbone, options, like = yield from _prepare(means)
     todo = [(n, plane) for n, one in enumerate(targets) for plane in one.planes]
     for done, (number, plane) in enumerate(todo):
         target = targets[number]
@@ -139,10 +138,8 @@ def batch(
     """Apply a reference to files; as `core.batch.segment_batch`."""
     from napari_dinoprompt.core.batching.batch import segment_batch
     from napari_dinoprompt.core.batching.files import find_images
-    from napari_dinoprompt.core.progress import Progress
 
-    yield Progress(0, 0)
-    reference, backbone, options, like = _prepare(means)
+    reference, backbone, options, like = yield from _prepare(means)
     files = find_images(images)
     return (
         yield from segment_batch(files, folder, reference, backbone, options, like=like)
@@ -160,10 +157,8 @@ def compare(
 ) -> Generator[Progress | Notice, None, Comparison]:
     """Compare fakes with the real; as `core.comparing.comparison.iter_compare`."""
     from napari_dinoprompt.core.comparing.comparison import iter_compare
-    from napari_dinoprompt.core.progress import Progress
 
-    yield Progress(0, 0)
-    reference, backbone, options, _ = _prepare(means)
+    reference, backbone, options, _ = yield from _prepare(means)
     return (
         yield from iter_compare(
             read_real(),
@@ -190,10 +185,14 @@ def save_comparison(
 
 def _prepare(
     means: Means,
-) -> tuple[Reference, Backbone, SegmentOptions, ArrayLike | None]:
+) -> Generator[
+    Progress, None, tuple[Reference, Backbone, SegmentOptions, ArrayLike | None]
+]:
     """Read the reference and what is to be matched, and load its backbone."""
+    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
+    yield Progress(0, 0)
     reference = library_steps.resolve(means.choice)
     info = reference.backbone
     choice = means.backbone

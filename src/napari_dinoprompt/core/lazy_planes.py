@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LazyArray", "LazyPlane", "read_part"]
+__all__ = ["LEVELS", "LazyArray", "LazyPlane", "level_shapes", "read_part"]
+
+LEVELS = 6
+"""Most levels of a pyramid; each has half the pixels of the one before along a side."""
+# The coarsest level should still fill a window.
+_SMALLEST = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +136,17 @@ class LazyArray:
     ) -> NDArray[Any]:
         """Make all of it."""
         return self[...].astype(self.dtype if dtype is None else dtype)
+
+
+def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return height and width of each level of a plane's pyramid, the largest first."""
+    height, width = shape
+    # At least two: a viewer takes a pyramid of one level for something else.
+    levels = 1 + max(1, int(math.log2(max(1.0, max(shape) / _SMALLEST))))
+    return [
+        (math.ceil(height / 2**level), math.ceil(width / 2**level))
+        for level in range(min(LEVELS, levels))
+    ]
 
 
 def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:

@@ -52,11 +52,6 @@ class PreparedPlane:
         assert isinstance(self.features, FeatureMap)
         return self.features
 
-    @property
-    def measures(self) -> SourceMeasures:
-        """Of these features."""
-        return self.features.measures
-
     def lengths(self, measures: SourceMeasures) -> CellLengths:
         """Return the lengths of the vectors under a source's statistics, kept."""
         # Read once: an outdated request may still be at it in another thread.
@@ -135,7 +130,7 @@ class PreparedPlanes:
         sources = tuple(sorted(set(planes)))
         kept = self._pooled
         if kept is None or kept[0] != sources:
-            parts = [self._planes[index].measures for index in sources]
+            parts = [self._planes[index].features.measures for index in sources]
             kept = self._pooled = (sources, pool_measures(parts))
         return kept[1]
 

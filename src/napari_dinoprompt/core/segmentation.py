@@ -18,14 +18,14 @@ from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.planes import as_plane
-from napari_dinoprompt.core.progress import run_through
+from napari_dinoprompt.core.progress import runs_to_end
 from napari_dinoprompt.core.similarities import Segmented, Similarities, score
 from napari_dinoprompt.core.streaming.segmentation import (
     LargeSegmentation,
     iter_segment_large,
 )
 from napari_dinoprompt.core.target_images import (
-    WindowPolicy,
+    Window,
     check_like,
     target_plane,
     target_window,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
@@ -81,7 +80,7 @@ class SegmentOptions:
     0.5
     """
 
-    window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
+    window: Window = "reference"
     threshold: float | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
     objects_3d: bool = False
@@ -156,14 +155,14 @@ class Segmentation(Segmented):
         }
 
 
-def segment(
+def iter_segment(
     image: ArrayLike | LazyPlane,
     reference: Reference,
     backbone: Backbone | None = None,
     options: SegmentOptions | None = None,
     *,
     like: ArrayLike | None = None,
-) -> Segmentation | LargeSegmentation:
+) -> Generator[Progress | Notice, None, Segmentation | LargeSegmentation]:
     """Find in an image plane what resembles the prompts of a reference.
 
     Parameters
@@ -177,6 +176,13 @@ def segment(
     options : SegmentOptions, optional
     like : (h, w) or (h, w, 3 or 4) array_like, optional
         For the window "histogram": the real image whose grey values are wanted.
+
+    Yields
+    ------
+    Progress
+        After each batch of tiles.
+    Notice
+        If the device was too small, or the image shows nothing in the window.
 
     Returns
     -------
@@ -205,22 +211,6 @@ def segment(
     >>> result = dp.segment(np.roll(image, 15, axis=1), reference, backbone)
     >>> bool(result.mask[20, 75]), bool(result.mask[20, 60])
     (True, False)
-    """
-    return run_through(iter_segment(image, reference, backbone, options, like=like))
-
-
-def iter_segment(
-    image: ArrayLike | LazyPlane,
-    reference: Reference,
-    backbone: Backbone | None = None,
-    options: SegmentOptions | None = None,
-    *,
-    like: ArrayLike | None = None,
-) -> Generator[Progress | Notice, None, Segmentation | LargeSegmentation]:
-    """Segment as `segment` does, step by step.
-
-    Says how far it is after each batch of tiles, and gives a notice if the device was
-    too small or the image shows nothing in the window.
     """
     options = options or SegmentOptions()
     # Before the work, not after it.
@@ -253,6 +243,9 @@ def iter_segment(
         if notice is not None:
             yield notice
     return cut(score(features, reference), thresholds, options.cleaning)
+
+
+segment = runs_to_end("segment", iter_segment)
 
 
 def cut(

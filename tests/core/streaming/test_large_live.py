@@ -94,7 +94,7 @@ def test_a_large_plane_is_prepared_part_by_part(backbone: Network) -> None:
     assert 0 < recording.largest < 0.4 * 800 * 900
     # The sample is measured: nothing is read when it is asked for.
     before = len(recording.parts)
-    assert plane.measures is prepared.measures([()])
+    assert plane.features.measures is prepared.measures([()])
     assert len(recording.parts) == before
 
 
@@ -106,7 +106,8 @@ def test_planes_of_a_stack_share_a_window(filterbank: FilterBank) -> None:
     assert one.window == other.window is not None
     for prepared in (one, other):
         np.testing.assert_array_equal(
-            prepared[0,].measures.statistics.mean, one[0,].measures.statistics.mean
+            prepared[0,].features.measures.statistics.mean,
+            one[0,].features.measures.statistics.mean,
         )
 
 

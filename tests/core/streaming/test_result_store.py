@@ -78,7 +78,7 @@ def test_what_is_put_is_there_at_all_levels(store: ResultStore) -> None:
 
 
 def test_deep_pyramids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.result_store._SMALLEST", 32)
+    monkeypatch.setattr("napari_dinoprompt.core.lazy_planes._SMALLEST", 32)
     monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 192)
     plan = RegionPlan.of(CellGrid(SHAPE, 2, 1), 2, 512)
     store = ResultStore(plan, NAMES, WINDOW)

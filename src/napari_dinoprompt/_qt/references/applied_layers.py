@@ -36,16 +36,10 @@ class AppliedLayers:
     ) -> None:
         """Show one plane; of new layers the instances (split), or else the mask."""
         for kind, levels in applied.levels.items():
-            held = self._find(image, kind)
-            layer = layer_for(
-                self._viewer.layers,
-                held,
-                image,
-                f"applied {kind}",
-                applied.reference.scoring if kind == "similarity" else None,
-                levels,
-                [image, *self._all_of(image)],
-            )
+            held, role = self._find(image, kind), f"applied {kind}"
+            scoring = applied.reference.scoring if kind == "similarity" else None
+            stack, below = self._viewer.layers, [image, *self._all_of(image)]
+            layer = layer_for(stack, held, image, role, levels, scoring, below)
             if layer is not held and kind != "similarity":
                 layer.visible = (kind == "instances") == split
             if kind == "mask":

@@ -5,7 +5,6 @@ Thresholds are applied when a part is looked at, so that moving one costs nothin
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,10 +16,9 @@ from zarr.codecs import BloscCodec
 
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.files.atomic import explaining_writes
-from napari_dinoprompt.core.lazy_planes import LazyArray
+from napari_dinoprompt.core.lazy_planes import LazyArray, level_shapes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.streaming.labels import finish_streamed
-from napari_dinoprompt.core.streaming.regions import LEVELS
 from napari_dinoprompt.core.streaming.scoring import iter_scores
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_store
 
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ResultStore", "page"]
 
-# The coarsest level should still fill a window.
-_SMALLEST = 512
 # All levels of a pyramid together, in pixels of the finest.
 _PYRAMID = 4 / 3
 # Bytes of a pixel's class and object once they are cleaned.
@@ -111,28 +107,17 @@ class ResultStore:
             )
             raise CannotWriteError(msg)
         self.group = zarr.open_group(disk, mode="w")
-        # At least two: a viewer takes a pyramid of one level for something else.
-        levels = 1 + max(1, int(math.log2(max(1.0, max(plan.shape) / _SMALLEST))))
-        shapes = [
-            (math.ceil(height / 2**level), math.ceil(width / 2**level))
-            for level in range(min(LEVELS, levels))
-        ]
         side = plan.side
-        self.similarity = [
-            _make(
-                self.group,
-                f"similarity/{level}",
-                (len(names), *shape),
-                (1, side, side),
-                np.float32,
-                np.nan,
+        self.similarity: list[Any] = []
+        self.claims: list[Any] = []
+        for level, shape in enumerate(level_shapes(plan.shape)):
+            name, maps = f"similarity/{level}", (len(names), *shape)
+            self.similarity.append(
+                _make(self.group, name, maps, (1, side, side), np.float32, np.nan)
             )
-            for level, shape in enumerate(shapes)
-        ]
-        self.claims = [
-            _make(self.group, f"claims/{level}", shape, (side, side), np.uint8)
-            for level, shape in enumerate(shapes)
-        ]
+            self.claims.append(
+                _make(self.group, f"claims/{level}", shape, (side, side), np.uint8)
+            )
 
     @classmethod
     def of(cls, features: LazyFeatures, reference: Reference) -> ResultStore:
