@@ -196,6 +196,26 @@ def test_a_stack_of_large_planes(bench, scene) -> None:
     assert not mask[1].any()
 
 
+def test_a_threshold_keeps_the_map_of_a_stack_of_large_planes(bench, scene) -> None:
+    pixels = np.tile(scene.image, (3, 3))
+    stack = np.stack([pixels[::-1], pixels])
+    bench.add_image(stack, name="stack")
+    bench.viewer.dims.set_point(0, 1)
+    bench.open()
+    bench.settle()
+    for point in np.column_stack((np.ones(3), scene.bright[:3])):
+        bench.prompts.add(point)
+    bench.settle()
+    bench.viewer.dims.set_point(0, 0)
+    bench.settle()
+    bench.drag_threshold(0.8)
+    bench.settle()
+    reference = bench.work.session.reference()
+    found = dp.segment(stack[0], reference, options=dp.SegmentOptions(threshold=0.8))
+    np.testing.assert_array_equal(full(bench.similarity_layer)[0], found.similarity)
+    np.testing.assert_array_equal(full(bench.mask_layer)[0], found.mask)
+
+
 def test_turning_to_a_small_image_and_back(large, scene, monkeypatch) -> None:
     large.click(scene.bright[:3])
     before = full(large.mask_layer)
