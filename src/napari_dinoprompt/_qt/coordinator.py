@@ -75,7 +75,7 @@ class Coordinator(QObject):
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
-        self.scoring = Scoring(session, prompts, results, self)
+        self.scoring = Scoring(session, results, self)
         self.features = Preparing(session, prompts, self.scoring, self)
         self.stacks = StackWork(session, results, self.features.shelf, self)
         self.desk = Desk(viewer, session, self.features.shelf, self)

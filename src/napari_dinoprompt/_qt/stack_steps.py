@@ -161,8 +161,8 @@ def find_planes(
     """
     import numpy as np
 
+    from napari_dinoprompt.core.masks import finish
     from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.segmentation import finish
 
     yield Progress(0, 0)
     wanted = [
@@ -179,7 +179,7 @@ def find_planes(
             plain, missing = masks.get(index)
         else:
             result = yield from _find(task, index, done, todo)
-            plain, missing = result.mask, result.similarities.no_data
+            plain, missing = result.mask, result.scores.no_data
         mask, instances = finish(plain, task.cleaning, missing)
         count = int(instances.max(initial=0))
         numbers: NDArray[np.integer] = mask
@@ -223,9 +223,9 @@ def _find(
             return LiveResult(
                 plane=index,
                 reference=task.reference,
-                similarities=found.similarities,
+                scores=found.similarities,
                 thresholds=found.thresholds,
-                mask=found.mask,
+                masks=[found.mask],
             )
         if isinstance(said, Progress) and said.total:
             share = _STEPS * said.done // said.total

@@ -14,7 +14,6 @@ from napari_dinoprompt._qt.stack_kept import KeptPlanes
 from napari_dinoprompt._qt.stack_steps import FoundPlane, FoundVolume, task_of
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
-from napari_dinoprompt.session import is_live
 
 if TYPE_CHECKING:
     from napari_dinoprompt._qt.job_work import BackboneShelf
@@ -69,7 +68,8 @@ class StackWork(QObject):
         state = self._stack()
         return (
             state is not None
-            and is_live(state.result)
+            and state.result is not None
+            and not state.result.large
             and self._session.reference() is not None
         )
 
@@ -114,13 +114,11 @@ class StackWork(QObject):
     def note_result(self) -> None:
         """Remember the plain mask of the plane that was just scored."""
         state = self._stack()
-        if state is None or not is_live(state.result) or state.outdated:
+        found = None if state is None else state.result
+        if state is None or found is None or found.large or state.outdated:
             return
-        kept = self._current_kept()
-        if kept is None:
-            kept = self._keep(state, state.result)
-        found = state.result
-        kept.masks.add(found.plane, found.mask, found.similarities.no_data)
+        kept = self._current_kept() or self._keep(state, found)
+        kept.masks.add(found.plane, found.mask, found.scores.no_data)
 
     def clean_anew(self) -> None:
         """Go on after the cleaning, and nothing else, has changed.
@@ -165,7 +163,7 @@ class StackWork(QObject):
             state,
             state.revision,
             PlainMasks(layers.plane_shape(state.image)),
-            result.similarities.names,
+            result.names,
             shown_on=(state.similarity, state.mask),
         )
         return self._kept
@@ -181,7 +179,7 @@ class StackWork(QObject):
 
     def _start(self, *, only_known: bool) -> None:
         state, request = self._stack(), self._session.request
-        if state is None or not is_live(state.result):
+        if state is None or state.result is None or state.result.large:
             return
         reference = self._session.reference()
         if reference is None:
@@ -251,7 +249,7 @@ class StackWork(QObject):
         if result is not None:
             # A plane without data may be in view, which shows no class.
             name = self._session.shown_class() or kept.names[0]
-            kept.masks.add(found.index, result.mask, result.similarities.no_data)
+            kept.masks.add(found.index, result.mask, result.scores.no_data)
             self._results.show_similarity(state, result, name)
         self._results.show_finished(state, found.index, found.numbers, colours)
         kept.objects[found.index] = found.objects

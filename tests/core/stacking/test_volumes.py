@@ -8,8 +8,7 @@ from skimage.draw import ellipsoid
 from skimage.measure import label
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import finish
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.stacking import volume_checks, volumes
 from napari_dinoprompt.core.stacking.volumes import finish_volume, iter_finish_volume
 

@@ -41,7 +41,7 @@ def finish_volume(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Clean a stack of plain masks in 3-D and number its objects through the planes.
 
-    As `core.segmentation.finish` does in a plane, but voxels that touch by a face, an
+    As `core.masks.finish` does in a plane, but voxels that touch by a face, an
     edge or a corner are one object, and only what is enclosed on all sides is a hole.
 
     Parameters
