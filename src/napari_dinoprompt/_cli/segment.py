@@ -116,13 +116,11 @@ def _start(
     choice: BackboneChoice,
     options: SegmentOptions,
 ) -> Generator[BatchStep, None, BatchReport]:
-    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.batching.batch import find_images, segment_batch
     from napari_dinoprompt.core.files.images import read_image
 
     run: Callable[..., Generator[BatchStep, None, BatchReport]]
     if job.scheduler is None:
-        from napari_dinoprompt.core.batching.batch import segment_batch
-
         checkpoint = None if choice.checkpoint is None else Path(choice.checkpoint)
         backbone = load_backbone_of(
             reference,

@@ -148,8 +148,7 @@ def batch(
     means: Means, images: Sequence[Path], folder: Path
 ) -> Generator[Progress | BatchStep, None, BatchReport]:
     """Apply a reference to files; as `core.batch.segment_batch`."""
-    from napari_dinoprompt.core.batching.batch import segment_batch
-    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.batching.batch import find_images, segment_batch
     from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.segmentation import SegmentOptions
 

@@ -14,6 +14,12 @@ from typer.testing import CliRunner
 
 from napari_dinoprompt._cli.parsing import parse_spacing
 from napari_dinoprompt.cli import app
+from napari_dinoprompt.core.batching import stack_files
+from napari_dinoprompt.core.batching.stack_files import (
+    is_stack_file,
+    iter_segment_stack_file,
+    open_stack_file,
+)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.files.results import COLUMNS, result_paths
@@ -21,9 +27,6 @@ from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions
-from napari_dinoprompt.core.stacking import files as stack_files
-from napari_dinoprompt.core.stacking.files import iter_segment_stack_file
-from napari_dinoprompt.core.stacking.reading import is_stack_file, open_stack_file
 from napari_dinoprompt.core.stacking.segmentation import segment_stack
 
 if TYPE_CHECKING:
