@@ -64,7 +64,7 @@ class Coordinator(QObject):
         self._preparing = preparing = Preparing(
             session, features, prompts, scoring, self
         )
-        self.stacks = StackWork(session, results, features.shelf, self)
+        self.stacks = StackWork(viewer, session, features.shelf, results, self)
         self.desk = Desk(viewer, session, features.shelf, self)
         self._following = Following(
             viewer,

@@ -196,9 +196,9 @@ class PlainMasks(Mapping["PlaneIndex", "PlainMask"]):
         self._last: tuple[PlaneIndex, NDArray[np.uint8], Missing] | None = None
 
     def __contains__(self, index: object) -> bool:
-        return index in self._packed or (
-            self._last is not None and self._last[0] == index
-        )
+        # In this order: another thread may be adding planes.
+        last = self._last
+        return (last is not None and last[0] == index) or index in self._packed
 
     def __iter__(self) -> Iterator[PlaneIndex]:
         yield from self._packed
