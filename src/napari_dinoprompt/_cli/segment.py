@@ -130,8 +130,10 @@ def _start(
         )
         run = partial(segment_batch, backbone=backbone)
     else:
-        from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
-        from napari_dinoprompt.core.batching.connection import parse_scheduler
+        from napari_dinoprompt.core.batching.cluster import (
+            parse_scheduler,
+            segment_batch_on_cluster,
+        )
 
         # Before any image is read.
         parse_scheduler(job.scheduler)

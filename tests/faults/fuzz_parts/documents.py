@@ -223,7 +223,7 @@ SCHEDULERS = st.text(max_size=20) | st.sampled_from(_ADDRESSES)
 
 def try_scheduler(text: str) -> None:
     """The word that `--scheduler` takes."""
-    from napari_dinoprompt.core.batching.connection import LocalWorkers, parse_scheduler
+    from napari_dinoprompt.core.batching.cluster import LocalWorkers, parse_scheduler
 
     found = parse_scheduler(text)
     if isinstance(found, LocalWorkers):
