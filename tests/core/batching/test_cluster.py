@@ -223,7 +223,7 @@ def test_an_image_that_a_dead_worker_had_finished_is_not_done_again(
         return segment(*args, **kwargs)
 
     monkeypatch.setattr(batch_image, "segment", counted)
-    monkeypatch.setattr(batch, "_kept_rows", lambda plan, settings: {})
+    monkeypatch.setattr(batch, "_kept_rows", lambda *_: {})
     assert bench.run(address)[1].done == 4
     assert (computed, finished_images(bench.output)) == ([], before)
     # What was finished before the batch is another thing where it is wanted again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QLayout
@@ -18,6 +18,7 @@ __all__ = [
     "new_form",
     "no_margins",
     "put_in_tab_order",
+    "row_of",
     "wrap",
 ]
 
@@ -70,6 +71,14 @@ def new_form() -> QFormLayout:
     no_margins(form)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return form
+
+
+def row_of(*widgets: QWidget) -> QHBoxLayout:
+    """Put widgets one beside the other."""
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
 
 
 def put_in_tab_order(first: QWidget, *following: QWidget) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ from napari_dinoprompt.core.files.results import append_table, write_table
 from napari_dinoprompt.core.files.zarr import is_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import ArrayLike
@@ -45,13 +46,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUMMARY",
-    "BatchPlan",
     "BatchReport",
     "BatchState",
     "BatchStep",
     "find_images",
     "follow_batch",
-    "plan_batch",
+    "name_images",
     "segment_batch",
 ]
 
@@ -107,24 +107,6 @@ class BatchReport:
     done: int
     kept: int
     skipped: int
-
-
-@dataclass(frozen=True)
-class BatchPlan:
-    """The images of a batch and where their results go.
-
-    Attributes
-    ----------
-    folder : Path
-    names : dict of Path to str
-        Of the results, by the path of each image as it was given.
-    others : list of dict
-        Rows of the summary that earlier batches have found on other images.
-    """
-
-    folder: Path
-    names: dict[Path, str]
-    others: Rows
 
 
 def find_images(given: Sequence[Path]) -> list[Path]:
@@ -217,42 +199,43 @@ def segment_batch(
         If no image can be done with these options, or results cannot be written.
     """
     check_settings(reference, options, like)
-    work = ImageWork.of(reference, backbone, options, like, folder)
-    plan = plan_batch(images, folder)
-    return (
-        yield from follow_batch(
-            plan, work.settings, partial(_compute, work), again=again
-        )
-    )
+    work = ImageWork(reference, backbone, options, like, folder)
+    names = name_images(images, folder)
+    compute = partial(_compute, work)
+    return (yield from follow_batch(folder, names, work.settings, compute, again=again))
 
 
-def plan_batch(images: Sequence[Path], folder: Path) -> BatchPlan:
-    """Name the results of all images, and look at what is in their folder."""
+def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; the results need a folder."
         raise InputError(msg)
     check_place(folder)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)
-    return BatchPlan(folder, names, other_rows(folder, names.values()))
+    return names
 
 
 def follow_batch(
-    plan: BatchPlan, settings: str, compute: Compute, *, again: bool
+    folder: Path,
+    names: dict[Path, str],
+    settings: str,
+    compute: Compute,
+    *,
+    again: bool,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Have the images of a batch computed that are not finished; keep the summary.
 
-    `settings` is as `describe_settings`. `compute` takes the tasks that are left and
-    yields each with its part of the summary, or why it cannot be used, in any order;
-    results and record have been written.
+    `names` are those of the results, `settings` as `describe_settings`. `compute` takes
+    the tasks that are left and yields each with its part of the summary, or why it
+    cannot be used, in any order; results and record have been written.
     """
-    names = plan.names
-    remove_leftovers(plan.folder)
+    remove_leftovers(folder)
     # Known beforehand, so that the summary never has less than the folder.
-    kept = {} if again else _kept_rows(plan, settings)
+    kept = {} if again else _kept_rows(folder, names, settings)
     summary = _Summary(
-        plan.folder / SUMMARY,
-        plan.others,
+        folder / SUMMARY,
+        other_rows(folder, names.values()),
         {names[path]: rows for path, rows in kept.items()},
     )
     order, done, skipped = iter(names), 0, 0
@@ -294,34 +277,26 @@ def follow_batch(
 def _compute(
     work: ImageWork, tasks: Iterable[ImageTask]
 ) -> Generator[Outcome, None, None]:
-    for task, found in _read_ahead(work, tasks):
-        rows = work.finish(task, found)
-        # Before the next one is asked for: two images in memory are enough.
-        del found
-        yield task, rows
-
-
-def _read_ahead(
-    work: ImageWork, tasks: Iterable[ImageTask]
-) -> Iterator[tuple[ImageTask, ReadImage | str]]:
-    """Read each image while the one before is in use."""
+    """Segment each image while the next one is read; two in memory are enough."""
     waiting: tuple[ImageTask, Future[ReadImage | str]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="dinoprompt-read") as pool:
-        for task in tasks:
-            following = (task, pool.submit(work.read, task.path))
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
-            waiting = following
-        if waiting is not None:
-            yield waiting[0], waiting[1].result()
+        for task in chain(tasks, (None,)):
+            before = waiting
+            waiting = None
+            if task is not None:
+                waiting = (task, pool.submit(work.read, task.path))
+            if before is not None:
+                rows = work.finish(before[0], before[1].result())
+                done, before = before[0], None
+                yield done, rows
 
 
-def _kept_rows(plan: BatchPlan, settings: str) -> dict[Path, Rows]:
+def _kept_rows(folder: Path, names: dict[Path, str], settings: str) -> dict[Path, Rows]:
     kept = {}
-    for path, name in plan.names.items():
+    for path, name in names.items():
         if not path.exists():
             continue
-        rows = read_record(plan.folder, name, Job.of(path, settings))
+        rows = read_record(folder, name, Job.of(path, settings))
         if rows is not None:
             # As it is called now: elsewhere the same path is written otherwise.
             kept[path] = [{**row, "image": str(path)} for row in rows]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_dinoprompt.core.batching.batch import follow_batch, plan_batch
+from napari_dinoprompt.core.batching.batch import follow_batch, name_images
 from napari_dinoprompt.core.batching.image import check_settings
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.files.atomic import explaining_writes, temporary_path
@@ -156,7 +156,7 @@ def segment_batch_on_cluster(
     """
     check_settings(reference, options, like)
     where = parse_scheduler(scheduler)
-    plan = plan_batch(images, folder)
+    names = name_images(images, folder)
     from napari_dinoprompt.core.batching.worker import BatchWorker
 
     with ExitStack() as stack:
@@ -175,7 +175,7 @@ def segment_batch_on_cluster(
         plugin = stack.enter_context(_hand_out(client, worker))
         settings = _agree(client, plugin)
         compute = partial(_compute, client, plugin, settings)
-        return (yield from follow_batch(plan, settings, compute, again=again))
+        return (yield from follow_batch(folder, names, settings, compute, again=again))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.batching.records import Job, open_record, write_record
@@ -81,8 +82,11 @@ class ImageWork:
         As `segment`.
     folder : Path
         For the results.
-    settings : str
-        As `describe_settings`.
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the backbone is not the reference's.
     """
 
     reference: Reference
@@ -90,21 +94,14 @@ class ImageWork:
     options: SegmentOptions
     like: ArrayLike | None
     folder: Path
-    settings: str
 
-    @classmethod
-    def of(
-        cls,
-        reference: Reference,
-        backbone: Backbone,
-        options: SegmentOptions,
-        like: ArrayLike | None,
-        folder: Path,
-    ) -> ImageWork:
-        """Prepare the work; refuse a backbone that is not the reference's."""
-        reference.check_backbone(backbone.info)
-        settings = describe_settings(reference, backbone, options, like)
-        return cls(reference, backbone, options, like, folder, settings)
+    def __post_init__(self) -> None:
+        self.reference.check_backbone(self.backbone.info)
+
+    @cached_property
+    def settings(self) -> str:
+        """As `describe_settings`."""
+        return describe_settings(self.reference, self.backbone, self.options, self.like)
 
     def read(self, path: Path) -> ReadImage | str:
         """Read an image, or say why it cannot be read."""

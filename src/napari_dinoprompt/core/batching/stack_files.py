@@ -17,10 +17,9 @@ from napari_dinoprompt.core.batching.records import Job, open_record
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
 from napari_dinoprompt.core.files.images import open_array
-from napari_dinoprompt.core.files.results import result_paths, summary_rows
+from napari_dinoprompt.core.files.results import result_paths, summarise
 from napari_dinoprompt.core.files.tiff_series import tiff_file
 from napari_dinoprompt.core.lazy_planes import read_part
-from napari_dinoprompt.core.metrics import Extent
 from napari_dinoprompt.core.planes import check_kind
 from napari_dinoprompt.core.stacking.segmentation import (
     Stack,
@@ -64,7 +63,6 @@ class StackFile:
 
     Attributes
     ----------
-    path : Path
     stack : Stack
         Read from the file; z comes last of the axes before the plane.
     axes : str
@@ -73,7 +71,6 @@ class StackFile:
         Distance of the voxels along z, y and x in one unit, if the file says so.
     """
 
-    path: Path
     stack: Stack
     axes: str
     spacing: tuple[float, float, float] | None
@@ -128,7 +125,6 @@ def open_stack_file(path: Path) -> StackFile:
     ahead = [at for at in ahead if shape[at] > 1]
     ahead.sort(key=lambda at: axes[at] == "Z")
     return StackFile(
-        path,
         Stack(
             tuple(shape[at] for at in ahead),
             (lengths["Y"], lengths["X"]),
@@ -232,8 +228,7 @@ def iter_segment_stack_file(
         store=begun,
         like=like,
     )
-    extents = _extents(found, source.stack)
-    rows = summary_rows(shown, name, found.thresholds, extents)
+    rows = summarise(shown, name, found)
     open_record(folder, name)
     _write_results(folder, name, found, replace(source, spacing=spacing))
     shutil.rmtree(begun)
@@ -308,23 +303,3 @@ def _planes(
     for array in arrays:
         for index in np.ndindex(lengths):
             yield np.ascontiguousarray(array[index], dtype=dtype)
-
-
-def _extents(found: StackSegmentation, stack: Stack) -> list[Extent]:
-    """Measure each class in all planes; an object through the planes counts once."""
-    classes = len(found.similarities)
-    pixels = np.zeros(classes + 1, dtype=np.int64)
-    objects: list[set[int]] = [set() for _ in range(classes + 1)]
-    for index in stack.indices():
-        mask, instances = found.mask[index], found.instances[index]
-        pixels += np.bincount(np.ravel(mask), minlength=classes + 1)
-        for number in range(1, classes + 1):
-            objects[number].update(np.unique(instances[mask == number]).tolist())
-    return [
-        Extent(
-            objects=len(objects[number] - {0}),
-            pixels=int(pixels[number]),
-            fraction=float(pixels[number] / pixels.sum()),
-        )
-        for number in range(1, classes + 1)
-    ]

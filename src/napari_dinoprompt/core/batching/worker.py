@@ -151,7 +151,7 @@ class BatchWorker(WorkerPlugin):
             block=info.block if info.block >= 0 else None,
             cache_gigabytes=choice.cache_gigabytes,
         )
-        return ImageWork.of(reference, backbone, self.options, self.like, self.folder)
+        return ImageWork(reference, backbone, self.options, self.like, self.folder)
 
 
 async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from napari_dinoprompt.core.metrics import Extent
     from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.stacking.results import StackSegmentation
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "append_table",
     "result_paths",
     "summarise",
-    "summary_rows",
     "write_segmentation",
     "write_table",
 ]
@@ -88,38 +87,39 @@ def write_segmentation(
 
 
 def summarise(
-    shown: str, name: str, result: Segmentation | LargeSegmentation
+    shown: str, name: str, result: Segmentation | LargeSegmentation | StackSegmentation
 ) -> list[dict[str, Any]]:
-    """Describe the mask of an image, as `summary_rows`."""
-    extents = [
-        measure_extent(result.mask, result.instances, number)
-        for number in range(1, 1 + len(result.names))
-    ]
-    return summary_rows(shown, name, result.thresholds, extents)
+    """Describe the mask of an image or a whole stack: a row for each object class.
 
+    Parameters
+    ----------
+    shown : str
+        What the image is called.
+    name : str
+        Of its results.
+    result : Segmentation, LargeSegmentation or StackSegmentation
 
-def summary_rows(
-    shown: str, name: str, thresholds: Mapping[str, float], extents: Sequence[Extent]
-) -> list[dict[str, Any]]:
-    """Describe what was found of each object class, in their order, by `COLUMNS`.
-
-    The image is called `shown`, its results `name`.
+    Returns
+    -------
+    list of dict
+        With all `COLUMNS`. An object through the planes of a stack counts once.
     """
-    return [
-        {
-            "image": shown,
-            "results": name,
-            "class": one,
-            "class_number": number,
-            "threshold": threshold,
-            "objects": extent.objects,
-            "pixels": extent.pixels,
-            "area_fraction": extent.fraction,
-        }
-        for number, ((one, threshold), extent) in enumerate(
-            zip(thresholds.items(), extents, strict=True), start=1
+    rows = []
+    for number, one in enumerate(result.names, start=1):
+        extent = measure_extent(result.mask, result.instances, number)
+        rows.append(
+            {
+                "image": shown,
+                "results": name,
+                "class": one,
+                "class_number": number,
+                "threshold": result.thresholds[one],
+                "objects": extent.objects,
+                "pixels": extent.pixels,
+                "area_fraction": extent.fraction,
+            }
         )
-    ]
+    return rows
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

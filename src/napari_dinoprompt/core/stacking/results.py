@@ -86,6 +86,11 @@ class StackSegmentation:
     thresholds: Mapping[str, float]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return tuple(self.similarities)
+
+    @property
     def similarity(self) -> Any:
         """The similarity with the first object class."""
         return next(iter(self.similarities.values()))
@@ -213,12 +218,12 @@ class PlainMasks(Mapping["PlaneIndex", "PlainMask"]):
         last = self._last
         if last is not None and last[0] == index:
             return last[1:]
-        packed, missing = self._packed[index]
-        mask = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(self._size)
-        if missing is None:
-            return mask, None
-        none = np.frombuffer(zlib.decompress(missing), np.bool_).reshape(self._size)
-        return mask, none
+        mask, missing = self._packed[index]
+        none = None if missing is None else self._unpack(missing, np.bool_)
+        return self._unpack(mask, np.uint8), none
+
+    def _unpack(self, packed: bytes, dtype: DTypeLike) -> NDArray[Any]:
+        return np.frombuffer(zlib.decompress(packed), dtype).reshape(self._size)
 
     def add(self, index: PlaneIndex, mask: NDArray[np.uint8], missing: Missing) -> None:
         """Keep the mask of a plane, not to be changed any more, if it is not there."""
@@ -226,8 +231,7 @@ class PlainMasks(Mapping["PlaneIndex", "PlainMask"]):
             return
         if self._last is not None:
             before, plain, none = self._last
-            packed = None if none is None else zlib.compress(_bytes(none), 1)
-            self._packed[before] = (zlib.compress(_bytes(plain), 1), packed)
+            self._packed[before] = (_pack(plain), None if none is None else _pack(none))
         self._last = (index, mask, missing)
 
     def volume(self, at: PlaneIndex, depth: int) -> PlainMask:
@@ -241,8 +245,8 @@ class PlainMasks(Mapping["PlaneIndex", "PlainMask"]):
         )
 
 
-def _bytes(plane: NDArray[np.generic]) -> memoryview:
-    return np.ascontiguousarray(plane).data.cast("B")
+def _pack(plane: NDArray[np.generic]) -> bytes:
+    return zlib.compress(np.ascontiguousarray(plane).data.cast("B"), 1)
 
 
 def open_arrays(
@@ -260,7 +264,18 @@ def open_arrays(
     kept; `settings` a hash of all that the planes depend on. A store that holds
     something else or cannot be used is an InputError.
     """
-    make = _maker(store, lengths, size, classes, settings)
+    needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
+    in_memory = store is None and needed <= _NUMPY_BYTES
+    group = None if in_memory else _open_group(store, settings)
+    chunks = (1,) * len(lengths) + tuple(min(side, _CHUNK) for side in size)
+
+    def make(name: str, dtype: DTypeLike, fill: float) -> Any:
+        axes = len(lengths) if name == _NOTES else len(lengths) + 2
+        shape = (lengths + size)[:axes]
+        if group is None:
+            return np.full(shape, fill, dtype=dtype)
+        return _array_in(group, name, shape, chunks[:axes], np.dtype(dtype), fill)
+
     return StackArrays(
         similarities=tuple(
             make(f"similarity_{number}", np.float32, math.nan)
@@ -273,58 +288,25 @@ def open_arrays(
     )
 
 
-def _maker(
-    store: Any,
-    lengths: tuple[int, ...],
-    size: tuple[int, int],
-    classes: int,
-    settings: str,
+def _array_in(
+    group: Any,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    fill: float,
 ) -> Any:
-    """Return what makes an array by name, dtype and fill value."""
-    shapes = {_NOTES: lengths}
-    needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
-    if store is None and needed <= _NUMPY_BYTES:
-
-        def in_memory(name: str, dtype: DTypeLike, fill: float) -> Any:
-            return np.full(shapes.get(name, lengths + size), fill, dtype=dtype)
-
-        return in_memory
-    group = _open_group(store, settings)
-
-    def in_group(name: str, dtype: DTypeLike, fill: float) -> Any:
-        shape = shapes.get(name, lengths + size)
-        if _holds(group, name):
-            return _known_array(group, name, shape, np.dtype(dtype))
-        try:
-            return group.create_array(
-                name,
-                shape=shape,
-                chunks=(1,) * len(lengths)
-                + tuple(min(side, _CHUNK) for side in shape[len(lengths) :]),
-                dtype=np.dtype(dtype),
-                fill_value=fill,
-            )
-        except ValueError as error:
-            # Something lies there that zarr does not take for an array.
-            raise _damaged(group, name) from error
-
-    return in_group
-
-
-def _holds(group: Any, name: str) -> bool:
-    try:
-        return name in group
-    # zarr raises whatever it stumbles over in a damaged folder.
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(group, name) from error
-
-
-def _known_array(
-    group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Any:
-    """Return an array that was begun, if it is as it would be made now."""
+    """Return an array that was begun, if it is as it would be made now, or make it."""
     import zarr
 
+    # zarr raises whatever it stumbles over in a damaged folder.
+    try:
+        if name not in group:
+            return group.create_array(
+                name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(group, name) from error
     array = group[name]
     if (
         not isinstance(array, zarr.Array)
