@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.widgets.explaining import button, explain, no_margins, row_of
+from napari_dinoprompt._qt.widgets.explaining import button, explain, in_row, no_margins
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 
 __all__ = ["StackPanel"]
@@ -45,7 +45,7 @@ class StackPanel(QWidget):
         self._said = MessageLabel("objects in all planes")
         layout = QVBoxLayout(self)
         no_margins(layout)
-        layout.addLayout(row_of(self._start, self._bar, self._stop, self._objects_3d))
+        layout.addLayout(in_row(self._start, self._bar, self._stop, self._objects_3d))
         layout.addWidget(self._said)
         self._start.clicked.connect(self.start_requested)
         self._stop.clicked.connect(self.stop_requested)

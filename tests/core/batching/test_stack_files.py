@@ -245,7 +245,7 @@ def test_files_above_four_gigabytes_are_bigtiff(tmp_path: Path, monkeypatch) -> 
     monkeypatch.setattr(stack_files, "_CLASSIC_BYTES", 100)
     path = tmp_path / "big.tif"
     data = np.zeros((2, 30, 30), dtype=np.uint8)
-    stack_files.write_stack(path, (data,), "ZYX", (2,), np.uint8, None)
+    stack_files.write_stack(path, (data,), "ZYX", np.uint8, None)
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_bigtiff
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dinoprompt._qt.widgets.elided_label import ElidedLabel
-from napari_dinoprompt._qt.widgets.explaining import button, explain, no_margins, row_of
+from napari_dinoprompt._qt.widgets.explaining import button, explain, in_row, no_margins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ class BatchPanel(QWidget):
             (self._target, self._output),
             (self._run, self._bar, self._cancel),
         ):
-            row = row_of(*widgets)
+            row = in_row(*widgets)
             if isinstance(widgets[-1], ElidedLabel):
                 row.setStretch(len(widgets) - 1, 1)
             layout.addLayout(row)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = [
     "button",
     "explain",
+    "in_row",
     "label_of",
     "literal",
     "new_form",
     "no_margins",
     "put_in_tab_order",
-    "row_of",
     "wrap",
 ]
 
@@ -73,7 +73,7 @@ def new_form() -> QFormLayout:
     return form
 
 
-def row_of(*widgets: QWidget) -> QHBoxLayout:
+def in_row(*widgets: QWidget) -> QHBoxLayout:
     """Put widgets one beside the other."""
     row = QHBoxLayout()
     for widget in widgets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import math
 import shutil
@@ -29,7 +30,7 @@ from napari_dinoprompt.core.stacking.segmentation import (
 from napari_dinoprompt.core.version import software_version
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -212,10 +213,11 @@ def iter_segment_stack_file(
     options = replace(options, spacing=spacing)
     settings = describe_settings(reference, backbone, options, like)
     job = Job.of(path, settings)
-    # Another stack or other settings would be another folder.
+    # Another stack or other settings would be another folder; by the text of a job, so
+    # that its class and fields are called what they are called.
     key = hashlib.sha256(str(job).encode()).hexdigest()[:16]
     begun = folder / f".{name}_{key}_planes.zarr"
-    for stale in folder.glob(f".{_escape(name)}_{'[0-9a-f]' * 16}_planes.zarr"):
+    for stale in folder.glob(f".{glob.escape(name)}_{'[0-9a-f]' * 16}_planes.zarr"):
         if stale != begun:
             shutil.rmtree(stale)
     with explaining_writes(folder):
@@ -235,18 +237,13 @@ def iter_segment_stack_file(
     return rows
 
 
-def _escape(name: str) -> str:
-    return "".join(f"[{one}]" if one in "*?[" else one for one in name)
-
-
 def _write_results(
     folder: Path, name: str, found: StackSegmentation, source: StackFile
 ) -> None:
-    axes, lengths = source.axes, source.stack.lengths
-    maps = tuple(found.similarities.values())
+    axes, maps = source.axes, tuple(found.similarities.values())
     # A letter that is free, for the classes.
     letter = "" if len(maps) == 1 else "C" if "C" not in axes else "Q"
-    largest = max(int(np.max(found.instances[index])) for index in np.ndindex(lengths))
+    largest = max(int(np.max(found.instances[at])) for at in source.stack.indices())
     # More programs open 16 bits.
     numbers = np.uint16 if largest <= np.iinfo(np.uint16).max else np.int32
     paths = result_paths(folder, name)
@@ -255,26 +252,29 @@ def _write_results(
         ("mask", (found.mask,), axes, np.uint8),
         ("instances", (found.instances,), axes, numbers),
     ):
-        write_stack(paths[kind], arrays, letters, lengths, dtype, source.spacing)
+        write_stack(paths[kind], arrays, letters, dtype, source.spacing)
 
 
 def write_stack(
     path: Path,
     arrays: Sequence[Any],
     axes: str,
-    lengths: tuple[int, ...],
     dtype: DTypeLike,
     spacing: tuple[float, float, float] | None,
 ) -> None:
     """Write (..., H, W) arrays plane by plane into one compressed TIFF.
 
     With more than one, they are the first axis. `axes` has one letter for each, written
-    as OME metadata where OME knows them; `lengths` are those before the plane, of one
-    array; `spacing` is that of the voxels along z, y and x, in micrometres.
+    as OME metadata where OME knows them; `spacing` is that of the voxels along z, y and
+    x, in micrometres.
     """
-    shape = tuple(int(n) for n in arrays[0].shape)
-    if len(arrays) > 1:
-        shape = (len(arrays), *shape)
+    stack = tuple(int(n) for n in arrays[0].shape)
+    shape = stack if len(arrays) == 1 else (len(arrays), *stack)
+    planes = (
+        np.ascontiguousarray(array[index], dtype=dtype)
+        for array in arrays
+        for index in np.ndindex(stack[:-2])
+    )
     ome = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
     metadata: dict[str, Any] = {"axes": axes}
     if ome and spacing is not None:
@@ -285,7 +285,7 @@ def write_stack(
     with open_atomically(path) as file:
         tifffile.imwrite(
             file,
-            _planes(arrays, lengths, dtype),
+            planes,
             shape=shape,
             dtype=np.dtype(dtype),
             ome=ome,
@@ -295,11 +295,3 @@ def write_stack(
             metadata=metadata,
             software=f"napari-dinoprompt {software_version()}",
         )
-
-
-def _planes(
-    arrays: Sequence[Any], lengths: tuple[int, ...], dtype: DTypeLike
-) -> Iterator[NDArray[Any]]:
-    for array in arrays:
-        for index in np.ndindex(lengths):
-            yield np.ascontiguousarray(array[index], dtype=dtype)

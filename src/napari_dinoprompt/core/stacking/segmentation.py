@@ -330,6 +330,7 @@ def describe_settings(
 
 
 def _as_json(value: Any) -> Any:
+    # Results on disk are known by the hash: these classes keep their names.
     if isinstance(value, np.generic):
         return value.item()
     return [type(value).__name__, asdict(value)]
