@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from napari_dinoprompt._cli.parsing import parse_spacing
 from napari_dinoprompt.cli import app
 from napari_dinoprompt.core.batching import stack_files
+from napari_dinoprompt.core.batching.records import COLUMNS
 from napari_dinoprompt.core.batching.stack_files import (
     is_stack_file,
     iter_segment_stack_file,
@@ -22,7 +23,7 @@ from napari_dinoprompt.core.batching.stack_files import (
 )
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.files.results import COLUMNS, result_paths
+from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.references.reference import Reference

@@ -13,12 +13,13 @@ from large_planes import Recording, draw_plane, hold_nothing_whole
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
+from napari_dinoprompt.core.batching.records import summarise
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.feature_sources import iter_any_features
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.files.images import read_image
-from napari_dinoprompt.core.files.results import summarise, write_segmentation
+from napari_dinoprompt.core.files.results import write_segmentation
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import Progress, run_through

@@ -187,12 +187,13 @@ RECORDS = cases(edits=edits, content=CONTENT, nested=st.sampled_from([0, 0, 0, 1
 def try_record(case: Case) -> None:
     """A record of a batch: never an error, its rows or none."""
     from napari_dinoprompt.core.batching.records import (
+        COLUMNS,
         Job,
         other_rows,
         read_record,
         write_record,
     )
-    from napari_dinoprompt.core.files.results import COLUMNS, result_paths, write_table
+    from napari_dinoprompt.core.files.results import result_paths, write_table
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

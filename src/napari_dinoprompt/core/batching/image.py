@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.batching.records import Job, open_record, write_record
+from napari_dinoprompt.core.batching.records import (
+    Job,
+    open_record,
+    summarise,
+    write_record,
+)
 from napari_dinoprompt.core.batching.stack_files import (
     is_stack_file,
     iter_segment_stack_file,
@@ -14,7 +19,7 @@ from napari_dinoprompt.core.batching.stack_files import (
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.files.images import open_image
-from napari_dinoprompt.core.files.results import summarise, write_segmentation
+from napari_dinoprompt.core.files.results import write_segmentation
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.segmentation import segment
 from napari_dinoprompt.core.stacking.segmentation import describe_settings

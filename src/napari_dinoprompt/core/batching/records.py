@@ -14,24 +14,42 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.files.results import COLUMNS, result_paths
+from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.files.zarr import stamp
+from napari_dinoprompt.core.metrics import measure_extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.stacking.results import StackSegmentation
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+
 __all__ = [
+    "COLUMNS",
     "Job",
     "check_ours",
     "open_record",
     "other_rows",
     "read_record",
     "results_in",
+    "summarise",
     "write_record",
 ]
 
+COLUMNS: dict[str, type] = {
+    "image": str,
+    "results": str,
+    "class": str,
+    "class_number": int,
+    "threshold": float,
+    "objects": int,
+    "pixels": int,
+    "area_fraction": float,
+}
+"""What the summary says of each image and class."""
 Rows = list[dict[str, Any]]
 _ENDING = "_record.json"
 # In bytes; thousands of classes.
@@ -64,6 +82,32 @@ class Job:
         """Look at an image file; an OSError if it is not there."""
         size, changed = stamp(path)
         return cls(str(path.resolve()), size, changed, settings)
+
+
+def summarise(
+    shown: str, name: str, result: Segmentation | LargeSegmentation | StackSegmentation
+) -> Rows:
+    """Describe the mask of an image or a whole stack: a row for each object class.
+
+    The image is called `shown`, its results `name`; rows have all `COLUMNS`. An object
+    through the planes of a stack counts once.
+    """
+    rows = []
+    for number, one in enumerate(result.names, start=1):
+        extent = measure_extent(result.mask, result.instances, number)
+        rows.append(
+            {
+                "image": shown,
+                "results": name,
+                "class": one,
+                "class_number": number,
+                "threshold": result.thresholds[one],
+                "objects": extent.objects,
+                "pixels": extent.pixels,
+                "area_fraction": extent.fraction,
+            }
+        )
+    return rows
 
 
 def write_record(folder: Path, name: str, job: Job, rows: Rows) -> None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batching.records import Job, open_record
+from napari_dinoprompt.core.batching.records import Job, open_record, summarise
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
 from napari_dinoprompt.core.files.images import open_array
-from napari_dinoprompt.core.files.results import result_paths, summarise
+from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.files.tiff_series import tiff_file
 from napari_dinoprompt.core.lazy_planes import read_part
 from napari_dinoprompt.core.planes import check_kind
