@@ -136,8 +136,7 @@ def batch(
     means: Means, images: Sequence[Path], folder: Path
 ) -> Generator[Progress | BatchStep, None, BatchReport]:
     """Apply a reference to files; as `core.batch.segment_batch`."""
-    from napari_dinoprompt.core.batching.batch import segment_batch
-    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.batching.batch import find_images, segment_batch
 
     reference, backbone, options, like = yield from _prepare(means)
     files = find_images(images)

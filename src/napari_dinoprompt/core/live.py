@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.estimate import Estimate, estimate
 from napari_dinoprompt.core.extraction import check_memory, iter_features
-from napari_dinoprompt.core.intensity import (
-    measure_stack_window,
-    measure_window,
-    thin_pixels,
-)
-from napari_dinoprompt.core.plane_samples import sample_planes
+from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
+from napari_dinoprompt.core.plane_samples import iter_sample, sample_planes
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Notice, Progress
@@ -223,14 +219,9 @@ def _measure_window(
 ) -> Generator[Progress, None, IntensityWindow]:
     if not stack:
         return measure_window(plane)
-    holding = []
-    for index in sample_planes(stack):
-        sampled = open_plane(index).whole()
-        yield Progress(0, 0)
-        # A plane without data says nothing about the others.
-        if holds_data(sampled):
-            holding.append(thin_pixels(sampled))
-    return measure_stack_window(holding or [plane])
+    return measure_stack_window(
+        (yield from iter_sample(lambda at: open_plane(at).whole(), stack, plane))
+    )
 
 
 def score_prompts(
