@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.prepared import PreparedPlanes
@@ -17,22 +17,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.recovery.store import FoundRecord
-    from napari_dinoprompt.core.streaming.live import LargeResult
 
-__all__ = ["FeatureRequest", "ImageState", "PromptSnapshot", "is_large", "is_live"]
-
-
-def is_large(result: LiveResult | LargeResult | None) -> TypeGuard[LargeResult]:
-    """Tell whether a result is of a plane that is too large to hold.
-
-    The classes themselves would have to be imported, and torch with them.
-    """
-    return hasattr(result, "store")
-
-
-def is_live(result: LiveResult | LargeResult | None) -> TypeGuard[LiveResult]:
-    """Tell whether a result is of a plane that is held as a whole."""
-    return hasattr(result, "similarities")
+__all__ = ["FeatureRequest", "ImageState", "PromptSnapshot"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +65,7 @@ class ImageState:
         Features of the planes that were needed so far.
     view : tuple of int
         The plane in view; empty in a 2-D image.
-    result : LiveResult, LargeResult or None
+    result : LiveResult or None
         Of the prompts as they are now, or before their last change.
     given : ndarray or None
         Points that came with a sample, in the coordinates of `prompts`: while nobody
@@ -113,7 +99,7 @@ class ImageState:
     request: FeatureRequest | None = None
     planes: PreparedPlanes = field(default_factory=PreparedPlanes)
     view: PlaneIndex = ()
-    result: LiveResult | LargeResult | None = None
+    result: LiveResult | None = None
     given: NDArray[np.float64] | None = None
     revision: int = 0
     shown: dict[PlaneIndex, int] = field(default_factory=dict)
@@ -166,15 +152,11 @@ class ImageState:
         """Note that the result is of before, and another one is under way."""
         self.outdated = True
 
-    def take_result(self, result: LiveResult | LargeResult) -> None:
+    def take_result(self, result: LiveResult) -> None:
         """Go on with the result of what there is now; its plane will be shown."""
         self.result = result
         self.outdated = False
         self.note_shown(result.plane)
-
-    def take_thresholds(self, result: LargeResult) -> None:
-        """Go on with the result under other thresholds."""
-        self.result = result
 
     def drop_result(self) -> None:
         """Have no result, and none under way."""

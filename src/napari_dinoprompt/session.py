@@ -16,8 +16,6 @@ from napari_dinoprompt.image_state import (
     FeatureRequest,
     ImageState,
     PromptSnapshot,
-    is_large,
-    is_live,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ __all__ = [
     "Phase",
     "PromptSnapshot",
     "Session",
-    "is_large",
-    "is_live",
 ]
 
 # Okabe & Ito's palette: told apart by colour-blind people too.

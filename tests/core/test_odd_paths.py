@@ -13,7 +13,7 @@ import zarr
 from safetensors.torch import save_file
 
 from napari_dinoprompt import cli
-from napari_dinoprompt.core.batching.files import find_images
+from napari_dinoprompt.core.batching.batch import find_images
 from napari_dinoprompt.core.files.images import open_array, read_image
 from napari_dinoprompt.core.files.points import read_prompts, write_prompts
 from napari_dinoprompt.core.prompts import Prompts

@@ -23,6 +23,7 @@ import torch
 import zarr
 from safetensors.numpy import save
 
+from napari_dinoprompt.core.batching.stack_files import is_stack_file, open_stack_file
 from napari_dinoprompt.core.errors import (
     CheckpointError,
     DinopromptError,
@@ -37,7 +38,6 @@ from napari_dinoprompt.core.files.tables import as_csv, as_json
 from napari_dinoprompt.core.files.zarr_checks import check_array
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.core.stacking.reading import is_stack_file, open_stack_file
 from napari_dinoprompt.core.weights.checkpoints import read_checkpoint
 from napari_dinoprompt.core.weights.transfer import Transfer
 

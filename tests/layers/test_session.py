@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.live import update
+from napari_dinoprompt.core.live import LiveResult, score_prompts
 from napari_dinoprompt.core.prepared import PreparedPlane
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.layers import make_prompt_layer
@@ -46,9 +46,10 @@ def find(session: Session, *classes: str) -> None:
     session.current.planes.add((), PreparedPlane(features))
     points = np.arange(2 * len(classes), dtype=float).reshape(-1, 2)
     prompts = Prompts(points, classes, ((),) * len(classes))
-    session.current.result = update(
-        session.current.planes, prompts, (), {}, source="image"
+    steps = score_prompts(
+        session.current.planes, prompts, (), {}, points, source="image"
     )
+    (session.current.result,) = [one for one in steps if isinstance(one, LiveResult)]
 
 
 # --- the hint

@@ -7,8 +7,7 @@ import pytest
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from skimage.measure import label
 
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import finish
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 # --- threshold

@@ -9,7 +9,7 @@ import zarr
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt import large_scoring
+from napari_dinoprompt._qt import scoring
 from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prompts import OBJECT
@@ -22,8 +22,8 @@ REPEATS = (5, 4)
 def nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
     monkeypatch.setattr(regions, "_SIDE", 256)
-    monkeypatch.setattr(large_scoring, "_REFRESH_MS", 10)
-    monkeypatch.setattr(large_scoring, "_CLEANING_DELAY_MS", 10)
+    monkeypatch.setattr(scoring, "_REFRESH_MS", 10)
+    monkeypatch.setattr(scoring, "_CLEANING_DELAY_MS", 10)
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def test_the_reference_is_that_of_the_python_api(large, slide, scene) -> None:
 
 def test_a_threshold_cuts_what_is_there(large, scene) -> None:
     large.click(scene.bright[:3])
-    store = large.state.result.store
+    store = large.state.result.scores
     before = full(large.mask_layer).sum()
     large.drag_threshold(0.9)
     large.settle()
-    assert large.state.result.store is store
+    assert large.state.result.scores is store
     assert full(large.mask_layer).sum() < before
     np.testing.assert_array_equal(
         full(large.mask_layer), expected(large, threshold=0.9).mask
@@ -129,17 +129,17 @@ def test_cleaning_and_splitting(large, scene) -> None:
 def test_what_is_near_comes_first_and_cancel_keeps_it(large, scene) -> None:
     below = scene.bright[0] + (96 * 4, 120 * 3)
     store = []
-    large.work.scoring._large.progressed.connect(
+    large.work.scoring.progressed.connect(
         lambda done, total: (done, total) == (1, 4) and large.work.features.cancel()
     )
     large.click([below])
-    store = large.state.result.store
+    store = large.state.result.scores
     known = np.isfinite(store.similarity[0][0])
     assert known[tuple(below.astype(int))]
     assert 0 < known.mean() < 1
     assert "Stopped" in large.hint
     assert full(large.mask_layer)[tuple(below.astype(int))] == 1
-    large.work.scoring._large.progressed.disconnect()
+    large.work.scoring.progressed.disconnect()
 
 
 def test_a_later_click_replaces_the_work(large, scene) -> None:
@@ -194,6 +194,26 @@ def test_a_stack_of_large_planes(bench, scene) -> None:
     mask = bench.mask_layer.data[0]
     np.testing.assert_array_equal(mask[0], dp.segment(stack[0], reference).mask)
     assert not mask[1].any()
+
+
+def test_a_threshold_keeps_the_map_of_a_stack_of_large_planes(bench, scene) -> None:
+    pixels = np.tile(scene.image, (3, 3))
+    stack = np.stack([pixels[::-1], pixels])
+    bench.add_image(stack, name="stack")
+    bench.viewer.dims.set_point(0, 1)
+    bench.open()
+    bench.settle()
+    for point in np.column_stack((np.ones(3), scene.bright[:3])):
+        bench.prompts.add(point)
+    bench.settle()
+    bench.viewer.dims.set_point(0, 0)
+    bench.settle()
+    bench.drag_threshold(0.8)
+    bench.settle()
+    reference = bench.work.session.reference()
+    found = dp.segment(stack[0], reference, options=dp.SegmentOptions(threshold=0.8))
+    np.testing.assert_array_equal(full(bench.similarity_layer)[0], found.similarity)
+    np.testing.assert_array_equal(full(bench.mask_layer)[0], found.mask)
 
 
 def test_turning_to_a_small_image_and_back(large, scene, monkeypatch) -> None:

@@ -12,9 +12,8 @@ from napari.layers import Image
 from small_stack import DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.plane_samples import sample_planes
-from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.session import Phase
 

@@ -24,10 +24,10 @@ from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import BackboneChoice, load_backbone
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
+from napari_dinoprompt.core.masks import finish
 from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.statistics import pool_measures
 from napari_dinoprompt.core.thresholds import resolve_thresholds

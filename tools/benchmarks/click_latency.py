@@ -21,7 +21,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.live import update
+from napari_dinoprompt.core.live import LiveResult, score_prompts
 from napari_dinoprompt.layers import placed_prompts
 from napari_dinoprompt.sample_data import sample_files
 
@@ -94,7 +94,10 @@ def main() -> None:
         settle(dock)
         placed = placed_prompts(prompts, state.image)
         start = perf_counter()
-        update(state.planes, placed, (), {}, source="image")
+        steps = score_prompts(
+            state.planes, placed, (), {}, placed.points, source="image"
+        )
+        next(one for one in steps if isinstance(one, LiveResult))
         computed.append(perf_counter() - start)
     # The first two make the layers.
     print(

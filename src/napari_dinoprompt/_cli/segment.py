@@ -133,7 +133,7 @@ def segment(
     cut = parse_threshold(threshold)
     seen = parse_target_window(window)
     spacing = parse_spacing(pixel_size)
-    from napari_dinoprompt.core.batching.files import find_images
+    from napari_dinoprompt.core.batching.batch import find_images
     from napari_dinoprompt.core.files.images import read_image
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.masks import Cleaning
@@ -181,8 +181,10 @@ def _runner(
 
         backbone = fitting_backbone(reference, choice.load())
         return partial(segment_batch, backbone=backbone)
-    from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
-    from napari_dinoprompt.core.batching.connection import parse_scheduler
+    from napari_dinoprompt.core.batching.cluster import (
+        parse_scheduler,
+        segment_batch_on_cluster,
+    )
 
     # Before any image is read.
     parse_scheduler(scheduler)

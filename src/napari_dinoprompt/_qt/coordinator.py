@@ -75,9 +75,9 @@ class Coordinator(QObject):
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
-        self.scoring = Scoring(session, prompts, results, self)
+        self.scoring = Scoring(session, results, self)
         self.features = Preparing(session, prompts, self.scoring, self)
-        self.stacks = StackWork(session, results, self.features.shelf, self)
+        self.stacks = StackWork(viewer, session, self.features.shelf, results, self)
         self.desk = Desk(viewer, session, self.features.shelf, self)
         self._following = Following(
             viewer,

@@ -1,4 +1,8 @@
-"""The similarity and mask layers of images: made once, then updated in place."""
+"""The layers that show results: made once, then updated in place.
+
+Those of the image's own prompts are here, and what they share with those of an applied
+reference. Whole planes, stacks and large planes differ in the arrays behind them.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,82 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.large_layers import (
-    blank_large,
-    show_large_mask,
-    show_large_similarity,
-)
 from napari_dinoprompt.result_arrays import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.components import LayerList, ViewerModel
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.live import LiveResult
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.streaming.live import LargeResult
     from napari_dinoprompt.session import ImageState
 
-__all__ = ["ResultLayers"]
+__all__ = ["ResultLayers", "empty_layer", "layer_for", "move_over"]
+
+
+def layer_for(
+    stack: LayerList,
+    held: Layer | None,
+    image: Image,
+    role: str,
+    levels: Sequence[Any],
+    scoring: Scoring | None,
+    below: Iterable[Layer],
+) -> Any:
+    """Return the layer that is held if it can show a result, or another in its place.
+
+    Parameters
+    ----------
+    stack : LayerList
+    held : napari.layers.Layer or None
+        It is removed if it cannot show these levels, or has not the image's shape.
+    image : napari.layers.Image
+    role : str
+        What it is marked with.
+    levels : sequence of (h, w) arrays
+        Of a plane: one, or several if it is large.
+    scoring : {"plain", "centred", "standardised"} or None
+        Of a similarity map; None for class or object numbers.
+    below : iterable of layers
+        It is put above these, without taking the user's tool away.
+
+    Returns
+    -------
+    napari.layers.Image or Labels
+    """
+    large = len(levels) > 1
+    if held is not None:
+        if held.multiscale == large and fits(held, image):
+            return held
+        stack.remove(held)
+    if scoring is None:
+        empty = empty_result(image, np.int32, large=large)
+        made = layers.make_mask_layer(image, empty, role=role)
+    else:
+        empty = empty_result(image, np.float32, large=large)
+        made = layers.make_similarity_layer(image, empty, scoring, role=role)
+    selected = set(stack.selection)
+    stack.insert(max(stack.index(one) for one in below) + 1, made)
+    stack.selection = selected
+    return made
+
+
+def empty_layer(layer: Layer, image: Image) -> None:
+    """Take all results away from a layer, in the shape that its image has now."""
+    dtype = np.float32 if layer.dtype.kind == "f" else np.int32
+    layer.data = empty_result(image, dtype, large=layer.multiscale)
+
+
+def move_over(image: Image, ours: Iterable[Layer | None]) -> None:
+    """Put our layers where their image was moved to."""
+    for layer in ours:
+        if layer is not None:
+            for name, value in layers.spatial_metadata(image).items():
+                setattr(layer, name, value)
 
 
 class ResultLayers:
@@ -53,11 +113,6 @@ class ResultLayers:
         elif gone is state.mask:
             state.mask = None
 
-    def show_similarity(self, state: ImageState, result: LiveResult, name: str) -> None:
-        """Show the similarity map of a class."""
-        layer = self._similarity_layer(state, result)
-        put_plane(layer, result.plane, result.similarities.of(name))
-
     def looked_at(self, image: Image) -> NDArray[np.float64]:
         """Return the middle of what the viewer shows, y and x in pixels of an image."""
         dims = self._viewer.dims
@@ -67,66 +122,27 @@ class ResultLayers:
         pixels = np.asarray(image.world_to_data(world[-image.ndim :]))
         return pixels[-2:].reshape(1, 2)
 
-    def show_large(self, state: ImageState, result: LargeResult, name: str) -> None:
-        """Show the map of a class of a large image, as far as it is known."""
-        self._make_room(state, large=True)
-        show_large_similarity(state, result, name, self._put_above)
-
-    def show_large_mask(
-        self,
-        state: ImageState,
-        result: LargeResult,
-        masks: Sequence[Any],
-        colours: Sequence[str] | None,
-    ) -> None:
-        """Show levels of class numbers in the colours of their classes, or of objects.
-
-        Parameters
-        ----------
-        state : ImageState
-        result : LargeResult
-        masks : sequence of (h, w) arrays
-            Full resolution first.
-        colours : sequence of str or None
-            None for object numbers.
-        """
-        self._make_room(state, large=True)
-        layer = show_large_mask(state, result, masks, self._put_above)
-        if colours is None:
-            layers.colour_instances(layer)
-        else:
-            layers.colour_classes(layer, colours)
-
-    def _make_room(self, state: ImageState, *, large: bool) -> None:
-        """Take away layers that cannot show what is to be shown."""
-        for layer in (state.similarity, state.mask):
-            if layer is not None and layer.multiscale != large:
-                self.drop(state, layer)
-                self._viewer.layers.remove(layer)
+    def show_similarity(self, state: ImageState, result: LiveResult, name: str) -> None:
+        """Show the similarity map of a class, as far as it is known."""
+        held, image, stack = state.similarity, state.image, self._viewer.layers
+        levels, scoring = result.scores.levels(name), result.reference.scoring
+        layer = layer_for(stack, held, image, "similarity", levels, scoring, [image])
+        state.similarity = layer
+        put_plane(layer, result.plane, *levels)
 
     def show_mask(
         self,
         state: ImageState,
         plane: PlaneIndex,
-        mask: NDArray[np.uint8],
-        colours: Sequence[str],
+        levels: Sequence[Any],
+        colours: Sequence[str] | None,
     ) -> None:
-        """Show class numbers in the colours of their classes."""
-        if state.is_finished(plane):
-            return
-        layer = self._mask_layer(state)
-        layers.colour_classes(layer, colours)
-        put_plane(layer, plane, mask)
+        """Show class numbers in the colours of their classes, or (None) objects.
 
-    def show_instances(
-        self, state: ImageState, plane: PlaneIndex, instances: NDArray[np.int32]
-    ) -> None:
-        """Show object numbers."""
-        if state.is_finished(plane):
-            return
-        layer = self._mask_layer(state)
-        layers.colour_instances(layer)
-        put_plane(layer, plane, instances)
+        Levels are those of the plane. One that was finished with its stack stays.
+        """
+        if not state.is_finished(plane):
+            self._put_mask(state, plane, levels, colours)
 
     def show_finished(
         self,
@@ -135,34 +151,33 @@ class ResultLayers:
         numbers: NDArray[np.integer[Any]],
         colours: Sequence[str] | None,
     ) -> None:
-        """Show a plane that was cleaned with all planes of its stack.
-
-        Parameters
-        ----------
-        state : ImageState
-        plane : plane index
-        numbers : (H, W) ndarray of integers
-            Of classes, or of objects.
-        colours : sequence of str or None
-            Of the classes; None for objects.
-        """
-        layer = self._mask_layer(state)
-        if colours is None:
-            layers.colour_instances(layer)
-        else:
-            layers.colour_classes(layer, colours)
-        put_plane(layer, plane, numbers)
+        """Show a plane that was cleaned with all of its stack, as `show_mask`."""
+        self._put_mask(state, plane, [numbers], colours)
         state.note_finished(plane)
+
+    def _put_mask(
+        self,
+        state: ImageState,
+        plane: PlaneIndex,
+        levels: Sequence[Any],
+        colours: Sequence[str] | None,
+    ) -> None:
+        held, image, stack = state.mask, state.image, self._viewer.layers
+        below = [state.similarity or image]
+        layer = layer_for(stack, held, image, "mask", levels, None, below)
+        state.mask = layer
+        layers.colour_numbers(layer, colours)
+        put_plane(layer, plane, *levels)
 
     def drop_stale(self, state: ImageState) -> None:
         """Empty the planes whose results are of earlier prompts or thresholds."""
         stale = state.take_stale()
+        # The one plane that layers of a large image hold.
+        held = state.result is not None and state.result.plane in state.shown
         for layer in (state.similarity, state.mask):
-            if layer is None or not stale or not fits(layer, state.image):
+            if layer is None or not stale or (layer.multiscale and held):
                 continue
-            if layer.multiscale:
-                blank_large(state.image, layer)
-            else:
+            if fits(layer, state.image):
                 blank_planes(layer, stale)
 
     def reshape(self, state: ImageState) -> None:
@@ -176,55 +191,14 @@ class ResultLayers:
 
     @staticmethod
     def _empty(state: ImageState) -> None:
-        for layer, dtype in (
-            (state.similarity, np.float32),
-            (state.mask, _mask_dtype(state.image)),
-        ):
-            if layer is None:
-                continue
-            if layer.multiscale:
-                blank_large(state.image, layer)
-            else:
-                layer.data = empty_result(state.image, dtype)
+        for layer in (state.similarity, state.mask):
+            if layer is not None:
+                empty_layer(layer, state.image)
         state.forget_shown()
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""
-        ours = [state.similarity, state.mask]
-        if state.prompts is not None and layers.is_ours(state.prompts):
-            ours.append(state.prompts)
-        for layer in ours:
-            if layer is not None:
-                for name, value in layers.spatial_metadata(state.image).items():
-                    setattr(layer, name, value)
-
-    def _similarity_layer(self, state: ImageState, result: LiveResult) -> Image:
-        self._make_room(state, large=False)
-        if state.similarity is None:
-            state.similarity = layers.make_similarity_layer(
-                state.image,
-                empty_result(state.image, np.float32),
-                result.reference.scoring,
-            )
-            self._put_above(state.similarity, state.image)
-        return state.similarity
-
-    def _mask_layer(self, state: ImageState) -> Labels:
-        self._make_room(state, large=False)
-        if state.mask is None:
-            empty = empty_result(state.image, _mask_dtype(state.image))
-            state.mask = layers.make_mask_layer(state.image, empty)
-            self._put_above(state.mask, state.similarity or state.image)
-        return state.mask
-
-    def _put_above(self, layer: Layer, above: Layer) -> None:
-        """Put a layer above another without taking the user's tool away."""
-        stack = self._viewer.layers
-        selected = set(stack.selection)
-        stack.insert(stack.index(above) + 1, layer)
-        stack.selection = selected
-
-
-def _mask_dtype(image: Image) -> type[np.integer[Any]]:
-    """A stack holds class numbers and object numbers in turn."""
-    return np.int32 if layers.stack_shape(image) else np.uint8
+        ours = state.prompts
+        if ours is not None and not layers.is_ours(ours):
+            ours = None
+        move_over(state.image, (state.similarity, state.mask, ours))

@@ -4,99 +4,99 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt import steps
 from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.large_scoring import LargeScoring
 from napari_dinoprompt._qt.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session import Phase, is_large, is_live
+from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from napari_dinoprompt._qt.prompt_layer import PromptLayer
     from napari_dinoprompt._qt.result_layers import ResultLayers
     from napari_dinoprompt.core.live import LiveResult
-    from napari_dinoprompt.core.streaming.live import LargeResult
+    from napari_dinoprompt.core.similarities import Cleaned
     from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["Scoring"]
 
 _CLEANING_DELAY_MS = 120
+# How often the layers are drawn anew while the regions of a large plane come in.
+_REFRESH_MS = 400
 
 
 class Scoring(QObject):
-    """Scores the plane in view, cuts it, and cleans the mask when the user pauses."""
+    """Scores the plane in view, cuts it, and cleans the mask when the user pauses.
+
+    A large plane fills region by region, nearest first. The latest request wins.
+    """
 
     changed = Signal()
-    """There is another result, or none, or a message."""
+    """Work has ended, or there is another result, or none, or a message."""
     progressed = Signal(int, int)
     """Regions of a large plane, done and in all; a total of 0 is unknown."""
 
     def __init__(
-        self,
-        session: Session,
-        prompts: PromptLayer,
-        results: ResultLayers,
-        parent: QObject,
+        self, session: Session, results: ResultLayers, parent: QObject
     ) -> None:
         super().__init__(parent)
         self._session = session
-        self._prompts = prompts
         self._results = results
+        self._large = False
         self._scores = LatestJob(self, "Finding the objects")
-        self._scores.returned.connect(self._on_result)
+        self._scores.yielded.connect(self._on_scored)
+        self._scores.returned.connect(self._on_complete)
         self._scores.failed.connect(self._on_failed)
+        self._cuts = LatestJob(self, "Finding the objects")
+        self._cuts.returned.connect(self._on_result)
+        self._cuts.failed.connect(self._on_failed)
         self._cleaned = LatestJob(self, "Cleaning")
+        self._cleaned.yielded.connect(self._on_progress)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
-        self._large = LargeScoring(session, results, self)
-        self._large.began.connect(self._on_large)
-        self._large.failed.connect(self._on_failed)
-        self._large.changed.connect(self.changed)
-        self._large.progressed.connect(self.progressed)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_CLEANING_DELAY_MS)
-        self._timer.timeout.connect(self._clean)
+        self._pause = self._timer(_CLEANING_DELAY_MS, self._clean)
+        self._refresh = self._timer(_REFRESH_MS, self._draw)
+        self._jobs = (self._scores, self._cuts, self._cleaned)
+        self._timers = (self._pause, self._refresh)
+
+    def _timer(self, milliseconds: int, do: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(do)
+        return timer
 
     @property
     def running(self) -> bool:
         """Whether anything is being scored or cleaned, or about to be."""
-        return (
-            self._scores.running
-            or self._cleaned.running
-            or self._timer.isActive()
-            or self._large.running
+        return any(job.running for job in self._jobs) or any(
+            timer.isActive() for timer in self._timers
         )
 
     @property
     def filling(self) -> bool:
         """Whether the regions of a large plane are being scored or cleaned."""
-        return self._large.running
+        return self._large and self.running
 
     def stop(self) -> None:
-        """Drop all work under way."""
-        self._large.stop()
-        self._scores.cancel()
-        self._cleaned.cancel()
-        self._timer.stop()
+        """Drop all work under way; what was found stays."""
+        for job in self._jobs:
+            job.cancel()
+        for timer in self._timers:
+            timer.stop()
 
     def score(self) -> None:
         """Find what the prompts find in the plane in view."""
         state = self._session.current
         if state is None or self._session.phase is not Phase.READY:
             return
-        self._cleaned.cancel()
-        self._timer.stop()
-        self._large.stop()
+        self.stop()
         prompts, left_out = usable_prompts(state)
         empty = state.view in state.planes.empty
         if empty:
@@ -104,29 +104,30 @@ class Scoring(QObject):
         elif left_out:
             self._session.message = _left_out(left_out)
         if all(name == BACKGROUND for name in prompts.classes):
-            self._scores.cancel()
             self._blank(state)
             return
         if empty:
             # What was found on the other planes is as good as before.
-            self._scores.cancel()
             state.drop_result()
             self._results.drop_stale(state)
             return
+        # Not before there are features: torch comes with it.
+        from napari_dinoprompt.core.live import score_prompts
+
         state.await_result()
-        if state.planes[state.view].large:
-            self._scores.cancel()
-            looked_at = self._results.looked_at(state.image)
-            self._large.start(state, prompts, looked_at)
-            return
+        self._large = state.planes[state.view].large
+        self._on_progress(Progress(0, 0))
+        here = np.array([plane == state.view for plane in prompts.planes], dtype=bool)
+        looked_at = self._results.looked_at(state.image)
         self._scores.start(
-            steps.score_prompts(
+            score_prompts(
                 state.planes,
                 prompts,
                 state.view,
                 dict(state.thresholds),
-                state.image.name,
-                layers.pixel_size(state.image),
+                np.concatenate((looked_at, prompts.points[here])),
+                source=state.image.name,
+                pixel_size=layers.pixel_size(state.image),
             )
         )
 
@@ -152,37 +153,36 @@ class Scoring(QObject):
         if state.outdated:
             # Only scoring anew knows what is under way and would be replaced.
             self.score()
-        elif is_large(state.result):
-            self._large.cut_anew(state, state.result)
-        elif is_live(state.result) and self._session.phase is Phase.READY:
+        elif state.result is not None and self._session.phase is Phase.READY:
+            self._pause.stop()
             self._cleaned.cancel()
-            self._scores.start(steps.rethreshold(state.result, dict(state.thresholds)))
+            self._cuts.start(state.result.iter_cut(dict(state.thresholds)))
 
     def show_similarity(self) -> None:
         """Show the map of the selected class."""
         state, name = self._session.current, self._session.shown_class()
-        if state is None or state.result is None or name is None:
-            return
-        if is_large(state.result):
-            self._results.show_large(state, state.result, name)
-        elif is_live(state.result):
+        if state is not None and state.result is not None and name is not None:
             self._results.show_similarity(state, state.result, name)
 
+    def _on_scored(self, said: Progress | LiveResult) -> None:
+        if not isinstance(said, Progress):
+            self._on_result(said)
+            return
+        self._on_progress(said)
+        if said.done and said.total and not self._refresh.isActive():
+            self._refresh.start()
+            if said.done == 1:
+                self._draw()
+
+    def _on_progress(self, said: Progress) -> None:
+        if self._large:
+            self.progressed.emit(said.done, said.total)
+
     def _on_result(self, result: LiveResult) -> None:
+        """Go on with a result: its map and plain mask; cleaning follows a pause."""
         state = self._session.current
         assert state is not None
-        self._take(state, result)
-        self._show_mask(state, result)
-        self.changed.emit()
-
-    def _on_large(self, result: LargeResult) -> None:
-        state = self._session.current
-        assert state is not None
-        self._take(state, result)
-        self.changed.emit()
-
-    def _take(self, state: ImageState, result: LiveResult | LargeResult) -> None:
-        """Go on with a result, and show its map."""
+        before = state.result
         state.take_result(result)
         if state.snapshot is not None:
             layers.remember_reference(
@@ -192,7 +192,21 @@ class Scoring(QObject):
                 result.reference,
             )
         self._results.drop_stale(state)
-        self.show_similarity()
+        known = before is not None and before.scores is result.scores
+        if not (self._large and known) or state.similarity is None:
+            self.show_similarity()
+        self._cleaned.cancel()
+        self._show_mask(state, result, result.masks)
+        self._clean_soon(result)
+        self.changed.emit()
+
+    def _on_complete(self, _nothing: object) -> None:
+        state = self._session.current
+        if self._large and state is not None and state.result is not None:
+            self._refresh.stop()
+            self._draw()
+            self._clean_soon(state.result)
+            self.changed.emit()
 
     def _on_failed(self, message: str) -> None:
         state = self._session.current
@@ -202,37 +216,43 @@ class Scoring(QObject):
         self._session.message = message
         self.changed.emit()
 
-    def _show_mask(self, state: ImageState, result: LiveResult) -> None:
-        """Show the plain mask at once; cleaning follows when the user pauses."""
-        self._cleaned.cancel()
+    def _draw(self) -> None:
+        """Show the regions that have come in."""
+        state = self._session.current
+        if state is None:
+            return
+        for layer in (state.similarity, state.mask):
+            if layer is not None and layer.visible:
+                layer.refresh(thumbnail=False, extent=False)
+
+    def _show_mask(
+        self, state: ImageState, result: LiveResult, levels: Sequence[Any]
+    ) -> None:
+        colours = self._session.colours()
         self._results.show_mask(
-            state, result.plane, result.mask, self._colours_of(result.names)
+            state, result.plane, levels, [colours[name] for name in result.names]
         )
-        if self._session.cleaning != Cleaning():
-            self._timer.start()
+
+    def _clean_soon(self, result: LiveResult) -> None:
+        if result.scores.complete and self._session.cleaning != Cleaning():
+            self._pause.start()
 
     def _clean(self) -> None:
         state = self._session.current
-        if state is not None and is_live(state.result):
-            self._cleaned.start(
-                steps.clean(
-                    state.result.mask,
-                    self._session.cleaning,
-                    state.result.similarities.no_data,
-                )
-            )
+        if state is not None and state.result is not None:
+            self._cleaned.start(state.result.iter_clean(self._session.cleaning))
 
-    def _on_cleaned(self, cleaned: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
+    def _on_cleaned(self, cleaned: Cleaned) -> None:
         state = self._session.current
         if state is None or state.result is None:
             return
-        mask, instances = cleaned
-        plane = state.result.plane
+        masks, instances = cleaned
         if self._session.cleaning.split:
-            self._results.show_instances(state, plane, instances)
+            self._results.show_mask(state, state.result.plane, instances, None)
         else:
-            colours = self._colours_of(state.result.names)
-            self._results.show_mask(state, plane, mask, colours)
+            self._show_mask(state, state.result, masks)
+        if self._large:
+            self.changed.emit()
 
     def _on_cleaning_failed(self, message: str) -> None:
         self._session.message = message
@@ -242,10 +262,6 @@ class Scoring(QObject):
         state.drop_result()
         state.invalidate()
         self._results.drop_stale(state)
-
-    def _colours_of(self, names: Sequence[str]) -> list[str]:
-        colours = self._session.colours()
-        return [colours[name] for name in names]
 
 
 def _left_out(count: int) -> str:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QHBoxLayout,
-    QProgressBar,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.widgets.explaining import button, explain
+from napari_dinoprompt._qt.widgets.explaining import button, explain, in_column, row_of
 from napari_dinoprompt._qt.widgets.message_label import MessageLabel
 
 __all__ = ["StackPanel"]
@@ -49,15 +43,8 @@ class StackPanel(QWidget):
             "the layer says how far the planes are apart.",
         )
         self._said = MessageLabel("objects in all planes")
-        row = QHBoxLayout()
-        row.addWidget(self._start)
-        row.addWidget(self._bar)
-        row.addWidget(self._stop)
-        row.addWidget(self._objects_3d)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self._said)
+        row = row_of(self._start, self._bar, self._stop, self._objects_3d)
+        in_column(self, row, self._said)
         self._start.clicked.connect(self.start_requested)
         self._stop.clicked.connect(self.stop_requested)
         self._objects_3d.toggled.connect(self.objects_3d_requested)
@@ -65,19 +52,7 @@ class StackPanel(QWidget):
     def show_stack(
         self, *, can_start: bool, running: bool, objects_3d: bool, said: str
     ) -> None:
-        """Show how it stands.
-
-        Parameters
-        ----------
-        can_start : bool
-            Whether there is anything to search all planes for.
-        running : bool
-            Show progress and Stop.
-        objects_3d : bool
-            Whether objects go through the planes.
-        said : str
-            How many planes and objects there are, or what went wrong.
-        """
+        """Show how it stands; `said` is what was found, or what went wrong."""
         if running and self._bar.isHidden():
             self._bar.setRange(0, 0)
         self._start.setVisible(not running)

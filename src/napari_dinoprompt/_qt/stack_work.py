@@ -3,65 +3,211 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+import numpy as np
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt import stack_steps
-from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt._qt.stack_kept import KeptPlanes
-from napari_dinoprompt._qt.stack_steps import FoundPlane, FoundVolume, task_of
+from napari_dinoprompt._qt.job_work import JobWork
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.stacking.plain_masks import PlainMasks
-from napari_dinoprompt.session import is_live
+from napari_dinoprompt.core.stacking.results import PlainMasks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+    from qtpy.QtCore import QObject
+
     from napari_dinoprompt._qt.job_work import BackboneShelf
     from napari_dinoprompt._qt.result_layers import ResultLayers
+    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.stacking.results import StackPlane
+    from napari_dinoprompt.core.stacking.segmentation import Stack
+    from napari_dinoprompt.core.stacking.volumes import FinishedVolume
     from napari_dinoprompt.session import ImageState, Session
 
 __all__ = ["StackWork"]
 
 
-class StackWork(QObject):
+@dataclass(frozen=True, eq=False)
+class FoundPlane:
+    """A plane that is finished.
+
+    Attributes
+    ----------
+    index : plane index
+    result : LiveResult or None
+        With the plain mask; None if that was known before.
+    numbers : (H, W) ndarray of integers
+        What is shown: classes, or objects where touching ones are split.
+    objects : int
+    """
+
+    index: PlaneIndex
+    result: LiveResult | None
+    numbers: NDArray[np.integer]
+    objects: int
+
+
+def _find_planes(
+    stack: Stack,
+    reference: Reference,
+    get_backbone: Callable[[], Backbone],
+    cleaning: Cleaning,
+    features: Mapping[PlaneIndex, FeatureMap],
+    masks: PlainMasks,
+    done: Mapping[PlaneIndex, int],
+    wanted: list[PlaneIndex],
+) -> Generator[Progress | FoundPlane, None, int]:
+    """Finish planes in a thread, as `iter_segment_stack`; returns how many."""
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.stacking.results import StackPlane
+    from napari_dinoprompt.core.stacking.segmentation import iter_segment_stack
+
+    yield Progress(0, 0)
+    steps = iter_segment_stack(
+        stack,
+        reference,
+        None if all(index in masks for index in wanted) else get_backbone(),
+        SegmentOptions(cleaning=cleaning),
+        planes=wanted,
+        done=done,
+        features=features,
+        masks=masks,
+    )
+    count = 0
+    for said in steps:
+        if isinstance(said, StackPlane):
+            count += 1
+            yield _as_found(said, reference, cleaning)
+        elif isinstance(said, Progress):
+            yield said
+    return count
+
+
+def _as_found(
+    plane: StackPlane, reference: Reference, cleaning: Cleaning
+) -> FoundPlane:
+    from napari_dinoprompt.core.errors import InputError
+    from napari_dinoprompt.core.live import LiveResult
+    from napari_dinoprompt.core.segmentation import Segmentation
+
+    result, found = None, plane.segmentation
+    if isinstance(found, Segmentation):
+        result = LiveResult(
+            plane=plane.index,
+            reference=reference,
+            scores=found.scores,
+            thresholds=found.thresholds,
+            masks=found.scores.masks(found.thresholds),
+        )
+    elif found is not None:
+        msg = (
+            "The planes are too large to be held; segment the stack with the command "
+            "dinoprompt segment, or take a part of it."
+        )
+        raise InputError(msg)
+    numbers: NDArray[np.integer] = plane.mask
+    if cleaning.split:
+        numbers = np.where(plane.instances > 0, plane.instances + plane.first, 0)
+    return FoundPlane(plane.index, result, numbers, plane.objects)
+
+
+@dataclass(eq=False)
+class _KeptPlanes:
+    """What is known of the planes of one image under one revision.
+
+    Attributes
+    ----------
+    state : ImageState
+    revision : int
+    masks : PlainMasks
+        Of planes that are on show, scrolled to or computed here.
+    names : tuple of str
+        The object classes.
+    objects : dict of plane index to int
+        The planes that are finished, and how many objects they hold.
+    volumes : int
+        In so many of the volumes objects go through the planes.
+    shown_on : tuple of layers or None
+        Where all of this is on show; None while that is being changed here.
+    """
+
+    state: ImageState
+    revision: int
+    masks: PlainMasks
+    names: tuple[str, ...]
+    objects: dict[PlaneIndex, int] = field(default_factory=dict)
+    volumes: int = 0
+    shown_on: tuple[Layer | None, Layer | None] | None = None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of the axes before the plane."""
+        return layers.stack_shape(self.state.image)
+
+    @property
+    def through(self) -> bool:
+        """Whether objects go through all planes."""
+        return self.volumes == math.prod(self.lengths[:-1])
+
+    @property
+    def current(self) -> bool:
+        """Whether nothing that it depends on has changed."""
+        there = (self.state.similarity, self.state.mask)
+        return self.revision == self.state.revision and self.shown_on in (None, there)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planes are finished."""
+        return len(self.objects) == math.prod(self.lengths)
+
+    @property
+    def summary(self) -> str:
+        """How far it is and what was found, in one line; empty before the first."""
+        if not self.objects:
+            return ""
+        total, count = math.prod(self.lengths), sum(self.objects.values())
+        objects = "1 object" if count == 1 else f"{count} objects"
+        if self.through:
+            return f"{objects} through {total} planes."
+        each = "" if count == 0 else ", counted in each plane"
+        return f"{len(self.objects)} of {total} planes: {objects}{each}."
+
+
+class StackWork(JobWork):
     """Finishes the planes of the current stack with the prompts as they are now.
 
     New prompts, another threshold or another image stop it. Planes that are finished
     stay, and are not done again.
     """
 
-    changed = Signal()
-    """Work has begun or ended, or a plane is finished."""
-    progressed = Signal(int, int)
-    """How far it is; a total of 0 is unknown."""
-
     def __init__(
         self,
+        viewer: ViewerModel,
         session: Session,
-        results: ResultLayers,
         shelf: BackboneShelf,
+        results: ResultLayers,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(
+            viewer, session, shelf, parent, "Finding objects in all planes"
+        )
         self.objects_3d = False
         """Whether objects are to go through the planes once all are finished."""
-        self._session = session
         self._results = results
-        self._shelf = shelf
-        self._kept: KeptPlanes | None = None
+        self._kept: _KeptPlanes | None = None
         self._all = False
         self._trouble = ""
-        self._job = LatestJob(self, "Finding objects in all planes")
-        self._job.yielded.connect(self._on_yielded)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-
-    @property
-    def running(self) -> bool:
-        """Whether planes are being finished, or objects numbered through them."""
-        return self._job.running
 
     @property
     def can_start(self) -> bool:
@@ -69,7 +215,8 @@ class StackWork(QObject):
         state = self._stack()
         return (
             state is not None
-            and is_live(state.result)
+            and state.result is not None
+            and not state.result.large
             and self._session.reference() is not None
         )
 
@@ -82,10 +229,8 @@ class StackWork(QObject):
     @property
     def message(self) -> str:
         """How it stands, in one line."""
-        if self._trouble:
-            return self._trouble
         kept = self._current_kept()
-        return "" if kept is None else kept.summary
+        return self._trouble or ("" if kept is None else kept.summary)
 
     def start(self) -> None:
         """Finish the planes that are not finished yet."""
@@ -114,13 +259,11 @@ class StackWork(QObject):
     def note_result(self) -> None:
         """Remember the plain mask of the plane that was just scored."""
         state = self._stack()
-        if state is None or not is_live(state.result) or state.outdated:
+        found = None if state is None else state.result
+        if state is None or found is None or found.large or state.outdated:
             return
-        kept = self._current_kept()
-        if kept is None:
-            kept = self._keep(state, state.result)
-        found = state.result
-        kept.masks.add(found.plane, found.mask, found.similarities.no_data)
+        kept = self._current_kept() or self._keep(state, found)
+        kept.masks.add(found.plane, found.mask, found.scores.no_data)
 
     def clean_anew(self) -> None:
         """Go on after the cleaning, and nothing else, has changed.
@@ -153,19 +296,19 @@ class StackWork(QObject):
             return None
         return state
 
-    def _current_kept(self) -> KeptPlanes | None:
+    def _current_kept(self) -> _KeptPlanes | None:
         kept = self._kept
         fits = kept is not None and kept.current and kept.state is self._stack()
         return kept if fits else None
 
-    def _keep(self, state: ImageState, result: LiveResult) -> KeptPlanes:
+    def _keep(self, state: ImageState, result: LiveResult) -> _KeptPlanes:
         self._forget()
         self._trouble = ""
-        self._kept = KeptPlanes(
+        self._kept = _KeptPlanes(
             state,
             state.revision,
             PlainMasks(layers.plane_shape(state.image)),
-            result.similarities.names,
+            result.names,
             shown_on=(state.similarity, state.mask),
         )
         return self._kept
@@ -175,13 +318,16 @@ class StackWork(QObject):
             self._kept.state.forget_finished()
             self._kept = None
 
-    def _redo(self, kept: KeptPlanes, *, only_known: bool) -> None:
-        kept.begin_anew()
+    def _redo(self, kept: _KeptPlanes, *, only_known: bool) -> None:
+        """Forget which planes are finished; their plain masks stay known."""
+        kept.objects.clear()
+        kept.volumes = 0
+        kept.state.forget_finished()
         self._start(only_known=only_known)
 
     def _start(self, *, only_known: bool) -> None:
-        state, request = self._stack(), self._session.request
-        if state is None or not is_live(state.result):
+        state = self._stack()
+        if state is None or state.result is None or state.result.large:
             return
         reference = self._session.reference()
         if reference is None:
@@ -195,39 +341,48 @@ class StackWork(QObject):
         if kept.complete:
             self._on_returned(0)
             return
+        from napari_dinoprompt.core.stacking.segmentation import Stack
+
         self._all = not only_known
-        task = task_of(
-            state, reference, request.backbone, self._session.cleaning, self._shelf
+        planes, masks = state.planes, kept.masks
+        stack = Stack(
+            kept.lengths,
+            layers.plane_shape(state.image),
+            partial(layers.read_plane, state.image),
         )
-        self._job.start(
-            stack_steps.find_planes(
-                task,
-                kept.masks,
-                frozenset(kept.masks),
+        self._begin(
+            _find_planes(
+                stack,
+                reference,
+                partial(self._shelf.get, self._session.request.backbone),
+                self._session.cleaning,
+                {at: planes[at].whole for at in planes if not planes[at].large},
+                masks,
                 dict(kept.objects),
-                only_known=only_known,
+                [at for at in stack.indices() if at in masks or not only_known],
             )
         )
-        self.progressed.emit(0, 0)
         self.changed.emit()
 
-    def _start_volumes(self, kept: KeptPlanes) -> None:
+    def _start_volumes(self, kept: _KeptPlanes) -> None:
+        from napari_dinoprompt.core.stacking.volumes import iter_volumes
+
         kept.volumes = 0
+        *lengths, depth = kept.lengths
         z, y, x = (abs(float(step)) for step in kept.state.image.scale[-3:])
-        self._job.start(
-            stack_steps.find_volumes(
-                kept.masks,
-                layers.stack_shape(kept.state.image),
+        self._begin(
+            iter_volumes(
+                tuple(lengths),
+                partial(kept.masks.volume, depth=depth),
                 self._session.cleaning,
                 (z, y, x),
             )
         )
-        self.progressed.emit(0, 0)
         self.changed.emit()
 
-    def _on_yielded(self, said: Progress | FoundPlane | FoundVolume) -> None:
+    def _on_yielded(self, said: Progress | FoundPlane | FinishedVolume) -> None:
         if isinstance(said, Progress):
-            self.progressed.emit(said.done, said.total)
+            super()._on_yielded(said)
             return
         kept = self._current_kept()
         if kept is None:
@@ -237,12 +392,12 @@ class StackWork(QObject):
         kept.shown_on = None
         if isinstance(said, FoundPlane):
             self._show_plane(kept, said)
-        elif isinstance(said, FoundVolume):
+        else:
             self._show_volume(kept, said)
         kept.shown_on = (kept.state.similarity, kept.state.mask)
         self.changed.emit()
 
-    def _show_plane(self, kept: KeptPlanes, found: FoundPlane) -> None:
+    def _show_plane(self, kept: _KeptPlanes, found: FoundPlane) -> None:
         state, result = kept.state, found.result
         colours = None
         if not self._session.cleaning.split:
@@ -251,12 +406,12 @@ class StackWork(QObject):
         if result is not None:
             # A plane without data may be in view, which shows no class.
             name = self._session.shown_class() or kept.names[0]
-            kept.masks.add(found.index, result.mask, result.similarities.no_data)
+            kept.masks.add(found.index, result.mask, result.scores.no_data)
             self._results.show_similarity(state, result, name)
         self._results.show_finished(state, found.index, found.numbers, colours)
         kept.objects[found.index] = found.objects
 
-    def _show_volume(self, kept: KeptPlanes, found: FoundVolume) -> None:
+    def _show_volume(self, kept: _KeptPlanes, found: FinishedVolume) -> None:
         kept.volumes += 1
         for z, plane in enumerate(found.instances):
             index = (*found.at, z)

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation
-    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+    from napari_dinoprompt.core.segmentation import SegmentOptions
     from napari_dinoprompt.core.target_images import WindowPolicy
 
 __all__ = [
@@ -95,39 +94,30 @@ class Applied:
         Which one.
     plane : plane index
     reference : Reference
-    segmentation : Segmentation
     warnings : tuple of str
         What differs from the source of the reference.
     objects : int
         How many were found.
-    levels : mapping of str to list of (h, w) array, or None
-        Pyramids of a plane that is too large to hold, by what they show.
+    levels : mapping of str to list of (h, w) array
+        By *similarity*, *mask* and *instances*: of a large plane several each.
     """
 
     target: int
     plane: PlaneIndex
     reference: Reference
-    segmentation: Segmentation | LargeSegmentation
     warnings: tuple[str, ...]
     objects: int
-    levels: Mapping[str, list[Any]] | None
+    levels: Mapping[str, list[Any]]
 
 
 def apply(
     means: Means, targets: Sequence[Target]
 ) -> Generator[Progress | Notice | Applied, None, int]:
     """Apply a reference to planes of several images; returns how many were done."""
-    from napari_dinoprompt.core.progress import Progress, along
-    from napari_dinoprompt.core.segmentation import (
-        Segmentation,
-        SegmentOptions,
-        iter_segment,
-    )
+    from napari_dinoprompt.core.progress import along
+    from napari_dinoprompt.core.segmentation import iter_segment
 
-    yield Progress(0, 0)
-    reference, backbone = _prepare(means)
-    like = None if means.read_like is None else means.read_like()
-    options = SegmentOptions(window=means.window, cleaning=means.cleaning)
+    reference, backbone, options, like = yield from _prepare(means)
     todo = [(n, plane) for n, one in enumerate(targets) for plane in one.planes]
     for done, (number, plane) in enumerate(todo):
         target = targets[number]
@@ -137,10 +127,8 @@ def apply(
         warnings = reference.warnings_for(
             window=found.window, pixel_size=target.pixel_size
         )
-        levels = None
-        if not isinstance(found, Segmentation):
-            levels = yield from found.iter_levels()
-        yield Applied(number, plane, reference, found, warnings, found.objects, levels)
+        levels = yield from found.iter_levels()
+        yield Applied(number, plane, reference, warnings, found.objects, levels)
     return len(todo)
 
 
@@ -148,15 +136,9 @@ def batch(
     means: Means, images: Sequence[Path], folder: Path
 ) -> Generator[Progress | BatchStep, None, BatchReport]:
     """Apply a reference to files; as `core.batch.segment_batch`."""
-    from napari_dinoprompt.core.batching.batch import segment_batch
-    from napari_dinoprompt.core.batching.files import find_images
-    from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.batching.batch import find_images, segment_batch
 
-    yield Progress(0, 0)
-    reference, backbone = _prepare(means)
-    like = None if means.read_like is None else means.read_like()
-    options = SegmentOptions(window=means.window, cleaning=means.cleaning)
+    reference, backbone, options, like = yield from _prepare(means)
     files = find_images(images)
     return (
         yield from segment_batch(files, folder, reference, backbone, options, like=like)
@@ -174,11 +156,8 @@ def compare(
 ) -> Generator[Progress | Notice, None, Comparison]:
     """Compare fakes with the real; as `core.comparing.comparison.iter_compare`."""
     from napari_dinoprompt.core.comparing.comparison import iter_compare
-    from napari_dinoprompt.core.progress import Progress
-    from napari_dinoprompt.core.segmentation import SegmentOptions
 
-    yield Progress(0, 0)
-    reference, backbone = _prepare(means)
+    reference, backbone, options, _ = yield from _prepare(means)
     return (
         yield from iter_compare(
             read_real(),
@@ -186,7 +165,7 @@ def compare(
             reference,
             backbone=backbone,
             truth=None if read_truth is None else read_truth(),
-            options=SegmentOptions(window=means.window, cleaning=means.cleaning),
+            options=options,
             names=names,
             class_name=class_name,
             draws=draws,
@@ -203,9 +182,19 @@ def save_comparison(
     return folder
 
 
-def _prepare(means: Means) -> tuple[Reference, Backbone]:
-    """Read the reference and load the backbone that it was made with."""
+def _prepare(
+    means: Means,
+) -> Generator[
+    Progress, None, tuple[Reference, Backbone, SegmentOptions, ArrayLike | None]
+]:
+    """Read the reference and what is to be matched, and load its backbone."""
+    from napari_dinoprompt.core.progress import Progress
+    from napari_dinoprompt.core.segmentation import SegmentOptions
+
+    yield Progress(0, 0)
     reference = resolve(means.choice)
     backbone = means.shelf.get(means.backbone.fitting(reference.backbone))
     reference.check_backbone(backbone.info)
-    return reference, backbone
+    options = SegmentOptions(window=means.window, cleaning=means.cleaning)
+    like = None if means.read_like is None else means.read_like()
+    return reference, backbone, options, like

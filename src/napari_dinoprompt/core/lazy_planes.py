@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,16 @@ from napari_dinoprompt.core.given import as_array
 from napari_dinoprompt.core.planes import check_kind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
-__all__ = ["LazyPlane", "read_part"]
+    from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["LEVELS", "LazyArray", "LazyPlane", "level_shapes", "read_part"]
+
+LEVELS = 6
+"""Most levels of a pyramid; each has half the pixels of the one before along a side."""
+# The coarsest level should still fill a window.
+_SMALLEST = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,52 @@ class LazyPlane:
     def whole(self) -> NDArray[np.generic]:
         """Read all of the plane as it is; errors as `read`."""
         return read_part(self.array, self.index)
+
+
+@dataclass(frozen=True, eq=False)
+class LazyArray:
+    """An array of which a part is made when it is asked for.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    read : callable from a tuple of slices and integers to ndarray
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[tuple[Any, ...]], NDArray[Any]]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        return self.read(part if isinstance(part, tuple) else (part,))
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """Make all of it."""
+        return self[...].astype(self.dtype if dtype is None else dtype)
+
+
+def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return height and width of each level of a plane's pyramid, the largest first."""
+    height, width = shape
+    # At least two: a viewer takes a pyramid of one level for something else.
+    levels = 1 + max(1, int(math.log2(max(1.0, max(shape) / _SMALLEST))))
+    return [
+        (math.ceil(height / 2**level), math.ceil(width / 2**level))
+        for level in range(min(LEVELS, levels))
+    ]
 
 
 def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:

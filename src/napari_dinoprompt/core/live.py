@@ -7,21 +7,19 @@ then costs one product with the feature map of the plane in view.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.estimate import Estimate, estimate
 from napari_dinoprompt.core.extraction import check_memory, iter_features
-from napari_dinoprompt.core.intensity import (
-    measure_stack_window,
-    measure_window,
-    thin_pixels,
-)
-from napari_dinoprompt.core.plane_samples import sample_planes
+from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
+from napari_dinoprompt.core.plane_samples import iter_sample, sample_planes
 from napari_dinoprompt.core.planes import as_plane, holds_data
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import Similarities, score, spread
+from napari_dinoprompt.core.similarities import score, spread
+from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
+from napari_dinoprompt.core.streaming.result_store import ResultStore
 from napari_dinoprompt.core.streaming.sampling import (
     NoDataError,
     iter_lazy_features,
@@ -30,7 +28,7 @@ from napari_dinoprompt.core.streaming.sampling import (
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,19 +36,16 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.lazy_planes import LazyPlane
+    from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.similarities import Cleaned, Scores
 
-__all__ = [
-    "LiveResult",
-    "apply_thresholds",
-    "prepare_planes",
-    "update",
-]
+__all__ = ["LiveResult", "prepare_planes", "score_prompts"]
 
 
 @dataclass(frozen=True, eq=False)
 class LiveResult:
-    """What the current prompts find in the plane in view.
+    """What the current prompts find in the plane in view, or have found so far.
 
     Attributes
     ----------
@@ -58,28 +53,65 @@ class LiveResult:
         The plane.
     reference : Reference
         Of the prompts, with the thresholds that the user set.
-    similarities : Similarities
+    scores : Scores
+        Similarities; those of a large plane fill region by region.
     thresholds : mapping of str to float
         In use, by object class: set by the user, or auto.
-    mask : (H, W) ndarray of uint8
-        Plain class numbers, not cleaned.
+    masks : sequence of (h, w) arrays of uint8
+        Levels of the plain class numbers, not cleaned; full resolution first.
     """
 
     plane: PlaneIndex
     reference: Reference
-    similarities: Similarities
+    scores: Scores
     thresholds: Mapping[str, float]
-    mask: NDArray[np.uint8]
+    masks: Sequence[Any]
+
+    @classmethod
+    def of(
+        cls,
+        plane: PlaneIndex,
+        reference: Reference,
+        scores: Scores,
+        chosen: Mapping[str, float],
+    ) -> LiveResult:
+        """Cut scores of a reference; classes without a chosen threshold are on auto."""
+        names = scores.names
+        known = {name: value for name, value in chosen.items() if name in names}
+        reference = reference.with_thresholds(known)
+        thresholds = resolve_thresholds(reference)
+        return cls(plane, reference, scores, thresholds, scores.masks(thresholds))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Object classes; class number k + 1 is ``names[k]``."""
-        return self.similarities.names
+        return self.scores.names
 
     @property
     def nothing(self) -> bool:
-        """Whether the plane is constant or white noise."""
-        return self.similarities.nothing
+        """Whether the plane is known to be constant or white noise."""
+        return self.scores.nothing
+
+    @property
+    def large(self) -> bool:
+        """Whether the plane is too large to hold."""
+        return len(self.masks) > 1
+
+    @property
+    def mask(self) -> Any:
+        """(H, W) array of uint8: the plain class numbers at full resolution."""
+        return self.masks[0]
+
+    def iter_cut(
+        self, chosen: Mapping[str, float]
+    ) -> Generator[Progress, None, LiveResult]:
+        """Cut the scores anew, after a threshold changed."""
+        yield Progress(0, 0)
+        return self.of(self.plane, self.reference, self.scores, chosen)
+
+    def iter_clean(self, cleaning: Cleaning) -> Generator[Progress, None, Cleaned]:
+        """Clean the mask and number its objects."""
+        return (yield from self.scores.iter_clean(self.mask, cleaning))
 
 
 def prepare_planes(
@@ -187,24 +219,21 @@ def _measure_window(
 ) -> Generator[Progress, None, IntensityWindow]:
     if not stack:
         return measure_window(plane)
-    holding = []
-    for index in sample_planes(stack):
-        sampled = open_plane(index).whole()
-        yield Progress(0, 0)
-        # A plane without data says nothing about the others.
-        if holds_data(sampled):
-            holding.append(thin_pixels(sampled))
-    return measure_stack_window(holding or [plane])
+    return measure_stack_window(
+        (yield from iter_sample(lambda at: open_plane(at).whole(), stack, plane))
+    )
 
 
-def update(
+def score_prompts(
     planes: PreparedPlanes,
     prompts: Prompts,
     view: PlaneIndex,
     chosen: Mapping[str, float],
+    near: NDArray[np.float64],
     *,
     source: str,
-) -> LiveResult:
+    pixel_size: tuple[float, float] | None = None,
+) -> Generator[Progress | Notice | LiveResult, None, None]:
     """Find what the prompts find, after they or the plane in view changed.
 
     Parameters
@@ -218,56 +247,46 @@ def update(
     chosen : mapping of str to float
         Thresholds that the user set; classes without one are on auto, and classes
         without prompts are passed over.
+    near : (N, 2) ndarray of float64
+        Where the user looks and where prompts are, y and x in pixels: regions of a
+        large plane come in this order.
     source : str
         Name of the image.
+    pixel_size : (float, float), optional
+        Height and width of a pixel.
 
-    Returns
-    -------
+    Yields
+    ------
+    Progress
+        Of the regions of a large plane; with a total of 0 while the reference is made.
     LiveResult
+        Once; of a large plane before its first region: it fills from then on.
+    Notice
+        If the device was too small.
 
     Raises
     ------
     InputError
-        If no prompt is on an object, or one lies outside the image.
+        If no prompt is on an object, one lies outside the image, or the disk is too
+        full for the results of a large plane.
     """
-    made = planes.reference(prompts, source=source)
-    reference = Reference.of(made.fields)
-    reference.check_objects()
-    if view in made.scored:
-        similarities = spread(made.scored[view], reference)
-    else:
-        shown = planes[view]
-        lengths = shown.lengths(planes.measures(prompts.planes))
-        similarities = score(shown.whole, reference, lengths)
-    return apply_thresholds(view, reference, similarities, chosen)
-
-
-def apply_thresholds(
-    plane: PlaneIndex,
-    reference: Reference,
-    similarities: Similarities,
-    chosen: Mapping[str, float],
-) -> LiveResult:
-    """Cut similarities anew, after a threshold changed.
-
-    Parameters
-    ----------
-    plane : tuple of int
-        Where the similarities are of.
-    reference : Reference
-    similarities : Similarities
-        Of this reference.
-    chosen : mapping of str to float
-        As `update`.
-
-    Returns
-    -------
-    LiveResult
-    """
-    names = similarities.names
-    known = {name: value for name, value in chosen.items() if name in names}
-    reference = reference.with_thresholds(known)
-    thresholds = resolve_thresholds(reference)
-    return LiveResult(
-        plane, reference, similarities, thresholds, similarities.mask(thresholds)
+    made = yield from planes.iter_reference(
+        prompts, source=source, pixel_size=pixel_size
     )
+    reference, shown = Reference.of(made.fields), planes[view]
+    reference.check_objects()
+    if not shown.large:
+        if view in made.scored:
+            similarities = spread(made.scored[view], reference)
+        else:
+            lengths = shown.lengths(planes.measures(prompts.planes))
+            similarities = score(shown.whole, reference, lengths)
+        yield LiveResult.of(view, reference, similarities, chosen)
+        return
+    features = shown.features
+    assert isinstance(features, LazyFeatures)
+    store = ResultStore.of(features, reference)
+    yield LiveResult.of(view, reference, store, chosen)
+    regions = features.regions.nearest_first(near)
+    yield Progress(0, len(regions))
+    yield from store.iter_fill(features, reference, regions)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Cleaning", "class_mask", "clean_mask", "split_instances"]
+__all__ = ["Cleaning", "class_mask", "clean_mask", "finish", "split_instances"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,24 @@ def class_mask(
     held = torch.cat((none, claimed)).gather(0, winner[None])[0]
     mask = (winner * held).byte().cpu().numpy()
     return mask
+
+
+def finish(
+    mask: NDArray[np.uint8],
+    cleaning: Cleaning,
+    no_data: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Clean a plain mask and number its objects: (H, W) uint8 and int32.
+
+    Pixels without data stay 0, whatever is filled around them. Where splitting dropped
+    a fragment below the smallest size, both are 0.
+    """
+    cleaned = clean_mask(mask, cleaning)
+    if no_data is not None:
+        cleaned[no_data] = 0
+    instances = split_instances(cleaned, cleaning)
+    cleaned[instances == 0] = 0
+    return cleaned, instances
 
 
 def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:

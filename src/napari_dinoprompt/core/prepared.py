@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.statistics import SourceMeasures, pool_measures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.making import NewReference
     from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
@@ -50,11 +51,6 @@ class PreparedPlane:
 
         assert isinstance(self.features, FeatureMap)
         return self.features
-
-    @property
-    def measures(self) -> SourceMeasures:
-        """Of these features."""
-        return self.features.measures
 
     def lengths(self, measures: SourceMeasures) -> CellLengths:
         """Return the lengths of the vectors under a source's statistics, kept."""
@@ -116,13 +112,7 @@ class PreparedPlanes:
         self._pooled = None
 
     def trim(self, wanted: Iterable[PlaneIndex]) -> None:
-        """Let go of the planes that were added first, if they take much memory.
-
-        Parameters
-        ----------
-        wanted : iterable of plane index
-            These stay.
-        """
+        """Let go of planes that are not wanted, the first added first, if too large."""
         keep = set(wanted)
         spare = [index for index in self._planes if index not in keep]
         size = sum(self._planes[index].bytes for index in spare)
@@ -140,26 +130,36 @@ class PreparedPlanes:
         sources = tuple(sorted(set(planes)))
         kept = self._pooled
         if kept is None or kept[0] != sources:
-            parts = [self._planes[index].measures for index in sources]
+            parts = [self._planes[index].features.measures for index in sources]
             kept = self._pooled = (sources, pool_measures(parts))
         return kept[1]
 
-    def reference(self, prompts: Prompts, *, source: str) -> NewReference:
+    def iter_reference(
+        self,
+        prompts: Prompts,
+        *,
+        source: str,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> Generator[Progress | Notice, None, NewReference]:
         """Make a reference from prompts on these planes."""
         from napari_dinoprompt.core.auto_threshold import crowded_planes
-        from napari_dinoprompt.core.references.making import make_reference
+        from napari_dinoprompt.core.references.making import iter_reference
 
         measures = self.measures(prompts.planes)
+        planes = {index: self._planes[index] for index in set(prompts.planes)}
         # Only those are scored for the thresholds.
         crowded = crowded_planes(prompts.planes)
-        return make_reference(
-            {index: self._planes[index].features for index in set(prompts.planes)},
-            prompts,
-            measures,
-            source=source,
-            lengths={
-                index: self._planes[index].lengths(measures)
-                for index in crowded
-                if not self._planes[index].large
-            },
+        return (
+            yield from iter_reference(
+                {index: plane.features for index, plane in planes.items()},
+                prompts,
+                measures,
+                source=source,
+                lengths={
+                    index: planes[index].lengths(measures)
+                    for index in crowded
+                    if not planes[index].large
+                },
+                pixel_size=pixel_size,
+            )
         )

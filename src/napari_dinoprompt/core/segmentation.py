@@ -7,7 +7,7 @@ the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,20 +16,16 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import fits_whole
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.masks import (
-    Cleaning,
-    clean_mask,
-    split_instances,
-)
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.planes import as_plane
-from napari_dinoprompt.core.progress import run_through
-from napari_dinoprompt.core.similarities import Similarities, score
+from napari_dinoprompt.core.progress import runs_to_end
+from napari_dinoprompt.core.similarities import Segmented, Similarities, score
 from napari_dinoprompt.core.streaming.segmentation import (
     LargeSegmentation,
     iter_segment_large,
 )
 from napari_dinoprompt.core.target_images import (
-    WindowPolicy,
+    Window,
     check_like,
     target_plane,
     target_window,
@@ -43,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
@@ -51,7 +46,6 @@ __all__ = [
     "SegmentOptions",
     "Segmentation",
     "cut",
-    "finish",
     "fitting_backbone",
     "iter_segment",
     "segment",
@@ -86,7 +80,7 @@ class SegmentOptions:
     0.5
     """
 
-    window: WindowPolicy | IntensityWindow | tuple[float, float] = "reference"
+    window: Window = "reference"
     threshold: float | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
     objects_3d: bool = False
@@ -94,7 +88,7 @@ class SegmentOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation:
+class Segmentation(Segmented):
     """The result of `segment`.
 
     Attributes
@@ -131,67 +125,44 @@ class Segmentation:
     similarities: Similarities
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Object classes; class number k + 1 is ``names[k]``."""
-        return self.similarities.names
-
-    @property
-    def window(self) -> IntensityWindow:
-        """The grey values that the backbone saw as 0 and 1."""
-        return self.similarities.window
-
-    @property
-    def objects(self) -> int:
-        """How many objects there are, of all classes."""
-        return int(self.instances.max(initial=0))
+    def scores(self) -> Similarities:
+        """Similarities with all classes."""
+        return self.similarities
 
     @property
     def maps(self) -> NDArray[np.float32]:
         """(K, H, W) ndarray of float32: similarities with the object classes."""
         return np.stack([self.similarities.of(name) for name in self.names])
 
-    @property
-    def threshold(self) -> float:
-        """The threshold of the first object class."""
-        return self.thresholds[self.names[0]]
+    def iter_levels(self) -> Generator[Progress, None, dict[str, list[Any]]]:
+        """Return the only level of all results, as of a large plane all levels.
+
+        Yields
+        ------
+        Progress
+            Never: all is there.
+
+        Returns
+        -------
+        dict of str to list of (H, W) ndarray
+            By ``similarity`` (of the first class), ``mask`` and ``instances``.
+        """
+        yield from ()
+        return {
+            "similarity": [self.similarity],
+            "mask": [self.mask],
+            "instances": [self.instances],
+        }
 
 
-def finish(
-    mask: NDArray[np.uint8],
-    cleaning: Cleaning,
-    no_data: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Clean a plain mask and number its objects.
-
-    Parameters
-    ----------
-    mask : (H, W) ndarray of uint8
-    cleaning : Cleaning
-    no_data : (H, W) ndarray of bool, optional
-        Pixels that stay 0, whatever is filled around them.
-
-    Returns
-    -------
-    mask : (H, W) ndarray of uint8
-        Where splitting dropped a fragment below the smallest size, it is 0 here too.
-    instances : (H, W) ndarray of int32
-    """
-    cleaned = clean_mask(mask, cleaning)
-    if no_data is not None:
-        cleaned[no_data] = 0
-    instances = split_instances(cleaned, cleaning)
-    cleaned[instances == 0] = 0
-    return cleaned, instances
-
-
-def segment(
+def iter_segment(
     image: ArrayLike | LazyPlane,
     reference: Reference,
     backbone: Backbone | None = None,
     options: SegmentOptions | None = None,
     *,
     like: ArrayLike | None = None,
-) -> Segmentation | LargeSegmentation:
+) -> Generator[Progress | Notice, None, Segmentation | LargeSegmentation]:
     """Find in an image plane what resembles the prompts of a reference.
 
     Parameters
@@ -205,6 +176,13 @@ def segment(
     options : SegmentOptions, optional
     like : (h, w) or (h, w, 3 or 4) array_like, optional
         For the window "histogram": the real image whose grey values are wanted.
+
+    Yields
+    ------
+    Progress
+        After each batch of tiles.
+    Notice
+        If the device was too small, or the image shows nothing in the window.
 
     Returns
     -------
@@ -233,40 +211,6 @@ def segment(
     >>> result = dp.segment(np.roll(image, 15, axis=1), reference, backbone)
     >>> bool(result.mask[20, 75]), bool(result.mask[20, 60])
     (True, False)
-    """
-    return run_through(iter_segment(image, reference, backbone, options, like=like))
-
-
-def iter_segment(
-    image: ArrayLike | LazyPlane,
-    reference: Reference,
-    backbone: Backbone | None = None,
-    options: SegmentOptions | None = None,
-    *,
-    like: ArrayLike | None = None,
-) -> Generator[Progress | Notice, None, Segmentation | LargeSegmentation]:
-    """Segment as `segment` does, step by step.
-
-    Parameters
-    ----------
-    image, reference, backbone, options, like
-        As `segment`.
-
-    Yields
-    ------
-    Progress
-        After each batch of tiles.
-    Notice
-        If the device was too small, or the image shows nothing in the window.
-
-    Returns
-    -------
-    Segmentation or LargeSegmentation
-
-    Raises
-    ------
-    DinopromptError
-        As `segment`.
     """
     options = options or SegmentOptions()
     # Before the work, not after it.
@@ -301,22 +245,13 @@ def iter_segment(
     return cut(score(features, reference), thresholds, options.cleaning)
 
 
+segment = runs_to_end("segment", iter_segment)
+
+
 def cut(
     similarities: Similarities, thresholds: Mapping[str, float], cleaning: Cleaning
 ) -> Segmentation:
-    """Cut similarities into a clean mask and objects.
-
-    Parameters
-    ----------
-    similarities : Similarities
-    thresholds : mapping of str to float
-        One per object class.
-    cleaning : Cleaning
-
-    Returns
-    -------
-    Segmentation
-    """
+    """Cut similarities into a clean mask and objects; one threshold per class."""
     plain = similarities.mask(thresholds)
     mask, instances = finish(plain, cleaning, similarities.no_data)
     return Segmentation(
@@ -331,24 +266,10 @@ def cut(
 def fitting_backbone(
     reference: Reference, backbone: Backbone | None = None
 ) -> Backbone:
-    """Return the backbone of a reference.
+    """Return the backbone of a reference: the one given, or loaded by its name.
 
-    Parameters
-    ----------
-    reference : Reference
-    backbone : Backbone, optional
-        The one to check; loaded by its name if not given.
-
-    Returns
-    -------
-    Backbone
-
-    Raises
-    ------
-    IncompatibleReferenceError
-        If the backbone is not the reference's.
-    WeightsNotFoundError
-        If it has to be loaded and its weights are not here.
+    Raises IncompatibleReferenceError if the one given is another, and
+    WeightsNotFoundError if its weights are not here.
     """
     if backbone is None:
         info = reference.backbone

@@ -3,29 +3,74 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.masks import (
-    class_mask,
-)
+from napari_dinoprompt.core.masks import class_mask, finish
+from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.similarity import as_map, score_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.cell_lengths import CellLengths
     from napari_dinoprompt.core.features import FeatureMap
     from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.masks import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.similarity import ScoredPlane
 
-__all__ = ["Similarities", "score", "spread"]
+__all__ = ["Cleaned", "Scores", "Segmented", "Similarities", "score", "spread"]
+
+# Rows that are looked at together.
+_ROWS = 512
+
+Cleaned = tuple[list[Any], list[Any]]
+"""Levels of a clean mask and of its object numbers, full resolution first."""
+
+
+class Scores(Protocol):
+    """What is found in a plane before any threshold: the same for whole and large.
+
+    A plane that is held as a whole has one level; of one that is too large to hold,
+    each level is half the one before. Levels are (h, w) arrays, or sliced like these.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+
+    @property
+    def window(self) -> IntensityWindow:
+        """The grey values that the backbone saw as 0 and 1."""
+
+    @property
+    def no_data(self) -> Any:
+        """Which pixels hold no data, (H, W) of bool; None if all do."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the plane is known to be constant or white noise."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the plane has been scored."""
+
+    def levels(self, name: str) -> Sequence[Any]:
+        """Return the similarity map of a class."""
+
+    def masks(self, thresholds: Mapping[str, float]) -> Sequence[Any]:
+        """Return the plain mask, uint8 class numbers."""
+
+    def iter_clean(
+        self, plain: Any, cleaning: Cleaning
+    ) -> Generator[Progress, None, Cleaned]:
+        """Clean a plain (H, W) mask and number its objects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,32 +99,20 @@ class Similarities:
     window: IntensityWindow
     no_data: NDArray[np.bool_] | None
     nothing: bool
+    complete: ClassVar[bool] = True
 
     def of(self, name: str) -> NDArray[np.float32]:
-        """Return the similarity map of one class.
-
-        Returns
-        -------
-        (H, W) ndarray of float32
-            NaN where the image holds no data.
-        """
+        """Return the map of one class: (H, W), NaN where there is no data."""
         if name == BACKGROUND and self.rivals is not None:
             return as_map(self.rivals[0], self.no_data)
         return as_map(self.objects[self.names.index(name)], self.no_data)
 
+    def levels(self, name: str) -> list[NDArray[np.float32]]:
+        """Return the map of one class as the only level."""
+        return [self.of(name)]
+
     def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.uint8]:
-        """Return the plain mask.
-
-        Parameters
-        ----------
-        thresholds : mapping of str to float
-            One per object class.
-
-        Returns
-        -------
-        (H, W) ndarray of uint8
-            Class numbers; 0 where the image holds no data.
-        """
+        """Return the plain mask: (H, W) class numbers, 0 where there is no data."""
         if self.nothing:
             return np.zeros(tuple(self.objects.shape[1:]), dtype=np.uint8)
         limits = [thresholds[name] for name in self.names]
@@ -88,30 +121,61 @@ class Similarities:
             mask[self.no_data] = 0
         return mask
 
+    def masks(self, thresholds: Mapping[str, float]) -> list[NDArray[np.uint8]]:
+        """Return the plain mask as the only level."""
+        return [self.mask(thresholds)]
+
+    def iter_clean(
+        self, plain: NDArray[np.uint8], cleaning: Cleaning
+    ) -> Generator[Progress, None, Cleaned]:
+        """Clean a plain mask of this plane and number its objects."""
+        # Until here it may be stopped.
+        yield Progress(0, 0)
+        mask, instances = finish(plain, cleaning, self.no_data)
+        return [mask], [instances]
+
+
+class Segmented:
+    """What results of whole and of large planes have in common."""
+
+    mask: Any
+    instances: Any
+    thresholds: Mapping[str, float]
+
+    @property
+    def scores(self) -> Scores:
+        """What was found before any threshold."""
+        raise NotImplementedError
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return self.scores.names
+
+    @property
+    def window(self) -> IntensityWindow:
+        """The grey values that the backbone saw as 0 and 1."""
+        return self.scores.window
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of the first object class."""
+        return self.thresholds[self.names[0]]
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, of all classes."""
+        rows = range(0, self.instances.shape[0], _ROWS)
+        return max(int(self.instances[y : y + _ROWS].max()) for y in rows)
+
 
 def score(
     features: FeatureMap, reference: Reference, lengths: CellLengths | None = None
 ) -> Similarities:
-    """Compare a feature map with every class of a reference.
+    """Compare a feature map with every class of a reference that has an object class.
 
-    Parameters
-    ----------
-    features : FeatureMap
-    reference : Reference
-        With at least one object class.
-    lengths : CellLengths, optional
-        Of these features under this reference's statistics, if kept from before.
-
-    Returns
-    -------
-    Similarities
-
-    Raises
-    ------
-    InputError
-        If the reference has background prompts only.
-    IncompatibleReferenceError
-        If the features are of another backbone.
+    Lengths are those of these features under this reference's statistics, if kept from
+    before. Raises what `score_plane` raises.
     """
     with torch.inference_mode():
         scored = score_plane(features, reference, lengths)
@@ -119,18 +183,7 @@ def score(
 
 
 def spread(scored: ScoredPlane, reference: Reference) -> Similarities:
-    """Bring the similarities of a plane's cells to its pixels.
-
-    Parameters
-    ----------
-    scored : ScoredPlane
-    reference : Reference
-        What it was scored with.
-
-    Returns
-    -------
-    Similarities
-    """
+    """Bring the similarities of a plane's cells to its pixels."""
     with torch.inference_mode():
         return Similarities(
             names=reference.object_classes,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["WindowPolicy", "check_like", "target_plane", "target_window"]
+__all__ = ["Window", "WindowPolicy", "check_like", "target_plane", "target_window"]
 
 WindowPolicy = Literal["reference", "image", "histogram"]
 """How an image's grey values become black and white.
@@ -23,24 +23,23 @@ WindowPolicy = Literal["reference", "image", "histogram"]
 *histogram*: they are first exchanged for those of a real image, rank by rank, which
 forgives any curve between the two; only their order counts."""
 
+Window = WindowPolicy | IntensityWindow | tuple[float, float]
+"""A policy, or the grey values that are seen as 0 and 1."""
+
 
 def target_plane(
-    image: ArrayLike,
-    policy: WindowPolicy | IntensityWindow | tuple[float, float],
-    like: ArrayLike | None = None,
+    image: ArrayLike, policy: Window, like: ArrayLike | None = None
 ) -> ArrayLike:
-    """Settle the grey values of an image that a reference is applied to.
+    """Return an image that a reference is applied to, matched to another if asked.
 
-    image: (H, W) or (H, W, 3 or 4) array_like; like: (h, w) or (h, w, 3 or 4)
-    array_like. The image itself, except for the policy "histogram".
+    Raises InputError if one of the policy "histogram" and `like` is given without the
+    other.
     """
     check_like(policy, like)
     return image if like is None else match_histogram(image, like)
 
 
-def check_like(
-    policy: WindowPolicy | IntensityWindow | tuple[float, float], like: ArrayLike | None
-) -> None:
+def check_like(policy: Window, like: ArrayLike | None) -> None:
     """Check that an image to match is given where it is needed, and only there."""
     matching = isinstance(policy, str) and policy == "histogram"
     if matching == (like is None):
@@ -52,13 +51,11 @@ def check_like(
         raise InputError(msg)
 
 
-def target_window(
-    reference: Reference, policy: WindowPolicy | IntensityWindow | tuple[float, float]
-) -> IntensityWindow | None:
+def target_window(reference: Reference, policy: Window) -> IntensityWindow | None:
     """Settle the intensity window of an image that a reference is applied to.
 
-    None where the image's own percentiles decide. Histograms are matched to images that
-    are seen as the reference's source.
+    None where the image's own percentiles decide. Histograms are matched to images
+    that are seen as the reference's source.
     """
     if policy in ("reference", "histogram"):
         return reference.window

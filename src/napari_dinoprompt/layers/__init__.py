@@ -40,9 +40,9 @@ from napari_dinoprompt.layers.prompts import (
 from napari_dinoprompt.layers.results import (
     colour_classes,
     colour_instances,
+    colour_numbers,
     make_mask_layer,
     make_similarity_layer,
-    similarity_contrast,
 )
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "can_segment",
     "colour_classes",
     "colour_instances",
+    "colour_numbers",
     "find_owned",
     "find_prompt_layer",
     "find_result_layers",
@@ -77,7 +78,6 @@ __all__ = [
     "remember_reference",
     "remember_thresholds",
     "set_prompts",
-    "similarity_contrast",
     "spatial_metadata",
     "stack_shape",
 ]

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "colour_classes",
     "colour_instances",
+    "colour_numbers",
     "make_mask_layer",
     "make_similarity_layer",
-    "similarity_contrast",
 ]
 
+_APPLIED = "applied "
 # Below 0 nothing resembles the prompts; the same limits for all images, so that maps
 # can be compared by eye.
 _CONTRAST: Mapping[Scoring, tuple[float, float]] = {
@@ -33,23 +34,19 @@ _CONTRAST: Mapping[Scoring, tuple[float, float]] = {
 }
 
 
-def similarity_contrast(scoring: Scoring) -> tuple[float, float]:
-    """Return the contrast limits of similarity maps, the same for all images."""
-    return _CONTRAST[scoring]
-
-
 def make_similarity_layer(
-    image: Image, similarity: Any, scoring: Scoring, *, multiscale: bool = False
+    image: Image, similarity: Any, scoring: Scoring, *, role: str = "similarity"
 ) -> Image:
     """Make the layer that shows a similarity map over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    similarity : (..., H, W) array_like of float32, or a sequence of levels
+    similarity : (..., H, W) array_like of float32, or a list of levels
+        Of levels, full resolution first.
     scoring : {"plain", "centred", "standardised"}
-    multiscale : bool
-        Whether it is levels, full resolution first.
+    role : str
+        What it is marked with.
 
     Returns
     -------
@@ -57,39 +54,48 @@ def make_similarity_layer(
     """
     return Image(
         similarity,
-        name=f"{image.name} similarity",
         colormap="inferno",
         contrast_limits=_CONTRAST[scoring],
         opacity=0.6,
         blending="additive",
-        metadata=owned(image, "similarity"),
-        multiscale=multiscale,
-        **spatial_metadata(image),
+        **_over(image, similarity, role),
     )
 
 
-def make_mask_layer(image: Image, mask: Any, *, multiscale: bool = False) -> Labels:
+def make_mask_layer(image: Image, mask: Any, *, role: str = "mask") -> Labels:
     """Make the layer that shows a mask or instances over its image.
 
     Parameters
     ----------
     image : napari.layers.Image
-    mask : (..., H, W) array_like of integers, or a sequence of levels
-    multiscale : bool
-        Whether it is levels, full resolution first.
+    mask : (..., H, W) array_like of integers, or a list of levels
+        Of levels, full resolution first.
+    role : str
+        What it is marked with.
 
     Returns
     -------
     napari.layers.Labels
     """
-    return Labels(
-        mask,
-        name=f"{image.name} mask",
-        opacity=0.5,
-        metadata=owned(image, "mask"),
-        multiscale=multiscale,
+    return Labels(mask, opacity=0.5, **_over(image, mask, role))
+
+
+def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
+    kind = role.removeprefix(_APPLIED)
+    return {
+        "name": f"{image.name} {kind}{' (applied)' if kind != role else ''}",
+        "metadata": owned(image, role),
+        "multiscale": isinstance(data, list),
         **spatial_metadata(image),
-    )
+    }
+
+
+def colour_numbers(layer: Labels, colours: Sequence[str] | None) -> None:
+    """Colour a mask by class; without colours, give each object one of its own."""
+    if colours is None:
+        colour_instances(layer)
+    else:
+        colour_classes(layer, colours)
 
 
 def colour_classes(layer: Labels, colours: Sequence[str]) -> None:

@@ -19,10 +19,14 @@ import pytest
 import tifffile
 from batch_images import write_images
 
+from napari_dinoprompt.core.batching import batch
 from napari_dinoprompt.core.batching import image as batch_image
-from napari_dinoprompt.core.batching import summary as batch_summary
-from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep, segment_batch
-from napari_dinoprompt.core.batching.files import find_images
+from napari_dinoprompt.core.batching.batch import (
+    BatchReport,
+    BatchStep,
+    find_images,
+    segment_batch,
+)
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.files.atomic import temporary_path
 from napari_dinoprompt.core.files.images import read_image
@@ -164,7 +168,7 @@ def test_the_summary_grows_and_is_not_written_anew(
         sizes.append(len(rows))
         write_table(path, rows)
 
-    monkeypatch.setattr(batch_summary, "write_table", counted)
+    monkeypatch.setattr(batch, "write_table", counted)
     for number, _ in enumerate(bench.steps(), start=1):
         assert len(bench.table()) == number
     assert sizes == [1]
@@ -277,7 +281,7 @@ def test_other_software_is_another_setting(
 ) -> None:
     images = bench.images[:1]
     bench.run(images)
-    for module in ("batching.records", "references.header"):
+    for module in ("stacking.segmentation", "references.header"):
         monkeypatch.setattr(
             f"napari_dinoprompt.core.{module}.software_version", lambda: "99"
         )

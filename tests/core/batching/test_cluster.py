@@ -21,16 +21,15 @@ from distributed import LocalCluster
 
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.core.batching import batch, connection
+from napari_dinoprompt.core.batching import batch
 from napari_dinoprompt.core.batching import cluster as batch_cluster
 from napari_dinoprompt.core.batching import image as batch_image
 from napari_dinoprompt.core.batching import worker as batch_worker
 from napari_dinoprompt.core.batching.batch import BatchReport, segment_batch
-from napari_dinoprompt.core.batching.cluster import segment_batch_on_cluster
-from napari_dinoprompt.core.batching.connection import (
+from napari_dinoprompt.core.batching.cluster import (
     LocalWorkers,
-    SchedulerAddress,
     parse_scheduler,
+    segment_batch_on_cluster,
 )
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 from napari_dinoprompt.core.segmentation import SegmentOptions, segment
@@ -226,7 +225,7 @@ def test_an_image_that_a_dead_worker_had_finished_is_not_done_again(
         return segment(*args, **kwargs)
 
     monkeypatch.setattr(batch_image, "segment", counted)
-    monkeypatch.setattr(batch, "_kept_rows", lambda plan, settings: {})
+    monkeypatch.setattr(batch, "_kept_rows", lambda *_: {})
     assert bench.run(address)[1].done == 4
     assert (computed, finished_images(bench.output)) == ([], before)
     # What was finished before the batch is another thing where it is wanted again.
@@ -320,7 +319,7 @@ def test_without_scheduler_or_worker_it_is_said(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_ANSWER", "_ARRIVAL"):
-        monkeypatch.setattr(connection, name, 0.3)
+        monkeypatch.setattr(batch_cluster, name, 0.3)
     with running_cluster(workers=0) as cluster:
         address = cluster.scheduler_address
         with pytest.raises(InputError, match="has no workers"):
@@ -364,8 +363,8 @@ def test_workers_that_compute_differently_are_refused(
 def test_what_a_scheduler_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_scheduler("local:3") == LocalWorkers(3)
     for text in ("tcp://host:8786", "tls://[::1]:1"):
-        assert parse_scheduler(text) == SchedulerAddress(text)
-    assert parse_scheduler("host:8786") == SchedulerAddress("tcp://host:8786")
+        assert parse_scheduler(text) == text
+    assert parse_scheduler("host:8786") == "tcp://host:8786"
     for wrong in ("", "local", "local:", "local:0", "local:-1", "local:two", "host"):
         with pytest.raises(InputError, match="--scheduler is local:N"):
             parse_scheduler(wrong)

@@ -29,11 +29,11 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions, segment
 from napari_dinoprompt.core.stacking import results as stack_results
-from napari_dinoprompt.core.stacking.segmentation import segment_stack
-from napari_dinoprompt.core.stacking.stacks import (
-    StackPlane,
+from napari_dinoprompt.core.stacking.results import StackPlane
+from napari_dinoprompt.core.stacking.segmentation import (
     as_stack,
     iter_segment_stack,
+    segment_stack,
 )
 from napari_dinoprompt.core.stacking.volumes import finish_volume
 
@@ -99,7 +99,7 @@ def test_whatever_can_be_sliced_gives_the_same(reference, filterbank) -> None:
 
 def test_planes_are_read_one_at_a_time_and_once(reference, filterbank) -> None:
     reads = Reads(draw_stack(4))
-    steps = iter_segment_stack(reads, reference, filterbank)
+    steps = iter_segment_stack(as_stack(reads), reference, filterbank)
     for said in steps:
         if isinstance(said, StackPlane):
             assert reads.planes == list(np.ndindex(said.index[0] + 1))
@@ -195,7 +195,7 @@ def test_missing_data_is_not_filled_in_3d(reference, filterbank) -> None:
 
 
 def test_progress_and_stopping(reference, filterbank) -> None:
-    stack = draw_stack(4)
+    stack = as_stack(draw_stack(4))
     said = list(iter_segment_stack(stack, reference, filterbank))
     progress = [one for one in said if isinstance(one, Progress)]
     shares = [one.done / one.total for one in progress if one.total]
@@ -207,7 +207,7 @@ def test_progress_and_stopping(reference, filterbank) -> None:
         (2,),
         (3,),
     ]
-    left = iter_segment_stack(stack, reference, filterbank, done={(0,), (2,)})
+    left = iter_segment_stack(stack, reference, filterbank, done={(0,): 3, (2,): 4})
     assert [one.index for one in left if isinstance(one, StackPlane)] == [(1,), (3,)]
 
 

@@ -8,9 +8,8 @@ from skimage.draw import ellipsoid
 from skimage.measure import label
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import finish
-from napari_dinoprompt.core.stacking import volume_checks, volumes
+from napari_dinoprompt.core.masks import Cleaning, finish
+from napari_dinoprompt.core.stacking import volumes
 from napari_dinoprompt.core.stacking.volumes import finish_volume, iter_finish_volume
 
 SPLIT = Cleaning(split=True)
@@ -165,7 +164,7 @@ def test_it_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="Raise the threshold"):
         finish_volume(mask, SPLIT)
     assert finish_volume(mask, Cleaning())[1].max() == 1
-    monkeypatch.setattr(volume_checks, "_BYTES_PER_VOXEL", 10**15)
+    monkeypatch.setattr(volumes, "_BYTES_PER_VOXEL", 10**15)
     with pytest.raises(InputError, match="in each plane"):
         finish_volume(mask, Cleaning())
 

@@ -16,9 +16,8 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.progress import Progress, run_through
-from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.splitting import split_region
 from napari_dinoprompt.core.streaming.block_splits import SplitSizes
 from napari_dinoprompt.core.streaming.labels import finish_streamed

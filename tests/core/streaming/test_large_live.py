@@ -13,19 +13,14 @@ from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.estimate import Estimate
 from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.live import prepare_planes
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.live import LiveResult, prepare_planes, score_prompts
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.plane_samples import sample_planes
 from napari_dinoprompt.core.prepared import PreparedPlanes
 from napari_dinoprompt.core.progress import Progress, run_through
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
-from napari_dinoprompt.core.streaming.live import (
-    LargeResult,
-    iter_clean,
-    iter_large_result,
-)
+from napari_dinoprompt.core.streaming.result_store import ResultStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,11 +66,16 @@ def prepare(
 
 def find(
     prepared: PreparedPlanes, near: NDArray[np.float64], **chosen: float
-) -> tuple[LargeResult, list[Any]]:
+) -> tuple[LiveResult, list[Any]]:
     prompts = Prompts(POINTS, CLASSES)
-    said = list(iter_large_result(prepared, prompts, (), chosen, near, source="plane"))
-    (result,) = [one for one in said if isinstance(one, LargeResult)]
+    said = list(score_prompts(prepared, prompts, (), chosen, near, source="plane"))
+    (result,) = [one for one in said if isinstance(one, LiveResult)]
     return result, said
+
+
+def store_of(result: LiveResult) -> ResultStore:
+    assert isinstance(result.scores, ResultStore)
+    return result.scores
 
 
 def test_a_large_plane_is_prepared_part_by_part(backbone: Network) -> None:
@@ -94,7 +94,7 @@ def test_a_large_plane_is_prepared_part_by_part(backbone: Network) -> None:
     assert 0 < recording.largest < 0.4 * 800 * 900
     # The sample is measured: nothing is read when it is asked for.
     before = len(recording.parts)
-    assert plane.measures is prepared.measures([()])
+    assert plane.features.measures is prepared.measures([()])
     assert len(recording.parts) == before
 
 
@@ -106,7 +106,8 @@ def test_planes_of_a_stack_share_a_window(filterbank: FilterBank) -> None:
     assert one.window == other.window is not None
     for prepared in (one, other):
         np.testing.assert_array_equal(
-            prepared[0,].measures.statistics.mean, one[0,].measures.statistics.mean
+            prepared[0,].features.measures.statistics.mean,
+            one[0,].features.measures.statistics.mean,
         )
 
 
@@ -129,14 +130,14 @@ def test_regions_come_nearest_first(backbone: Network) -> None:
     prepared, _ = prepare(plane, backbone, ())
     prompts = Prompts(POINTS, CLASSES)
     near = np.array([[220.0, 290.0]])
-    steps = iter_large_result(prepared, prompts, (), {}, near, source="plane")
-    result: LargeResult | None = None
+    steps = score_prompts(prepared, prompts, (), {}, near, source="plane")
+    result: LiveResult | None = None
     first: int | None = None
     for said in steps:
-        if isinstance(said, LargeResult):
+        if isinstance(said, LiveResult):
             result = said
             assert result.thresholds.keys() == {"round", "long"}
-            assert not (result.store.claims[0][:] > 0).any()
+            assert not (store_of(result).claims[0][:] > 0).any()
         elif result is not None and said.done == 1:
             first = said.total
             break
@@ -144,7 +145,7 @@ def test_regions_come_nearest_first(backbone: Network) -> None:
     features = prepared[()].features
     assert isinstance(features, LazyFeatures)
     assert first == len(features.regions.regions) > 6
-    known = ~np.isnan(result.store.similarity[0][0])
+    known = ~np.isnan(store_of(result).similarity[0][0])
     rows, columns = np.nonzero(known)
     # The corner that is looked at, and nothing else.
     assert rows.max() == SHAPE[0] - 1
@@ -154,7 +155,7 @@ def test_regions_come_nearest_first(backbone: Network) -> None:
     for said in steps:
         last = said
     assert last == Progress(first, first)
-    assert not np.isnan(result.store.similarity[0][:]).any()
+    assert not np.isnan(store_of(result).similarity[0][:]).any()
 
 
 def test_the_order_changes_no_result(backbone: Network) -> None:
@@ -163,9 +164,11 @@ def test_the_order_changes_no_result(backbone: Network) -> None:
     one, _ = find(prepared, np.zeros((0, 2)))
     other, _ = find(prepared, np.array([[220.0, 290.0]]))
     assert one.thresholds == other.thresholds
-    np.testing.assert_array_equal(one.store.claims[0][:], other.store.claims[0][:])
     np.testing.assert_array_equal(
-        one.store.similarity[0][:], other.store.similarity[0][:]
+        store_of(one).claims[0][:], store_of(other).claims[0][:]
+    )
+    np.testing.assert_array_equal(
+        store_of(one).similarity[0][:], store_of(other).similarity[0][:]
     )
 
 
@@ -174,15 +177,16 @@ def test_thresholds_are_moved_without_scoring(filterbank: FilterBank) -> None:
     result, _ = find(prepared, POINTS, round=0.9, gone=0.3)
     assert result.names == ("round", "long")
     assert not result.nothing
-    assert not result.has_no_data or result.store.no_data()[:].sum() == 0
+    missing = result.scores.no_data
+    assert missing is None or missing[:].sum() == 0
     assert result.thresholds["round"] == pytest.approx(0.9)
     auto = result.reference.auto_thresholds
     assert result.thresholds["long"] == pytest.approx(auto["long"])
-    back = result.cut({})
+    back = run_through(result.iter_cut({}))
     assert back.thresholds == pytest.approx(auto)
-    assert back.store is result.store
-    lower = result.cut({"round": 0.0, "long": 0.0, "gone": 0.2})
-    few, many = (one.store.masks(one.thresholds)[0][:] > 0 for one in (result, lower))
+    assert back.scores is result.scores
+    lower = run_through(result.iter_cut({"round": 0.0, "long": 0.0, "gone": 0.2}))
+    few, many = (one.mask[:] > 0 for one in (result, lower))
     assert 0 < few.sum() < many.sum()
     assert lower.reference.auto_thresholds == auto
 
@@ -194,15 +198,15 @@ def test_the_mask_is_cleaned_as_that_of_a_small_plane(
     plane = draw_plane(SHAPE, gap=True)
     prepared, _ = prepare(plane, filterbank, ())
     result, _ = find(prepared, POINTS)
-    assert result.has_no_data
-    plain = result.store.masks(result.thresholds)[0][:]
+    assert result.scores.no_data is not None
+    plain = result.mask[:]
     assert not plain[np.isnan(plane)].any()
     expected = finish(plain, cleaning, np.isnan(plane))
     for _ in range(2):  # what was there before goes
-        masks, instances = run_through(iter_clean(result, cleaning))
+        masks, instances = run_through(result.iter_clean(cleaning))
         for levels, whole in zip((masks, instances), expected, strict=True):
             assert whole.any()
-            assert len(levels) == len(result.store.claims)
+            assert len(levels) == len(store_of(result).claims)
             for level, array in enumerate(levels):
                 np.testing.assert_array_equal(array[:], whole[:: 2**level, :: 2**level])
 
@@ -213,7 +217,7 @@ def test_prompts_that_cannot_be_used(filterbank: FilterBank) -> None:
     def find_with(points: list[list[int]], name: str) -> None:
         prompts = Prompts(np.array(points, dtype=float), (name,))
         nowhere = np.zeros((0, 2))
-        list(iter_large_result(prepared, prompts, (), {}, nowhere, source="plane"))
+        list(score_prompts(prepared, prompts, (), {}, nowhere, source="plane"))
 
     with pytest.raises(InputError, match="background"):
         find_with([[20, 30]], "background")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -14,12 +13,13 @@ from large_planes import Recording, draw_plane, hold_nothing_whole
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
+from napari_dinoprompt.core.batching.records import summarise
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.feature_sources import iter_any_features
 from napari_dinoprompt.core.features import FeatureMap
 from napari_dinoprompt.core.files.images import read_image
-from napari_dinoprompt.core.files.results import summarise, write_segmentation
+from napari_dinoprompt.core.files.results import write_segmentation
 from napari_dinoprompt.core.lazy_planes import LazyPlane
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import Progress, run_through
@@ -34,6 +34,8 @@ from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 Network = FilterBank | VisionTransformer
@@ -123,8 +125,7 @@ def test_files_and_summary_are_those_of_the_whole(
             read_tiff(folder / "whole_similarity.tif"),
             atol=1e-4,
         )
-        path = Path("image.tif")
-        assert summarise(path, "x", large) == summarise(path, "x", whole)
+        assert summarise("image", "x", large) == summarise("image", "x", whole)
 
 
 def read_tiff(path: Path) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.guidance import Guide
-from napari_dinoprompt.core.streaming.regions import LEVELS, Region, RegionPlan, crowd
+from napari_dinoprompt.core.lazy_planes import LEVELS
+from napari_dinoprompt.core.streaming.regions import Region, RegionPlan, crowd
 
 GRIDS = st.builds(
     CellGrid,

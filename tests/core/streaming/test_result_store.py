@@ -18,7 +18,7 @@ from napari_dinoprompt.core.geometry import CellGrid
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.streaming.regions import RegionPlan
-from napari_dinoprompt.core.streaming.result_store import Page, ResultStore
+from napari_dinoprompt.core.streaming.result_store import ResultStore, page
 from napari_dinoprompt.core.streaming.scoring import RegionScores
 from napari_dinoprompt.core.streaming.scratch import scratch_folder, scratch_store
 
@@ -78,7 +78,7 @@ def test_what_is_put_is_there_at_all_levels(store: ResultStore) -> None:
 
 
 def test_deep_pyramids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.result_store._SMALLEST", 32)
+    monkeypatch.setattr("napari_dinoprompt.core.lazy_planes._SMALLEST", 32)
     monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", 192)
     plan = RegionPlan.of(CellGrid(SHAPE, 2, 1), 2, 512)
     store = ResultStore(plan, NAMES, WINDOW)
@@ -135,9 +135,10 @@ def expected_mask() -> NDArray[np.uint8]:
 def test_any_slice_is_that_of_the_array(store: ResultStore, part: Any) -> None:
     mask = store.masks(THRESHOLDS)[0]
     np.testing.assert_array_equal(mask[part], expected_mask()[part])
-    page = Page(store.similarity[0], 1)
-    np.testing.assert_array_equal(page[part], values()[0][1][part])
-    missing = store.no_data()
+    found = page(store.similarity[0], 1)
+    np.testing.assert_array_equal(found[part], values()[0][1][part])
+    missing = store.no_data
+    assert missing is not None
     np.testing.assert_array_equal(missing[part], np.isnan(values()[0][0])[part])
 
 
@@ -147,10 +148,11 @@ def test_they_are_arrays(store: ResultStore) -> None:
     assert masks[1].shape == (551, 138)
     np.testing.assert_array_equal(np.asarray(masks[0]), expected_mask())
     assert np.asarray(masks[0], dtype=np.int32).dtype == np.int32
-    page = Page(store.similarity[0], 0)
-    assert (page.shape, page.ndim, page.dtype) == (SHAPE, 2, np.float32)
-    np.testing.assert_array_equal(np.asarray(page), values()[0][0])
-    assert store.no_data().shape == SHAPE
+    found = page(store.similarity[0], 0)
+    assert (found.shape, found.ndim, found.dtype) == (SHAPE, 2, np.float32)
+    np.testing.assert_array_equal(np.asarray(found), values()[0][0])
+    assert store.no_data is not None
+    assert store.no_data.shape == SHAPE
 
 
 def test_thresholds_are_moved_without_computing(store: ResultStore) -> None:
@@ -161,15 +163,13 @@ def test_thresholds_are_moved_without_computing(store: ResultStore) -> None:
 
 
 def test_levels_of_a_clean_mask(store: ResultStore) -> None:
-    group = store.new_group("cleaned")
+    group = store.group.create_group("cleaned")
     finest = group.create_array("mask", shape=SHAPE, chunks=(64, 64), dtype="u1")
     finest[:] = expected_mask()
     levels = run_through(store.iter_levels(finest, group, "masks"))
     assert len(levels) == 2
     assert levels[0] is finest
     np.testing.assert_array_equal(levels[1][:], expected_mask()[::2, ::2])
-    again = store.new_group("cleaned")
-    assert "mask" not in again
 
 
 def test_a_full_disk_is_told_beforehand(

@@ -11,9 +11,8 @@ from scipy import ndimage as ndi
 from hallucination_parts.edits import Edited, plant, remove
 from napari_dinoprompt.core.comparing.measures import Side, measure_pair
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks import Cleaning, finish
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation import finish
 from napari_dinoprompt.core.similarities import score
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 

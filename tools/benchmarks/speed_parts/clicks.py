@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.live import update
+from napari_dinoprompt.core.live import LiveResult, score_prompts
 from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 from napari_dinoprompt.core.similarities import score
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features import FeatureMap
     from speed_parts.settings import Settings
 
-__all__ = ["PROMPTS", "as_prompts", "measure_apply", "measure_clicks"]
+__all__ = ["PROMPTS", "as_prompts", "find", "measure_apply", "measure_clicks"]
 
 PROMPTS = 5
 _CLICKS = 9
@@ -34,6 +34,12 @@ def as_prompts(points: object) -> Prompts:
     """Make prompts on the only object class of points on an image."""
     where = np.asarray(points, dtype=np.float64)
     return Prompts(where, (OBJECT,) * len(where), ((),) * len(where))
+
+
+def find(planes: PreparedPlanes, prompts: Prompts) -> LiveResult:
+    """Find what prompts on a plane that is held as a whole find."""
+    steps = score_prompts(planes, prompts, (), {}, prompts.points, source="image")
+    return next(one for one in steps if isinstance(one, LiveResult))
 
 
 def measure_clicks(settings: Settings) -> Iterator[Row]:
@@ -69,7 +75,7 @@ def measure_clicks(settings: Settings) -> Iterator[Row]:
             points = places_on_objects(image, PROMPTS, seed=number)
             prompts = as_prompts(points)
             once: dict[str, Callable[[], object]] = {
-                "ours": lambda: update(planes, prompts, (), {}, source="image")  # noqa: B023
+                "ours": lambda: find(planes, prompts)  # noqa: B023
             }
             if settings.peer:
                 once["peer"] = lambda: peer.click(points)  # noqa: B023
@@ -114,7 +120,7 @@ def measure_apply(settings: Settings) -> Iterator[Row]:
         backbone = settings.network.load(precision)
         planes = PreparedPlanes()
         planes.add((), PreparedPlane(extract_features(first, backbone)))
-        made = update(planes, as_prompts(points), (), {}, source="first")
+        made = find(planes, as_prompts(points))
 
         def apply(ours: object = backbone, reference: object = made.reference) -> None:
             features = extract_features(second, ours, window=reference.window)  # type: ignore[arg-type, attr-defined]

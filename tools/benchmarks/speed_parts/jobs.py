@@ -12,13 +12,11 @@ import torch
 from napari_dinoprompt.core.backbones import FILTERBANK, load_backbone
 from napari_dinoprompt.core.extraction import extract_features
 from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.live import prepare_planes, update
+from napari_dinoprompt.core.live import LiveResult, prepare_planes, score_prompts
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.prepared import PreparedPlanes
-from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation import finish
-from napari_dinoprompt.core.streaming.live import iter_clean, iter_large_result
-from speed_parts.clicks import PROMPTS, as_prompts
+from napari_dinoprompt.core.progress import run_through
+from speed_parts.clicks import PROMPTS, as_prompts, find
 from speed_parts.networks import NetworkChoice
 from speed_parts.peer import Peer
 from speed_parts.pictures import picture, places_on_objects
@@ -26,9 +24,6 @@ from speed_parts.processes import anonymous_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from napari_dinoprompt.core.live import LiveResult
-    from napari_dinoprompt.core.streaming.live import LargeResult
 
 __all__ = ["JOBS"]
 
@@ -62,7 +57,7 @@ def extract(*, tool: str, side: int, upscale: float, network: dict[str, Any]) ->
         features = extract_features(image, backbone, upscale=upscale)
         planes.add((), PreparedPlane(features))
         found["extracted"] = anonymous_bytes()
-        update(planes, as_prompts(points), (), {}, source="image")
+        find(planes, as_prompts(points))
     found["scored"] = anonymous_bytes()
     return found
 
@@ -101,46 +96,28 @@ def large(*, backbone: str, side: int, path: str, threads: int | None) -> Any:
     start = max(0, (side - _VIEW) // 2)
     view = np.asarray(pixels[start : start + _VIEW, start : start + _VIEW])
     points = places_on_objects(view, PROMPTS) + start
-    if not planes[()].large:
-        result = update(planes, as_prompts(points), (), {}, source="image")
-        clock.mark("first")
-        clock.mark("fill")
-        objects = _finish(result)
-    else:
-        shown = None
-        for step in iter_large_result(
-            planes, as_prompts(points), (), {}, points, source="image"
-        ):
-            if isinstance(step, Progress):
-                if step.done == 1:
-                    clock.mark("first")
-            elif hasattr(step, "store"):
-                shown = step
-        assert shown is not None
-        clock.mark("fill")
-        objects = _clean(shown)
+    shown = None
+    for step in score_prompts(
+        planes, as_prompts(points), (), {}, points, source="image"
+    ):
+        if isinstance(step, LiveResult):
+            shown = step
+        if shown is not None and (not shown.large or getattr(step, "done", 0) == 1):
+            clock.mark("first")
+    assert shown is not None
+    clock.mark("fill")
+    objects = _clean(shown)
     clock.mark("clean")
     return {**clock.marks, "part_by_part": planes[()].large, "objects": objects}
 
 
-def _finish(result: LiveResult) -> int:
-    _, instances = finish(result.mask, _CLEANING)
-    return int(instances.max())
-
-
-def _clean(result: LargeResult) -> int:
-    steps = iter_clean(result, _CLEANING)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            _, instances = finished.value
-            last = instances[0]
-            step = 2048
-            return max(
-                int(np.asarray(last[y : y + step]).max())
-                for y in range(0, last.shape[0], step)
-            )
+def _clean(result: LiveResult) -> int:
+    _, (finest, *_) = run_through(result.iter_clean(_CLEANING))
+    step = 2048
+    return max(
+        int(np.asarray(finest[y : y + step]).max())
+        for y in range(0, finest.shape[0], step)
+    )
 
 
 class _Clock:

@@ -187,12 +187,13 @@ RECORDS = cases(edits=edits, content=CONTENT, nested=st.sampled_from([0, 0, 0, 1
 def try_record(case: Case) -> None:
     """A record of a batch: never an error, its rows or none."""
     from napari_dinoprompt.core.batching.records import (
+        COLUMNS,
         Job,
         other_rows,
         read_record,
         write_record,
     )
-    from napari_dinoprompt.core.files.results import COLUMNS, result_paths, write_table
+    from napari_dinoprompt.core.files.results import result_paths, write_table
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -223,7 +224,7 @@ SCHEDULERS = st.text(max_size=20) | st.sampled_from(_ADDRESSES)
 
 def try_scheduler(text: str) -> None:
     """The word that `--scheduler` takes."""
-    from napari_dinoprompt.core.batching.connection import LocalWorkers, parse_scheduler
+    from napari_dinoprompt.core.batching.cluster import LocalWorkers, parse_scheduler
 
     found = parse_scheduler(text)
     if isinstance(found, LocalWorkers):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
-from napari.layers import Image, Labels
+from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.result_arrays import empty_result, fits, put_plane
-from napari_dinoprompt.stacked_levels import blank_levels, levels_in_stack
+from napari_dinoprompt._qt.result_layers import empty_layer, layer_for, move_over
+from napari_dinoprompt.result_arrays import put_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Layer
-    from numpy.typing import DTypeLike
+    from napari.layers import Image, Layer
 
     from napari_dinoprompt._qt.work_steps import Applied
 
@@ -38,34 +34,22 @@ class AppliedLayers:
     def show(
         self, image: Image, applied: Applied, colours: Sequence[str], split: bool
     ) -> None:
-        """Show one plane.
-
-        Parameters
-        ----------
-        image : napari.layers.Image
-        applied : Applied
-        colours : sequence of str
-            Of the object classes, in their order.
-        split : bool
-            Show instances rather than the mask.
-        """
-        for kind in _KINDS:
-            layer = self._layer(image, kind, applied, split)
+        """Show one plane; of new layers the instances (split), or else the mask."""
+        for kind, levels in applied.levels.items():
+            held, role = self._find(image, kind), f"applied {kind}"
+            scoring = applied.reference.scoring if kind == "similarity" else None
+            stack, below = self._viewer.layers, [image, *self._all_of(image)]
+            layer = layer_for(stack, held, image, role, levels, scoring, below)
+            if layer is not held and kind != "similarity":
+                layer.visible = (kind == "instances") == split
             if kind == "mask":
-                layers.colour_classes(cast("Labels", layer), colours)
-            if applied.levels is None:
-                put_plane(layer, applied.plane, getattr(applied.segmentation, kind))
-            else:
-                levels = applied.levels[kind]
-                layer.data = levels_in_stack(image, applied.plane, levels)
+                layers.colour_classes(layer, colours)
+            put_plane(layer, applied.plane, *levels)
 
     def begin(self, image: Image) -> None:
         """Take away what an earlier reference found on an image."""
         for layer in self._all_of(image):
-            if layer.multiscale:
-                layer.data = blank_levels(image, layer.dtype)
-            else:
-                layer.data = empty_result(image, layer.data.dtype)
+            empty_layer(layer, image)
 
     def forget(self, image: Image) -> None:
         """Remove the layers of an image whose pixels are other ones now."""
@@ -74,9 +58,7 @@ class AppliedLayers:
 
     def follow(self, image: Image) -> None:
         """Put the layers where their image was moved to."""
-        for layer in self._all_of(image):
-            for name, value in layers.spatial_metadata(image).items():
-                setattr(layer, name, value)
+        move_over(image, self._all_of(image))
 
     def link(self, images: Sequence[Image]) -> None:
         """Give all similarity maps the same contrast limits, now and later."""
@@ -95,47 +77,3 @@ class AppliedLayers:
 
     def _find(self, image: Image, kind: str) -> Layer | None:
         return layers.find_owned(self._viewer.layers, image, f"applied {kind}")
-
-    def _layer(self, image: Image, kind: str, applied: Applied, split: bool) -> Layer:
-        found = self._find(image, kind)
-        large = applied.levels is not None
-        if found is not None and fits(found, image) and found.multiscale == large:
-            return found
-        if found is not None:
-            self._viewer.layers.remove(found)
-        options: dict[str, Any] = {
-            "name": f"{image.name} {kind} (applied)",
-            "metadata": layers.owned(image, f"applied {kind}"),
-            "multiscale": large,
-            **layers.spatial_metadata(image),
-        }
-        if kind == "similarity":
-            layer: Layer = Image(
-                _empty(image, np.float32, large=large),
-                colormap="inferno",
-                contrast_limits=layers.similarity_contrast(applied.reference.scoring),
-                opacity=0.6,
-                blending="additive",
-                **options,
-            )
-        else:
-            layer = Labels(
-                _empty(image, np.int32, large=large),
-                opacity=0.5,
-                visible=(kind == "instances") == split,
-                **options,
-            )
-        self._insert(layer, image)
-        return layer
-
-    def _insert(self, layer: Layer, image: Image) -> None:
-        """Put a layer over its image and our earlier ones, and keep the selection."""
-        stack = self._viewer.layers
-        selected = set(stack.selection)
-        above = max(stack.index(one) for one in (image, *self._all_of(image)))
-        stack.insert(above + 1, layer)
-        stack.selection = selected
-
-
-def _empty(image: Image, dtype: DTypeLike, *, large: bool) -> Any:
-    return blank_levels(image, dtype) if large else empty_result(image, dtype)

@@ -68,7 +68,6 @@ class ApplyWork(JobWork):
         self._layers = AppliedLayers(viewer)
         self._images: list[Image] = []
         self._found: dict[int, int] = {}
-        self._begun: set[int] = set()
         self._warnings: dict[str, None] = {}
         self._events = ImageEvents(self)
         self._events.moved.connect(self._layers.follow)
@@ -85,18 +84,10 @@ class ApplyWork(JobWork):
     ) -> None:
         """Apply a reference to images; what an earlier one found there is replaced.
 
-        Parameters
-        ----------
-        choice : Entry or Reference
-        images : sequence of napari.layers.Image
-            At least one.
-        window : WindowChoice
-        all_planes : bool
-            All planes of stacks, not only the one in view.
+        Of stacks, all planes are done or only the one in view.
         """
         self._images = list(images)
-        self._found = dict.fromkeys(range(len(images)), 0)
-        self._begun = set()
+        self._found = {}
         self._warnings = {}
         means = means_of(self._session, self._shelf, choice, window, self._viewer)
         targets = [self._target(image, all_planes) for image in images]
@@ -117,18 +108,15 @@ class ApplyWork(JobWork):
     def cancel(self) -> None:
         """Stop; what was found so far stays."""
         if self._job.running:
-            self._job.cancel()
-            self._images = []
-            self.said.emit("Stopped. What was found so far is on show.")
-            self.changed.emit()
+            self._end("Stopped. What was found so far is on show.")
 
     def _on_yielded(self, said: Progress | Applied) -> None:
         if isinstance(said, Progress):
             super()._on_yielded(said)
             return
         image = self._images[said.target]
-        if said.target not in self._begun:
-            self._begun.add(said.target)
+        if said.target not in self._found:
+            self._found[said.target] = 0
             self._layers.begin(image)
         for name in said.reference.class_names:
             self._session.add_class(name)
@@ -149,14 +137,16 @@ class ApplyWork(JobWork):
         sources = [] if current is None else [current.image]
         self._layers.link([*sources, *self._images])
         counts = [
-            f"{image.name}: {_objects(self._found[number])}"
+            f"{image.name}: {_objects(self._found.get(number, 0))}"
             for number, image in enumerate(self._images)
         ]
-        self._images = []
-        self.said.emit(" ".join((f"{', '.join(counts)}.", *self._warnings)))
-        self.changed.emit()
+        self._end(" ".join((f"{', '.join(counts)}.", *self._warnings)))
 
     def _on_failed(self, message: str) -> None:
+        self._end(message)
+
+    def _end(self, message: str) -> None:
+        self._job.cancel()
         self._images = []
         self.said.emit(message)
         self.changed.emit()
@@ -164,14 +154,12 @@ class ApplyWork(JobWork):
     def _on_removed(self, event: object) -> None:
         gone = event.value  # type: ignore[attr-defined]
         if any(gone is image for image in self._images):
-            self._job.cancel()
-            self._on_failed(f"{gone.name} was deleted, so applying was stopped.")
+            self._end(f"{gone.name} was deleted, so applying was stopped.")
 
     def _on_replaced(self, image: Image) -> None:
         self._layers.forget(image)
         if any(image is one for one in self._images):
-            self._job.cancel()
-            self._on_failed(f"{image.name} has other pixels now: apply again.")
+            self._end(f"{image.name} has other pixels now: apply again.")
 
 
 def _objects(count: int) -> str:

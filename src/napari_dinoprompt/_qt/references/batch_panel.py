@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QListWidget,
     QProgressBar,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_dinoprompt._qt.widgets.explaining import ElidedLabel, button, explain
+from napari_dinoprompt._qt.widgets.explaining import (
+    ElidedLabel,
+    button,
+    explain,
+    no_margins,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,20 +73,16 @@ class BatchPanel(QWidget):
         self._show()
 
     def _lay_out(self) -> None:
-        inputs, outputs, work = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        rows: dict[QHBoxLayout, tuple[QWidget, ...]] = {
-            inputs: (self._files, self._source, self._chosen),
-            outputs: (self._target, self._output),
-            work: (self._run, self._bar, self._cancel),
-        }
-        for row, widgets in rows.items():
-            for widget in widgets:
-                row.addWidget(widget)
-        for row in (inputs, outputs):
-            row.setStretch(row.count() - 1, 1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for row in rows:
+        no_margins(layout)
+        for widgets in (
+            (self._files, self._source, self._chosen),
+            (self._target, self._output),
+            (self._run, self._bar, self._cancel),
+        ):
+            row = row_of(*widgets)
+            if isinstance(widgets[-1], ElidedLabel):
+                row.setStretch(len(widgets) - 1, 1)
             layout.addLayout(row)
         layout.addWidget(self._log)
 

@@ -15,7 +15,7 @@ from napari_dinoprompt._qt.studying import steps as study_steps
 from napari_dinoprompt._qt.studying.overlays import StudyOverlays
 from napari_dinoprompt._qt.studying.steps import StudyKey, StudyOptions, StudyResult
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session import Phase, is_large, is_live
+from napari_dinoprompt.session import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,7 +307,8 @@ def _obstacle(session: Session, part: str, class_name: str) -> str:
     if state is None:
         return "Open an image and place prompts on it first."
     held = state.view in state.planes
-    if is_large(state.result) or (held and state.planes[state.view].large):
+    large = state.result is not None and state.result.large
+    if large or (held and state.planes[state.view].large):
         return _LARGE
     if session.phase is Phase.FAILED:
         return session.message
@@ -322,7 +323,7 @@ def _obstacle(session: Session, part: str, class_name: str) -> str:
         if state.outdated or session.phase is not Phase.READY:
             return "The result of these prompts is still being computed."
         return session.message or "There is no result to study yet."
-    if is_live(state.result) and state.result.nothing:
+    if state.result is not None and state.result.nothing:
         return "This image is blank or nothing but noise: there is nothing to study."
     if part in ("convergence", "influence"):
         count = sum(name == class_name for name in reference.classes)

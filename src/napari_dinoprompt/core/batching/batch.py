@@ -6,10 +6,13 @@ and the next run goes on from there.
 
 from __future__ import annotations
 
+import glob
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_dinoprompt.core.batching.image import ImageTask, ImageWork, check_settings
@@ -18,16 +21,17 @@ from napari_dinoprompt.core.batching.records import (
     check_ours,
     other_rows,
     read_record,
+    results_in,
 )
-from napari_dinoprompt.core.batching.summary import BatchSummary
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.files.result_names import name_results
+from napari_dinoprompt.core.files.results import append_table, write_table
+from napari_dinoprompt.core.files.zarr import is_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
-    from pathlib import Path
 
     from numpy.typing import ArrayLike
 
@@ -42,17 +46,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUMMARY",
-    "BatchPlan",
     "BatchReport",
     "BatchState",
     "BatchStep",
+    "find_images",
     "follow_batch",
-    "plan_batch",
+    "name_images",
     "segment_batch",
 ]
 
 SUMMARY = "segmentation.csv"
 """Name of the table of all images."""
+
+_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 BatchState = Literal["done", "kept", "skipped"]
 """Computed now; finished by an earlier run; could not be used."""
@@ -103,22 +109,46 @@ class BatchReport:
     skipped: int
 
 
-@dataclass(frozen=True)
-class BatchPlan:
-    """The images of a batch and where their results go.
+def find_images(given: Sequence[Path]) -> list[Path]:
+    """List the images that files, folders and patterns stand for.
 
-    Attributes
-    ----------
-    folder : Path
-    names : dict of Path to str
-        Of the results, by the path of each image as it was given.
-    others : list of dict
-        Rows of the summary that earlier batches have found on other images.
+    A folder stands for the images in it, unless it is a zarr, a pattern such as
+    ``fakes/*.png`` for the files that match; both by name, and without results that a
+    batch has written there. Anything else stands for itself, whether it is there or
+    not. InputError if a folder holds no images, or nothing matches a pattern.
     """
+    return [path for one in given for path in _images_of(one)]
 
-    folder: Path
-    names: dict[Path, str]
-    others: Rows
+
+def _images_of(path: Path) -> list[Path]:
+    if is_zarr(path):
+        return [path]
+    if path.is_dir():
+        found = _no_results(
+            one
+            for one in path.iterdir()
+            if one.suffix.lower() in _SUFFIXES or is_zarr(one)
+        )
+    elif glob.has_magic(str(path)) and not path.exists():
+        # A shell has a limit for the length of a command, which thousands of files
+        # reach: there the pattern is given in quotes.
+        found = _no_results(map(Path, glob.glob(str(path))))
+    else:
+        return [path]
+    if not found:
+        msg = f"There are no images in {path}."
+        raise InputError(msg)
+    return found
+
+
+def _no_results(paths: Iterable[Path]) -> list[Path]:
+    found = sorted(paths)
+    results = {
+        result
+        for folder in {path.parent for path in found}
+        for result in results_in(folder)
+    }
+    return [path for path in found if path not in results]
 
 
 def segment_batch(
@@ -169,78 +199,45 @@ def segment_batch(
         If no image can be done with these options, or results cannot be written.
     """
     check_settings(reference, options, like)
-    work = ImageWork.of(reference, backbone, options, like, folder)
-    plan = plan_batch(images, folder)
-    return (
-        yield from follow_batch(
-            plan, work.settings, partial(_compute, work), again=again
-        )
-    )
+    work = ImageWork(reference, backbone, options, like, folder)
+    names = name_images(images, folder)
+    compute = partial(_compute, work)
+    return (yield from follow_batch(folder, names, work.settings, compute, again=again))
 
 
-def plan_batch(images: Sequence[Path], folder: Path) -> BatchPlan:
-    """Name the results of all images, and look at what is in their folder.
-
-    Parameters
-    ----------
-    images : sequence of Path
-        One that is given twice is taken once.
-    folder : Path
-
-    Returns
-    -------
-    BatchPlan
-
-    Raises
-    ------
-    InputError
-        If the folder cannot take these results.
-    """
+def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; the results need a folder."
         raise InputError(msg)
     check_place(folder)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)
-    return BatchPlan(folder, names, other_rows(folder, names.values()))
+    return names
 
 
 def follow_batch(
-    plan: BatchPlan, settings: str, compute: Compute, *, again: bool
+    folder: Path,
+    names: dict[Path, str],
+    settings: str,
+    compute: Compute,
+    *,
+    again: bool,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Have the images of a batch computed that are not finished; keep the summary.
 
-    Parameters
-    ----------
-    plan : BatchPlan
-    settings : str
-        As `describe_settings`.
-    compute : callable
-        Takes the tasks that are left and yields each with its part of the summary, or
-        why it cannot be used, in any order. Results and record have been written.
-    again : bool
-        Whether finished images are computed again.
-
-    Yields
-    ------
-    BatchStep
-        After each image.
-
-    Returns
-    -------
-    BatchReport
-
-    Raises
-    ------
-    DinopromptError, OSError
-        As `compute`, or if the summary cannot be written.
+    `names` are those of the results, `settings` as `describe_settings`. `compute` takes
+    the tasks that are left and yields each with its part of the summary, or why it
+    cannot be used, in any order; results and record have been written.
     """
-    names = plan.names
-    remove_leftovers(plan.folder)
+    remove_leftovers(folder)
     # Known beforehand, so that the summary never has less than the folder.
-    kept = {} if again else _kept_rows(plan, settings)
-    summary = BatchSummary(plan.folder / SUMMARY, plan.others)
-    summary.begin({names[path]: rows for path, rows in kept.items()})
+    kept = {} if again else _kept_rows(folder, names, settings)
+    summary = _Summary(
+        folder / SUMMARY,
+        other_rows(folder, names.values()),
+        {names[path]: rows for path, rows in kept.items()},
+    )
     order, done, skipped = iter(names), 0, 0
 
     def step(path: Path, state: BatchState, message: str = "") -> BatchStep:
@@ -280,35 +277,69 @@ def follow_batch(
 def _compute(
     work: ImageWork, tasks: Iterable[ImageTask]
 ) -> Generator[Outcome, None, None]:
-    for task, found in _read_ahead(work, tasks):
-        rows = work.finish(task, found)
-        # Before the next one is asked for: two images in memory are enough.
-        del found
-        yield task, rows
-
-
-def _read_ahead(
-    work: ImageWork, tasks: Iterable[ImageTask]
-) -> Iterator[tuple[ImageTask, ReadImage | str]]:
-    """Read each image while the one before is in use."""
+    """Segment each image while the next one is read; two in memory are enough."""
     waiting: tuple[ImageTask, Future[ReadImage | str]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="dinoprompt-read") as pool:
-        for task in tasks:
-            following = (task, pool.submit(work.read, task.path))
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
-            waiting = following
-        if waiting is not None:
-            yield waiting[0], waiting[1].result()
+        for task in chain(tasks, (None,)):
+            before = waiting
+            waiting = None
+            if task is not None:
+                waiting = (task, pool.submit(work.read, task.path))
+            if before is not None:
+                rows = work.finish(before[0], before[1].result())
+                done, before = before[0], None
+                yield done, rows
 
 
-def _kept_rows(plan: BatchPlan, settings: str) -> dict[Path, Rows]:
+def _kept_rows(folder: Path, names: dict[Path, str], settings: str) -> dict[Path, Rows]:
     kept = {}
-    for path, name in plan.names.items():
+    for path, name in names.items():
         if not path.exists():
             continue
-        rows = read_record(plan.folder, name, Job.of(path, settings))
+        rows = read_record(folder, name, Job.of(path, settings))
         if rows is not None:
             # As it is called now: elsewhere the same path is written otherwise.
             kept[path] = [{**row, "image": str(path)} for row in rows]
     return kept
+
+
+class _Summary:
+    """A table of all finished images, on disk after every one of them.
+
+    To write the whole table each time would take longer and longer. What is new goes
+    to its end, and at the end of the batch the table is brought into order. Rows of
+    earlier batches, `others`, come first.
+    """
+
+    def __init__(self, path: Path, others: Rows, kept: dict[str, Rows]) -> None:
+        self._path = path
+        self._others = others
+        self._begun = False
+        self._rows = dict(kept)
+        """By the name of the results."""
+        if kept:
+            self._write(kept)
+
+    def add(self, name: str, rows: Rows) -> None:
+        """Add one image."""
+        self._rows[name] = rows
+        if self._begun:
+            append_table(self._path, rows)
+        else:
+            self._write([name])
+
+    def of(self, name: str) -> Rows:
+        """Return the rows of an image; none if it is not finished."""
+        return self._rows.get(name, [])
+
+    def end(self, names: Iterable[str]) -> Rows:
+        """Bring the table into the order of all images; return their rows."""
+        order = [name for name in names if name in self._rows]
+        if order and order != list(self._rows):
+            self._write(order)
+        return [row for name in order for row in self._rows[name]]
+
+    def _write(self, order: Iterable[str]) -> None:
+        rows = [row for name in order for row in self._rows[name]]
+        write_table(self._path, [*self._others, *rows])
+        self._begun = True

@@ -1,24 +1,24 @@
-"""A batch on several processes or machines, see `connection`.
+"""A batch on several processes or machines: a dask.distributed scheduler, its workers.
 
-The results are those of `segment_batch`, to the byte where the machines are alike.
+The results are those of `segment_batch`, to the byte where the machines are alike. A
+scheduler and its workers run whatever code a client sends them. It must be one that you
+trust, on a network that you trust or over TLS.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import os
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_dinoprompt.core.batching.batch import follow_batch, plan_batch
-from napari_dinoprompt.core.batching.connection import (
-    GONE,
-    connect,
-    parse_scheduler,
-    wait_for_workers,
-)
+from napari_dinoprompt.core.batching.batch import follow_batch, name_images
 from napari_dinoprompt.core.batching.image import check_settings
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.files.atomic import explaining_writes, temporary_path
@@ -34,16 +34,75 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import BackboneChoice
     from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep, Outcome
     from napari_dinoprompt.core.batching.image import ImageTask
-    from napari_dinoprompt.core.batching.worker import BatchOrder, WorkerState
+    from napari_dinoprompt.core.batching.worker import BatchWorker, WorkerState
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["segment_batch_on_cluster"]
+__all__ = ["LocalWorkers", "parse_scheduler", "segment_batch_on_cluster"]
 
+_GONE = (
+    "The scheduler is gone, or another program has cancelled the batch. Run it again "
+    "to go on from there."
+)
+_LOCAL = "local:"
+# Of a number of processes.
+_MOST_DIGITS = 3
 # Images given out per thread of a worker: one in work, and what keeps it busy.
 _AHEAD = 3
 # Seconds without an answer, after which it is asked whether there are workers.
 _SILENCE = 5.0
+# Seconds until a scheduler that does not answer, or workers that do not come, are given
+# up.
+_ANSWER = 10.0
+_ARRIVAL = 60.0
+# What is written to stderr otherwise, where a progress bar lives. What goes wrong is
+# in our own messages.
+_NOISY = ("distributed", "tornado", "asyncio")
+
+
+@dataclass(frozen=True)
+class LocalWorkers:
+    """Worker processes on this machine, `count` of them."""
+
+    count: int
+
+    @property
+    def threads(self) -> int:
+        """How many threads each of them computes with, so that they share the cores."""
+        if hasattr(os, "sched_getaffinity"):
+            return max(1, len(os.sched_getaffinity(0)) // self.count)
+        return max(1, (os.cpu_count() or 1) // self.count)
+
+
+def parse_scheduler(text: str) -> LocalWorkers | str:
+    """Read what a user wrote for ``--scheduler``: workers here, or an address.
+
+    InputError if it is neither, or the package distributed is missing.
+    """
+    found: LocalWorkers | str | None = None
+    protocol, _, rest = text.rpartition("://")
+    host, _, port = rest.rpartition(":")
+    if text.startswith(_LOCAL):
+        count = text.removeprefix(_LOCAL)
+        # Not int() alone, which reads more kinds of digits than people mean.
+        plain = count.isascii() and count.isdigit() and len(count) <= _MOST_DIGITS
+        if plain and int(count) > 0:
+            found = LocalWorkers(int(count))
+    elif host and port.isascii() and port.isdigit():
+        found = f"{protocol or 'tcp'}://{rest}"
+    if found is None:
+        msg = (
+            "--scheduler is local:N for N processes on this machine, or an address "
+            f"such as tcp://host:8786, not {text[:60]!r}."
+        )
+        raise InputError(msg)
+    if importlib.util.find_spec("distributed") is None:
+        msg = (
+            "A scheduler needs the package distributed; install "
+            "napari-dinoprompt[cluster]."
+        )
+        raise InputError(msg)
+    return found
 
 
 def segment_batch_on_cluster(
@@ -97,26 +156,130 @@ def segment_batch_on_cluster(
     """
     check_settings(reference, options, like)
     where = parse_scheduler(scheduler)
-    plan = plan_batch(images, folder)
-    from napari_dinoprompt.core.batching.worker import BatchOrder
+    names = name_images(images, folder)
+    from napari_dinoprompt.core.batching.worker import BatchWorker
 
     with ExitStack() as stack:
-        client = stack.enter_context(connect(where))
+        client = stack.enter_context(_connect(where))
         target = folder.absolute()
-        order = BatchOrder(
+        worker = BatchWorker(
             reference=encode_reference(reference),
             choice=_everywhere(choice),
             options=options,
             like=like,
             folder=target,
             sign=stack.enter_context(_sign(target)),
-            threads=where.threads,
+            threads=where.threads if isinstance(where, LocalWorkers) else None,
             again=again,
         )
-        plugin = stack.enter_context(_hand_out(client, order))
+        plugin = stack.enter_context(_hand_out(client, worker))
         settings = _agree(client, plugin)
         compute = partial(_compute, client, plugin, settings)
-        return (yield from follow_batch(plan, settings, compute, again=again))
+        return (yield from follow_batch(folder, names, settings, compute, again=again))
+
+
+@contextmanager
+def _connect(where: LocalWorkers | str) -> Iterator[Client]:
+    """Connect to a scheduler; start it and its workers if they are to be local.
+
+    Afterwards what was started here is stopped, and tasks that have not begun are given
+    up. InputError if there is no scheduler, or no worker.
+    """
+    if isinstance(where, LocalWorkers):
+        found, count = _start(where.count), where.count
+    else:
+        found, count = _find(where), 1
+    with _quiet(), found as client:
+        _wait_for_workers(client, count)
+        yield client
+
+
+def _wait_for_workers(client: Client, count: int = 1) -> None:
+    """Wait for so many; InputError if they do not come, or the scheduler is gone."""
+    # A scheduler that comes back knows nothing of the batch.
+    if client.status != "running":
+        raise InputError(_GONE)
+    try:
+        client.wait_for_workers(count, timeout=_ARRIVAL)
+    except TimeoutError:
+        msg = (
+            "The scheduler has no workers; start some with 'dask worker ADDRESS'. "
+            "What is finished is kept."
+        )
+        raise InputError(msg) from None
+    except OSError as error:
+        raise InputError(_GONE) from error
+
+
+@contextmanager
+def _start(count: int) -> Iterator[Client]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    from napari_dinoprompt.core.batching import worker
+
+    # Without this package others on the same machine could speak to the scheduler;
+    # with it there are certificates that only this process and its workers have.
+    safe = importlib.util.find_spec("cryptography") is not None
+    settings: dict[str, object] = {
+        # One image per worker; the others wait at the scheduler, so that a worker
+        # that dies takes no more with it.
+        "distributed.scheduler.worker-saturation": 1.0,
+        # A worker that computes for long without a sign of life is not dead.
+        "distributed.scheduler.worker-ttl": None,
+        # Nobody looks at its web pages.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            # Without an address it takes a fixed port, which may be in use.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            preload=[worker.__name__],
+            security=True if safe else None,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _find(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_ANSWER, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        msg = (
+            f"There is no scheduler at {address}; start one with 'dask scheduler' and "
+            "give the address that it names."
+        )
+        raise InputError(msg) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    before = [logger.level for logger in loggers]
+    # distributed sets the levels of its own loggers when it is imported.
+    import distributed  # noqa: F401
+
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _everywhere(choice: BackboneChoice) -> BackboneChoice:
@@ -150,13 +313,11 @@ def _sign(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _hand_out(client: Client, order: BatchOrder) -> Iterator[str]:
+def _hand_out(client: Client, worker: BatchWorker) -> Iterator[str]:
     """Give all workers, those to come too, what they need for the batch."""
-    from napari_dinoprompt.core.batching.worker import BatchWorker
-
     name = f"dinoprompt-{uuid4().hex}"
     try:
-        client.register_plugin(BatchWorker(order), name=name)
+        client.register_plugin(worker, name=name)
     except ModuleNotFoundError as error:
         msg = (
             f"The workers have no package {error.name}; install napari-dinoprompt "
@@ -246,8 +407,6 @@ def _compute(
 
 def _wait(client: Client, futures: list[Future[Any]]) -> list[Future[Any]]:
     """Wait for the first of several futures, as long as there are workers."""
-    from concurrent.futures import CancelledError
-
     from distributed import wait
 
     while True:
@@ -255,14 +414,12 @@ def _wait(client: Client, futures: list[Future[Any]]) -> list[Future[Any]]:
             with client.as_current():
                 return list(wait(futures, _SILENCE, "FIRST_COMPLETED").done)
         except TimeoutError:
-            wait_for_workers(client)
+            _wait_for_workers(client)
         except CancelledError:
             return [future for future in futures if future.cancelled()]
 
 
 def _result(future: Future[Any], task: ImageTask) -> Any:
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:
@@ -273,7 +430,7 @@ def _result(future: Future[Any], task: ImageTask) -> Any:
             "not be enough memory for so many workers."
         )
     except CancelledError as error:
-        raise InputError(GONE) from error
+        raise InputError(_GONE) from error
     if isinstance(result, str):
         # As the user wrote it.
         return result.replace(str(task.path.absolute()), task.shown)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from napari_dinoprompt.core.batching.records import (
     Job,
-    describe_settings,
     open_record,
+    summarise,
     write_record,
+)
+from napari_dinoprompt.core.batching.stack_files import (
+    is_stack_file,
+    iter_segment_stack_file,
 )
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.explaining import explain
 from napari_dinoprompt.core.files.images import open_image
-from napari_dinoprompt.core.files.results import summarise, write_segmentation
+from napari_dinoprompt.core.files.results import write_segmentation
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.segmentation import segment
-from napari_dinoprompt.core.stacking.files import iter_segment_stack_file
-from napari_dinoprompt.core.stacking.reading import is_stack_file
-from napari_dinoprompt.core.target_images import target_plane, target_window
+from napari_dinoprompt.core.stacking.segmentation import describe_settings
+from napari_dinoprompt.core.target_images import check_like, target_window
 from napari_dinoprompt.core.thresholds import resolve_thresholds
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -84,8 +87,11 @@ class ImageWork:
         As `segment`.
     folder : Path
         For the results.
-    settings : str
-        As `describe_settings`.
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the backbone is not the reference's.
     """
 
     reference: Reference
@@ -93,39 +99,17 @@ class ImageWork:
     options: SegmentOptions
     like: ArrayLike | None
     folder: Path
-    settings: str
 
-    @classmethod
-    def of(
-        cls,
-        reference: Reference,
-        backbone: Backbone,
-        options: SegmentOptions,
-        like: ArrayLike | None,
-        folder: Path,
-    ) -> ImageWork:
-        """Prepare the work.
+    def __post_init__(self) -> None:
+        self.reference.check_backbone(self.backbone.info)
 
-        Raises
-        ------
-        IncompatibleReferenceError
-            If the backbone is not the reference's.
-        """
-        reference.check_backbone(backbone.info)
-        settings = describe_settings(reference, backbone, options, like)
-        return cls(reference, backbone, options, like, folder, settings)
+    @cached_property
+    def settings(self) -> str:
+        """As `describe_settings`."""
+        return describe_settings(self.reference, self.backbone, self.options, self.like)
 
     def read(self, path: Path) -> ReadImage | str:
-        """Read an image, or say why it cannot be read.
-
-        Parameters
-        ----------
-        path : Path
-
-        Returns
-        -------
-        ReadImage or str
-        """
+        """Read an image, or say why it cannot be read."""
         try:
             # Looked at before it is read: a change meanwhile will be noticed.
             job = Job.of(path, self.settings) if path.exists() else None
@@ -139,27 +123,14 @@ class ImageWork:
     def finish(self, task: ImageTask, found: ReadImage | str) -> Rows | str:
         """Segment an image and write its results, then its record.
 
-        Parameters
-        ----------
-        task : ImageTask
-        found : ReadImage or str
-            As `read`.
-
-        Returns
-        -------
-        list of dict or str
-            Its part of the summary, or why it cannot be used.
-
-        Raises
-        ------
-        DinopromptError, OSError
-            If results cannot be written.
+        Returns its part of the summary, or why it cannot be used; what cannot be
+        written is an error.
         """
         if isinstance(found, str):
             return found
-        if found.pixels is None:
-            return self._finish_stack(task, found)
         try:
+            if found.pixels is None:
+                return self._finish_stack(task, found.job)
             result = segment(
                 found.pixels,
                 self.reference,
@@ -172,54 +143,37 @@ class ImageWork:
             raise
         except _TROUBLES as error:
             return _reason(error, task.path)
-        rows = summarise(Path(task.shown), task.name, result)
+        rows = summarise(task.shown, task.name, result)
         open_record(self.folder, task.name)
         write_segmentation(self.folder, task.name, result)
         write_record(self.folder, task.name, found.job, rows)
         return rows
 
-    def _finish_stack(self, task: ImageTask, found: ReadImage) -> Rows | str:
-        steps = iter_segment_stack_file(
-            task.path,
-            task.shown,
-            self.folder,
-            task.name,
-            self.reference,
-            self.backbone,
-            self.options,
-            like=self.like,
+    def _finish_stack(self, task: ImageTask, job: Job) -> Rows:
+        rows = run_through(
+            iter_segment_stack_file(
+                task.path,
+                task.shown,
+                self.folder,
+                task.name,
+                self.reference,
+                self.backbone,
+                self.options,
+                like=self.like,
+            )
         )
-        try:
-            rows = run_through(steps)
-        except CannotWriteError:
-            raise
-        except _TROUBLES as error:
-            return _reason(error, task.path)
-        write_record(self.folder, task.name, found.job, rows)
+        write_record(self.folder, task.name, job, rows)
         return rows
 
 
 def check_settings(
     reference: Reference, options: SegmentOptions, like: ArrayLike | None
 ) -> None:
-    """Complain about settings once, and not for every image.
-
-    Parameters
-    ----------
-    reference : Reference
-    options : SegmentOptions
-    like : (h, w) or (h, w, 3 or 4) array_like or None
-
-    Raises
-    ------
-    InputError
-        If no image can be done with these.
-    """
+    """Complain about settings once, and not for every image."""
     reference.check_objects()
     resolve_thresholds(reference, options.threshold)
     target_window(reference, options.window)
-    if like is None or options.window != "histogram":
-        target_plane(np.zeros((1, 1)), options.window, like)
+    check_like(options.window, like)
 
 
 def _reason(error: BaseException, path: Path) -> str:

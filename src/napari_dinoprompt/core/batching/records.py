@@ -7,47 +7,54 @@ again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_dinoprompt.core.content_hash import hash_plane
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.files.results import COLUMNS, result_paths
+from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.files.room import check_size
 from napari_dinoprompt.core.files.zarr import stamp
-from napari_dinoprompt.core.references.file import encode_reference
-from napari_dinoprompt.core.version import software_version
+from napari_dinoprompt.core.metrics import measure_extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from numpy.typing import ArrayLike
-
-    from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.stacking.results import StackSegmentation
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 __all__ = [
+    "COLUMNS",
     "Job",
     "check_ours",
-    "describe_settings",
     "open_record",
     "other_rows",
     "read_record",
     "results_in",
+    "summarise",
     "write_record",
 ]
 
+COLUMNS: dict[str, type] = {
+    "image": str,
+    "results": str,
+    "class": str,
+    "class_number": int,
+    "threshold": float,
+    "objects": int,
+    "pixels": int,
+    "area_fraction": float,
+}
+"""What the summary says of each image and class."""
 Rows = list[dict[str, Any]]
 _ENDING = "_record.json"
 # In bytes; thousands of classes.
 _LARGEST_RECORD = 2**23
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -72,76 +79,39 @@ class Job:
 
     @classmethod
     def of(cls, path: Path, settings: str) -> Job:
-        """Look at an image file.
-
-        Raises
-        ------
-        OSError
-            If it is not there.
-        """
+        """Look at an image file; an OSError if it is not there."""
         size, changed = stamp(path)
         return cls(str(path.resolve()), size, changed, settings)
 
 
-def describe_settings(
-    reference: Reference,
-    backbone: Backbone,
-    options: SegmentOptions,
-    like: ArrayLike | None = None,
-) -> str:
-    """Hash all that a result depends on beside its image.
+def summarise(
+    shown: str, name: str, result: Segmentation | LargeSegmentation | StackSegmentation
+) -> Rows:
+    """Describe the mask of an image or a whole stack: a row for each object class.
 
-    Parameters
-    ----------
-    reference : Reference
-    backbone : Backbone
-    options : SegmentOptions
-    like : (h, w) or (h, w, 3 or 4) array_like, optional
-        As `segment`.
-
-    Returns
-    -------
-    str
-        SHA-256 in hex.
+    The image is called `shown`, its results `name`; rows have all `COLUMNS`. An object
+    through the planes of a stack counts once.
     """
-    chosen = {field.name: getattr(options, field.name) for field in fields(options)}
-    how = {
-        "software": software_version(),
-        "backbone": asdict(backbone.info),
-        "device": backbone.device.type,
-        # The filter bank has one number format only.
-        "dtype": str(getattr(backbone, "dtype", "")),
-        "options": chosen,
-        "like": None if like is None else hash_plane(np.asarray(like)),
-    }
-    found = hashlib.sha256(encode_reference(reference))
-    found.update(json.dumps(how, sort_keys=True, default=_as_json).encode())
-    return found.hexdigest()
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    return [type(value).__name__, asdict(value)]
+    rows = []
+    for number, one in enumerate(result.names, start=1):
+        extent = measure_extent(result.mask, result.instances, number)
+        rows.append(
+            {
+                "image": shown,
+                "results": name,
+                "class": one,
+                "class_number": number,
+                "threshold": result.thresholds[one],
+                "objects": extent.objects,
+                "pixels": extent.pixels,
+                "area_fraction": extent.fraction,
+            }
+        )
+    return rows
 
 
 def write_record(folder: Path, name: str, job: Job, rows: Rows) -> None:
-    """Note that an image is finished; its results have been written.
-
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the results.
-    job : Job
-    rows : list of dict
-        The image's part of the summary.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
+    """Note that an image is finished, whose results have been written."""
     record = {"job": asdict(job), "results": _sizes(folder, name), "rows": rows}
     with open_atomically(_record_path(folder, name)) as file:
         file.write(json.dumps(record, indent=1).encode())
@@ -152,63 +122,28 @@ def read_record(
 ) -> Rows | None:
     """Return the summary of an image that is finished with the same settings.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the results.
-    job : Job
-    since : int, optional
-        In nanoseconds, by the clock of the files: an older record does not count.
-
-    Returns
-    -------
-    list of dict or None
-        None if there is no such record, or the results are no longer as they were.
+    None if there is no such record, or the results are no longer as they were. One that
+    is older than `since`, in nanoseconds by the clock of the files, does not count.
     """
     path = _record_path(folder, name)
-    try:
+    # A record that was tampered with is no reason to stop: the image is done again.
+    with suppress(*_DAMAGED):
         if since is not None and path.stat().st_mtime_ns <= since:
             return None
-        record = json.loads(_read(path))
-        if record["job"] != asdict(job) or record["results"] != _sizes(folder, name):
-            return None
-        rows = record["rows"]
-        # A record that was tampered with is no reason to stop: the image is done again.
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return rows if _are_rows(rows) else None
+        record = _read(path)
+        if record["job"] == asdict(job) and record["results"] == _sizes(folder, name):
+            return _rows_of(record)
+    return None
 
 
 def open_record(folder: Path, name: str) -> None:
-    """Note that results are about to be written or replaced.
-
-    Raises
-    ------
-    OSError
-        If it cannot be noted.
-    """
+    """Note that results are about to be written or replaced."""
     with open_atomically(_record_path(folder, name)) as file:
         file.write(b'{"unfinished": true}')
 
 
 def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
-    """Refuse to replace files that no batch has written.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the results go.
-    names : iterable of str
-        Of the results.
-    summary : Path
-        The table in that folder.
-
-    Raises
-    ------
-    InputError
-        If there is a result without a record, or the table without any.
-    """
+    """Refuse to replace results, or their summary, that no batch has written."""
     foreign = [
         path
         for name in names
@@ -227,51 +162,27 @@ def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
 
 
 def results_in(folder: Path) -> set[Path]:
-    """Return the files in a folder that batches have written or begun.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    set of Path
-        Whether they are there or not.
-    """
+    """Return the files in a folder that batches have written or begun."""
     names = (path.name.removesuffix(_ENDING) for path in folder.glob(f"*{_ENDING}"))
     return {path for name in names for path in result_paths(folder, name).values()}
 
 
 def other_rows(folder: Path, names: Iterable[str]) -> Rows:
-    """Return the summary of images that earlier batches finished in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-    names : iterable of str
-        Of the results of this batch, which are left out.
-
-    Returns
-    -------
-    list of dict
-    """
+    """Return the summary of images of other names that earlier batches finished."""
     mine = {_record_path(folder, name) for name in names}
     found: Rows = []
     for path in sorted(folder.glob(f"*{_ENDING}")):
         if path in mine:
             continue
-        try:
-            rows = json.loads(_read(path))["rows"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            continue
-        found += rows if _are_rows(rows) else []
+        with suppress(*_DAMAGED):
+            found += _rows_of(_read(path)) or []
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> Any:
     """Read a record; what is too large to be one is an InputError, a ValueError too."""
     check_size(path, _LARGEST_RECORD, "a record")
-    return path.read_bytes()
+    return json.loads(path.read_bytes())
 
 
 def _record_path(folder: Path, name: str) -> Path:
@@ -284,15 +195,15 @@ def _sizes(folder: Path, name: str) -> dict[str, int]:
     }
 
 
-def _are_rows(rows: Any) -> bool:
+def _rows_of(record: Any) -> Rows | None:
+    rows = record["rows"]
+    whole = isinstance(rows, list) and bool(rows) and all(map(_is_row, rows))
+    return rows if whole else None
+
+
+def _is_row(row: Any) -> bool:
     return (
-        isinstance(rows, list)
-        and bool(rows)
-        and all(isinstance(row, dict) and _is_row(row) for row in rows)
-    )
-
-
-def _is_row(row: dict[str, Any]) -> bool:
-    return tuple(row) == tuple(COLUMNS) and all(
-        type(row[name]) is kind for name, kind in COLUMNS.items()
+        isinstance(row, dict)
+        and tuple(row) == tuple(COLUMNS)
+        and all(type(row[name]) is kind for name, kind in COLUMNS.items())
     )

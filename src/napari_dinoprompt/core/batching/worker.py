@@ -6,8 +6,9 @@ It loads the backbone once, and writes the results of its images by itself.
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
@@ -26,12 +27,41 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.batching.records import Rows
     from napari_dinoprompt.core.segmentation import SegmentOptions
 
-__all__ = ["BatchOrder", "BatchWorker", "WorkerState", "ask_worker", "work_on"]
+__all__ = ["BatchWorker", "WorkerState", "ask_worker", "dask_setup", "work_on"]
 
 
-@dataclass(frozen=True, eq=False)
-class BatchOrder:
-    """What travels to every worker, once.
+@dataclass(frozen=True)
+class WorkerState:
+    """How a worker computes.
+
+    Attributes
+    ----------
+    software : str
+        Version of this package.
+    device, dtype : str
+        Of the backbone.
+    settings : str
+        As `describe_settings`.
+    """
+
+    software: str
+    device: str
+    dtype: str
+    settings: str
+
+
+def dask_setup(worker: Worker) -> None:
+    """Leave Ctrl-C to the command; dask calls it in workers that are started here.
+
+    A terminal sends it to all processes at once. The command stops the workers in
+    good order, and each of them would print its own traceback.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@dataclass(eq=False)
+class BatchWorker(WorkerPlugin):
+    """What travels to every worker, once, and is held there while a batch runs.
 
     Attributes
     ----------
@@ -61,39 +91,7 @@ class BatchOrder:
     sign: str
     threads: int | None
     again: bool
-
-
-@dataclass(frozen=True)
-class WorkerState:
-    """How a worker computes.
-
-    Attributes
-    ----------
-    software : str
-        Version of this package.
-    device, dtype : str
-        Of the backbone.
-    settings : str
-        As `describe_settings`.
-    """
-
-    software: str
-    device: str
-    dtype: str
-    settings: str
-
-
-class BatchWorker(WorkerPlugin):
-    """Held by a worker while a batch runs.
-
-    Parameters
-    ----------
-    order : BatchOrder
-    """
-
-    def __init__(self, order: BatchOrder) -> None:
-        self._order = order
-        self._work: ImageWork | None = None
+    _work: ImageWork | None = field(default=None, init=False)
 
     def setup(self, worker: Worker) -> None:
         """Begin; called by the worker."""
@@ -107,25 +105,17 @@ class BatchWorker(WorkerPlugin):
     @property
     def since(self) -> int | None:
         """Records that are older do not count; None if all do."""
-        if not self._order.again:
-            return None
-        return (self._order.folder / self._order.sign).stat().st_mtime_ns
+        return (self.folder / self.sign).stat().st_mtime_ns if self.again else None
 
     def work(self) -> ImageWork:
-        """Return the work with its backbone, which is loaded the first time.
-
-        Raises
-        ------
-        DinopromptError
-            If it cannot be loaded here, or the results' folder is not seen from here.
-        """
+        """Return the work with its backbone, which is loaded the first time."""
         with self._lock:
             if self._work is None:
                 self._work = self._load()
             return self._work
 
     def state(self) -> WorkerState:
-        """Tell how this worker computes; errors as `work`."""
+        """Tell how this worker computes."""
         work = self.work()
         return WorkerState(
             software_version(),
@@ -142,41 +132,21 @@ class BatchWorker(WorkerPlugin):
         from napari_dinoprompt.core.references.file import decode_reference
         from napari_dinoprompt.core.references.reference import Reference
 
-        order = self._order
-        if not (order.folder / order.sign).exists():
+        if not (self.folder / self.sign).exists():
             msg = (
-                f"A worker does not see the folder {order.folder}; images and results "
+                f"A worker does not see the folder {self.folder}; images and results "
                 "have to lie where this machine and all workers reach them."
             )
             raise InputError(msg)
-        if order.threads is not None:
-            torch.set_num_threads(order.threads)
-        reference = Reference.of(decode_reference(order.reference))
-        backbone = order.choice.fitting(reference.backbone).load()
-        return ImageWork.of(
-            reference, backbone, order.options, order.like, order.folder
-        )
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        reference = Reference.of(decode_reference(self.reference))
+        backbone = self.choice.fitting(reference.backbone).load()
+        return ImageWork(reference, backbone, self.options, self.like, self.folder)
 
 
 async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:
-    """Have a worker load its backbone, and ask how it computes.
-
-    Parameters
-    ----------
-    plugin : str
-        Name of the `BatchWorker`.
-    dask_worker : Worker
-        Filled in by the worker.
-
-    Returns
-    -------
-    WorkerState
-
-    Raises
-    ------
-    DinopromptError
-        As `BatchWorker.work`.
-    """
+    """Have a worker, whom dask fills in, load its backbone; ask how it computes."""
     # In a thread: the worker has to give signs of life meanwhile.
     holder: Any = dask_worker.plugins[plugin]
     state: WorkerState = await asyncio.to_thread(holder.state)
@@ -184,26 +154,9 @@ async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:
 
 
 def work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
-    """Do one image on a worker.
+    """Do one image, with an absolute path, on a worker; as `ImageWork.finish`.
 
-    Parameters
-    ----------
-    task : ImageTask
-        With an absolute path.
-    plugin : str
-        Name of the `BatchWorker`.
-    settings : str
-        As `describe_settings`; what the other workers have.
-
-    Returns
-    -------
-    list of dict or str
-        As `ImageWork.finish`.
-
-    Raises
-    ------
-    DinopromptError, OSError
-        If this worker cannot do what the others do, or results cannot be written.
+    `settings` is what the other workers have; one that has others is an InputError.
     """
     from napari_dinoprompt.core.batching.records import Job, read_record
 

@@ -15,8 +15,9 @@ from napari_dinoprompt.core.comparing.grids import match_plane, match_range
 from napari_dinoprompt.core.comparing.measures import Side
 from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.histograms import match_histogram
+from napari_dinoprompt.core.masks import finish
 from napari_dinoprompt.core.planes import as_plane, plane_shape
-from napari_dinoprompt.core.segmentation import cut, finish
+from napari_dinoprompt.core.segmentation import cut
 from napari_dinoprompt.core.similarities import spread
 from napari_dinoprompt.core.similarity import score_plane
 from napari_dinoprompt.core.target_images import target_window

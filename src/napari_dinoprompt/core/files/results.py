@@ -9,36 +9,21 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.files.atomic import explaining_writes, open_atomically
 from napari_dinoprompt.core.files.images import write_tiff
 from napari_dinoprompt.core.files.tables import as_csv, csv_lines
-from napari_dinoprompt.core.metrics import measure_extent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from napari_dinoprompt.core.segmentation import Segmentation
     from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
 __all__ = [
-    "COLUMNS",
     "append_table",
     "result_paths",
-    "summarise",
     "write_segmentation",
     "write_table",
 ]
 
-COLUMNS: dict[str, type] = {
-    "image": str,
-    "results": str,
-    "class": str,
-    "class_number": int,
-    "threshold": float,
-    "objects": int,
-    "pixels": int,
-    "area_fraction": float,
-}
-"""What the summary says of each image and class."""
 _KINDS = ("similarity", "mask", "instances")
 
 
@@ -59,31 +44,6 @@ def write_segmentation(
     write_tiff(paths["similarity"], result.maps if several else result.similarity)
     write_tiff(paths["mask"], result.mask)
     write_tiff(paths["instances"], result.instances)
-
-
-def summarise(
-    path: Path, name: str, result: Segmentation | LargeSegmentation
-) -> list[dict[str, Any]]:
-    """Describe the mask of an image.
-
-    One per object class, with all `COLUMNS`.
-    """
-    rows = []
-    for number, one in enumerate(result.names, start=1):
-        extent = measure_extent(result.mask, result.instances, number)
-        rows.append(
-            {
-                "image": str(path),
-                "results": name,
-                "class": one,
-                "class_number": number,
-                "threshold": result.thresholds[one],
-                "objects": extent.objects,
-                "pixels": extent.pixels,
-                "area_fraction": extent.fraction,
-            }
-        )
-    return rows
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -7,6 +7,7 @@ work, the next run goes on after the last plane that is noted.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,25 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.files.zarr_checks import check_array
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from collections.abc import Iterator
+
+    from numpy.typing import DTypeLike, NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.stacking.stacks import StackPlane
+    from napari_dinoprompt.core.segmentation import Segmentation
+    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
 
-__all__ = ["StackArrays", "StackSegmentation", "open_arrays"]
+    Missing = NDArray[np.bool_] | None
+    # Class numbers before they are cleaned, and the pixels without data.
+    PlainMask = tuple[NDArray[np.uint8], Missing]
+
+__all__ = [
+    "PlainMasks",
+    "StackArrays",
+    "StackPlane",
+    "StackSegmentation",
+    "open_arrays",
+]
 
 # Up to this size results are plain numpy arrays.
 _NUMPY_BYTES = 1_000_000_000
@@ -72,9 +86,43 @@ class StackSegmentation:
     thresholds: Mapping[str, float]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes; class number k + 1 is ``names[k]``."""
+        return tuple(self.similarities)
+
+    @property
     def similarity(self) -> Any:
         """The similarity with the first object class."""
         return next(iter(self.similarities.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class StackPlane:
+    """One plane that is finished.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Which one.
+    mask : (H, W) array of uint8
+        Class numbers after cleaning.
+    instances : (H, W) array of int32
+        Object numbers from 1 on.
+    objects : int
+        How many there are.
+    first : int
+        How many the planes before hold; in the stack they are numbered on from there.
+    segmentation : Segmentation or LargeSegmentation or None
+        A plane without data has NaN for similarity; None where the plain mask was
+        known before.
+    """
+
+    index: PlaneIndex
+    mask: Any
+    instances: Any
+    objects: int
+    first: int
+    segmentation: Segmentation | LargeSegmentation | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,41 +153,100 @@ class StackArrays:
             index: int(count) for index, count in np.ndenumerate(notes) if count >= 0
         }
 
-    def put(self, plane: StackPlane, first: int) -> int:
-        """Write a plane and note it; return the number of its objects.
-
-        Parameters
-        ----------
-        plane : StackPlane
-        first : int
-            How many objects came before; they are numbered on from there.
-        """
-        found, at = plane.segmentation, plane.index
-        maps = found.maps
+    def put(self, plane: StackPlane) -> None:
+        """Write a plane that was segmented, then note it."""
+        assert plane.segmentation is not None
+        at, maps = plane.index, plane.segmentation.maps
         for number, array in enumerate(self.similarities):
             _copy(array, at, maps[number])
-        count = 0
         if self.plain is None:
-            _copy(self.mask, at, found.mask)
-            count = _copy(self.instances, at, found.instances, first)
+            _copy(self.mask, at, plane.mask)
+            _copy(self.instances, at, plane.instances, plane.first)
         else:
             # Nothing was cleaned.
-            _copy(self.plain, at, found.mask)
-        self.notes[at] = count
-        return count
+            _copy(self.plain, at, plane.mask)
+        self.notes[at] = plane.objects if self.plain is None else 0
+
+    def plain_volume(self, at: PlaneIndex) -> PlainMask:
+        """Read the masks of all planes of a volume, (Z, H, W), as `PlainMasks` does."""
+        assert self.plain is not None
+        mask = np.asarray(self.plain[(*at, ...)])
+        missing = np.empty(mask.shape, dtype=bool)
+        for z in range(len(mask)):
+            np.isnan(np.asarray(self.similarities[0][(*at, z)]), out=missing[z])
+        return mask, missing if missing.any() else None
 
 
-def _copy(array: Any, at: PlaneIndex, plane: Any, first: int = 0) -> int:
-    """Write a plane block by block; return its largest number before `first`."""
-    largest = 0
+def _copy(array: Any, at: PlaneIndex, plane: Any, first: int = 0) -> None:
+    """Write a plane block by block; numbers above 0 go on from `first`."""
     for start in range(0, plane.shape[0], _CHUNK):
         rows = slice(start, start + _CHUNK)
         block = np.asarray(plane[rows])
-        if block.dtype == np.int32:
-            largest = max(largest, int(block.max(initial=0)))
+        if first:
             block = np.where(block > 0, block + np.int32(first), block)
         array[(*at, rows)] = block
-    return largest
+
+
+class PlainMasks(Mapping["PlaneIndex", "PlainMask"]):
+    """Plain masks of the planes of one stack, compressed.
+
+    They can be cleaned anew in any way without being computed again. Planes are of
+    `size`, height and width in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._packed: dict[PlaneIndex, tuple[bytes, bytes | None]] = {}
+        # Packed when the next one comes: of most stacks one plane is ever looked at.
+        self._last: tuple[PlaneIndex, NDArray[np.uint8], Missing] | None = None
+
+    def __contains__(self, index: object) -> bool:
+        # In this order: another thread may be adding planes.
+        last = self._last
+        return (last is not None and last[0] == index) or index in self._packed
+
+    def __iter__(self) -> Iterator[PlaneIndex]:
+        yield from self._packed
+        if self._last is not None:
+            yield self._last[0]
+
+    def __len__(self) -> int:
+        return len(self._packed) + (self._last is not None)
+
+    def __getitem__(self, index: PlaneIndex) -> PlainMask:
+        # Read once: another thread may be adding planes.
+        last = self._last
+        if last is not None and last[0] == index:
+            return last[1:]
+        mask, missing = self._packed[index]
+        none = None if missing is None else self._unpack(missing, np.bool_)
+        return self._unpack(mask, np.uint8), none
+
+    def _unpack(self, packed: bytes, dtype: DTypeLike) -> NDArray[Any]:
+        return np.frombuffer(zlib.decompress(packed), dtype).reshape(self._size)
+
+    def add(self, index: PlaneIndex, mask: NDArray[np.uint8], missing: Missing) -> None:
+        """Keep the mask of a plane, not to be changed any more, if it is not there."""
+        if index in self:
+            return
+        if self._last is not None:
+            before, plain, none = self._last
+            self._packed[before] = (_pack(plain), None if none is None else _pack(none))
+        self._last = (index, mask, missing)
+
+    def volume(self, at: PlaneIndex, depth: int) -> PlainMask:
+        """Return the masks of all planes of a volume, (depth, H, W)."""
+        masks, missing = zip(*(self[(*at, z)] for z in range(depth)), strict=True)
+        if all(one is None for one in missing):
+            return np.stack(masks), None
+        none = np.zeros(self._size, dtype=bool)
+        return np.stack(masks), np.stack(
+            [none if one is None else one for one in missing]
+        )
+
+
+def _pack(plane: NDArray[np.generic]) -> bytes:
+    return zlib.compress(np.ascontiguousarray(plane).data.cast("B"), 1)
 
 
 def open_arrays(
@@ -153,29 +260,22 @@ def open_arrays(
 ) -> StackArrays:
     """Make the arrays for the results of a stack, or find those that were begun.
 
-    Parameters
-    ----------
-    store : path, zarr.Group or None
-        None is memory.
-    lengths, size
-        As `Stack`.
-    classes : int
-        How many object classes there are.
-    plain : bool
-        Whether plain masks are kept.
-    settings : str
-        A hash of all that the planes depend on.
-
-    Returns
-    -------
-    StackArrays
-
-    Raises
-    ------
-    InputError
-        If the store holds something else or cannot be used.
+    `store` is a path, a zarr.Group or None for memory; `plain` whether plain masks are
+    kept; `settings` a hash of all that the planes depend on. A store that holds
+    something else or cannot be used is an InputError.
     """
-    make = _maker(store, lengths, size, classes, settings)
+    needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
+    in_memory = store is None and needed <= _NUMPY_BYTES
+    group = None if in_memory else _open_group(store, settings)
+    chunks = (1,) * len(lengths) + tuple(min(side, _CHUNK) for side in size)
+
+    def make(name: str, dtype: DTypeLike, fill: float) -> Any:
+        axes = len(lengths) if name == _NOTES else len(lengths) + 2
+        shape = (lengths + size)[:axes]
+        if group is None:
+            return np.full(shape, fill, dtype=dtype)
+        return _array_in(group, name, shape, chunks[:axes], np.dtype(dtype), fill)
+
     return StackArrays(
         similarities=tuple(
             make(f"similarity_{number}", np.float32, math.nan)
@@ -188,58 +288,25 @@ def open_arrays(
     )
 
 
-def _maker(
-    store: Any,
-    lengths: tuple[int, ...],
-    size: tuple[int, int],
-    classes: int,
-    settings: str,
+def _array_in(
+    group: Any,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    fill: float,
 ) -> Any:
-    """Return what makes an array by name, dtype and fill value."""
-    shapes = {_NOTES: lengths}
-    needed = math.prod(lengths) * math.prod(size) * (4 * classes + 6)
-    if store is None and needed <= _NUMPY_BYTES:
-
-        def in_memory(name: str, dtype: DTypeLike, fill: float) -> Any:
-            return np.full(shapes.get(name, lengths + size), fill, dtype=dtype)
-
-        return in_memory
-    group = _open_group(store, settings)
-
-    def in_group(name: str, dtype: DTypeLike, fill: float) -> Any:
-        shape = shapes.get(name, lengths + size)
-        if _holds(group, name):
-            return _known_array(group, name, shape, np.dtype(dtype))
-        try:
-            return group.create_array(
-                name,
-                shape=shape,
-                chunks=(1,) * len(lengths)
-                + tuple(min(side, _CHUNK) for side in shape[len(lengths) :]),
-                dtype=np.dtype(dtype),
-                fill_value=fill,
-            )
-        except ValueError as error:
-            # Something lies there that zarr does not take for an array.
-            raise _damaged(group, name) from error
-
-    return in_group
-
-
-def _holds(group: Any, name: str) -> bool:
-    try:
-        return name in group
-    # zarr raises whatever it stumbles over in a damaged folder.
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(group, name) from error
-
-
-def _known_array(
-    group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Any:
-    """Return an array that was begun, if it is as it would be made now."""
+    """Return an array that was begun, if it is as it would be made now, or make it."""
     import zarr
 
+    # zarr raises whatever it stumbles over in a damaged folder.
+    try:
+        if name not in group:
+            return group.create_array(
+                name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(group, name) from error
     array = group[name]
     if (
         not isinstance(array, zarr.Array)

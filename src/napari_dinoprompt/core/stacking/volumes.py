@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.masks import clean_mask, split_instances
 from napari_dinoprompt.core.progress import Progress, run_through
-from napari_dinoprompt.core.stacking.volume_checks import (
-    check_free,
-    check_mask,
-    check_spacing,
-    check_volume_memory,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = ["finish_volume", "iter_finish_volume"]
+    # Mask and no-data voxels of a volume, by its place among the volumes.
+    ReadVolume = Callable[
+        [PlaneIndex], tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
+    ]
+
+__all__ = [
+    "FinishedVolume",
+    "check_spacing",
+    "check_volume_memory",
+    "finish_volume",
+    "iter_finish_volume",
+    "iter_volumes",
+]
 
 # As in a plane: maxima of the distance that differ by less, in pixels, are one object.
 _MIN_DEPTH = 0.75
 _SIGMA = 1.0
+# What a voxel takes at most while it is worked on: mask, cleaned mask, a class, its
+# regions, the numbers, and what is compared with them.
+_BYTES_PER_VOXEL = 16
 # While a region is split: scipy's distance transform alone takes half of this.
 _BYTES_PER_SPLIT_VOXEL = 130
 _BLOCK = 16_000_000
 _REACH = 4
+# Of the longest side of a voxel to its shortest.
+_MOST_UNEVEN = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedVolume:
+    """A volume whose objects go through the planes.
+
+    Attributes
+    ----------
+    at : tuple of int
+        Along the axes before the last of the stack.
+    mask : (Z, H, W) ndarray of uint8
+        Cleaned class numbers.
+    instances : (Z, H, W) ndarray of int32
+        Numbers go on after those of the volumes before.
+    objects : int
+        How many are in this volume.
+    """
+
+    at: PlaneIndex
+    mask: NDArray[np.uint8]
+    instances: NDArray[np.int32]
+    objects: int
 
 
 def finish_volume(
@@ -41,7 +79,7 @@ def finish_volume(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Clean a stack of plain masks in 3-D and number its objects through the planes.
 
-    As `core.segmentation.finish` does in a plane, but voxels that touch by a face, an
+    As `core.masks.finish` does in a plane, but voxels that touch by a face, an
     edge or a corner are one object, and only what is enclosed on all sides is a hole.
 
     Parameters
@@ -94,43 +132,49 @@ def iter_finish_volume(
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     no_data: NDArray[np.bool_] | None = None,
 ) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Do the same as `finish_volume`, step by step.
-
-    Parameters
-    ----------
-    mask, cleaning, spacing, no_data
-        As `finish_volume`.
-
-    Yields
-    ------
-    Progress
-        Regions that were looked at; with a total of 0 before.
-
-    Returns
-    -------
-    mask, instances
-        As `finish_volume`.
-
-    Raises
-    ------
-    InputError
-        As `finish_volume`.
-    """
-    mask = check_mask(mask, no_data)
+    """Do the same as `finish_volume`, step by step."""
+    mask = _check_mask(mask, no_data)
     check_spacing(spacing)
     check_volume_memory(mask.shape)
     finished = np.empty_like(mask)
     instances = np.empty(mask.shape, dtype=np.int32)
-    used = 0
-    for index in np.ndindex(mask.shape[:-3]):
-        held = None if no_data is None else no_data[index]
-        cleaned, numbers = yield from _finish_one(mask[index], cleaning, spacing, held)
-        count = int(numbers.max(initial=0))
-        if used:
-            numbers[numbers > 0] += used
-        finished[index], instances[index] = cleaned, numbers
-        used += count
+
+    def read(
+        at: PlaneIndex,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        return mask[at], None if no_data is None else no_data[at]
+
+    for said in iter_volumes(mask.shape[:-3], read, cleaning, spacing):
+        if isinstance(said, Progress):
+            yield said
+        else:
+            finished[said.at], instances[said.at] = said.mask, said.instances
     return finished, instances
+
+
+def iter_volumes(
+    lengths: tuple[int, ...],
+    read: ReadVolume,
+    cleaning: Cleaning,
+    spacing: tuple[float, float, float],
+) -> Generator[Progress | FinishedVolume, None, int]:
+    """Clean and number volume by volume, `lengths` of them; returns how many objects.
+
+    Yields regions that were looked at, with a total of 0 before; errors as
+    `finish_volume`.
+    """
+    check_spacing(spacing)
+    used = 0
+    for at in np.ndindex(lengths):
+        mask, no_data = read(at)
+        check_volume_memory(mask.shape)
+        cleaned, instances = yield from _finish_one(mask, cleaning, spacing, no_data)
+        count = int(instances.max(initial=0))
+        if used:
+            instances[instances > 0] += used
+        used += count
+        yield FinishedVolume(at, cleaned, instances, count)
+    return used
 
 
 def _finish_one(
@@ -234,7 +278,7 @@ def _split(
 
     boxes = ndi.find_objects(labels)
     largest = max((_volume(box) for box in boxes), default=0)
-    check_free(
+    _check_free(
         largest * _BYTES_PER_SPLIT_VOXEL,
         "Separating objects that touch in 3-D",
         "Raise the threshold, so that less is connected, or do not split them",
@@ -313,3 +357,54 @@ def _widen(
         for part, length in zip(box, shape, strict=True)
     )
     return z, y, x
+
+
+def _check_mask(
+    mask: NDArray[Any], no_data: NDArray[np.bool_] | None
+) -> NDArray[np.uint8]:
+    """Return a mask as class numbers, or refuse what is none."""
+    mask = np.asarray(mask)
+    if mask.ndim < 3 or mask.size == 0:
+        msg = f"An array of shape {mask.shape} is no volume; (..., Z, H, W) is needed."
+        raise InputError(msg)
+    if mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 255:
+        msg = (
+            f"A mask holds class numbers of 0 to 255, which this {mask.dtype} does not."
+        )
+        raise InputError(msg)
+    if no_data is not None and np.shape(no_data) != mask.shape:
+        shape = np.shape(no_data)
+        msg = f"The pixels without data have shape {shape}, the mask {mask.shape}."
+        raise InputError(msg)
+    return mask.astype(np.uint8, copy=False)
+
+
+def check_spacing(spacing: tuple[float, float, float]) -> None:
+    """Refuse what cannot be the distance of voxels along z, y and x."""
+    try:
+        steps = [float(step) for step in spacing]
+    except (TypeError, ValueError):
+        steps = []
+    if len(steps) != 3 or not all(math.isfinite(one) and one > 0 for one in steps):
+        msg = f"The spacing is three distances above 0, for z, y and x, not {spacing}."
+        raise InputError(msg)
+    if max(steps) / min(steps) > _MOST_UNEVEN:
+        msg = f"The voxels of a spacing of {spacing} are too uneven; check its units."
+        raise InputError(msg)
+
+
+def check_volume_memory(shape: tuple[int, ...]) -> None:
+    """Complain before the work if the volumes of (..., Z, H, W) do not fit."""
+    whole = 5 * int(np.prod(shape, dtype=np.float64))
+    one = _BYTES_PER_VOXEL * int(np.prod(shape[-3:], dtype=np.float64))
+    _check_free(whole + one, "Numbering objects in 3-D", "Number them in each plane")
+
+
+def _check_free(needed: int, what: str, instead: str) -> None:
+    """Complain about what takes more memory, in bytes, than is free."""
+    if needed > psutil.virtual_memory().available:
+        msg = (
+            f"{what} would need about {needed / 1e9:.1f} GB of memory, more than is "
+            f"free. {instead}, or take a part of the stack."
+        )
+        raise InputError(msg)

@@ -1,6 +1,6 @@
 """A mask that is too large to hold: cleaned, and its objects numbered.
 
-The same as `napari_dinoprompt.core.segmentation.finish` on the whole mask, block by
+The same as `napari_dinoprompt.core.masks.finish` on the whole mask, block by
 block. Sizes and holes are those of the whole plane, however many blocks they cross.
 """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.guidance import window_blocks
+from napari_dinoprompt.core.lazy_planes import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.geometry import CellGrid
 
-__all__ = ["LEVELS", "Region", "RegionPlan", "crowd", "cut_regions", "plan_regions"]
+__all__ = ["Region", "RegionPlan", "crowd", "cut_regions", "plan_regions"]
 
-LEVELS = 6
-"""Levels of a pyramid; each has half the pixels of the one before along each side."""
 # Of a region, in pixels.
 _SIDE = 1024
 # Of a grid that any tile fits into.

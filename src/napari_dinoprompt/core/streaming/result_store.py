@@ -5,10 +5,10 @@ Thresholds are applied when a part is looked at, so that moving one costs nothin
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
 
 import numpy as np
 import zarr
@@ -16,25 +16,29 @@ from zarr.codecs import BloscCodec
 
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.files.atomic import explaining_writes
-from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.streaming.regions import LEVELS
+from napari_dinoprompt.core.lazy_planes import LazyArray, level_shapes
+from napari_dinoprompt.core.progress import Notice, Progress
+from napari_dinoprompt.core.streaming.labels import finish_streamed
+from napari_dinoprompt.core.streaming.scoring import iter_scores
 from napari_dinoprompt.core.streaming.scratch import free_bytes, scratch_store
 from napari_dinoprompt.core.tiling.cache_settings import default_cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
 
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.streaming.regions import RegionPlan
+    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.similarities import Cleaned
+    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
+    from napari_dinoprompt.core.streaming.regions import Region, RegionPlan
     from napari_dinoprompt.core.streaming.scoring import RegionScores
 
-__all__ = ["LazyMask", "Page", "ResultStore"]
+__all__ = ["ResultStore", "page"]
 
-# The coarsest level should still fill a window.
-_SMALLEST = 512
 # All levels of a pyramid together, in pixels of the finest.
 _PYRAMID = 4 / 3
 # Bytes of a pixel's class and object once they are cleaned.
@@ -43,6 +47,14 @@ _CLEANED = 5
 
 class ResultStore:
     """Similarities and claims of a plane, filled region by region.
+
+    Parameters
+    ----------
+    plan : RegionPlan
+    names : tuple of K str
+    window : IntensityWindow
+    gaps : bool
+        Whether the plane may hold pixels without data.
 
     Attributes
     ----------
@@ -55,6 +67,10 @@ class ResultStore:
         been found yet or the plane holds no data.
     claims : list of (h, w) zarr.Array of uint8
         Which class may claim a pixel, see `RegionScores`; the same levels.
+    nothing : bool
+        Never known of a large plane as a whole: each region is looked at.
+    complete : bool
+        Whether all regions are there.
     folder : Path
         Removed with the last of the arrays.
     group : zarr.Group
@@ -66,11 +82,20 @@ class ResultStore:
         If the disk is too full.
     """
 
+    nothing: ClassVar[bool] = False
+
     def __init__(
-        self, plan: RegionPlan, names: tuple[str, ...], window: IntensityWindow
+        self,
+        plan: RegionPlan,
+        names: tuple[str, ...],
+        window: IntensityWindow,
+        *,
+        gaps: bool = True,
     ) -> None:
         self.names = names
         self.window = window
+        self.complete = False
+        self._gaps = gaps
         disk = scratch_store(default_cache_folder())
         self.folder: Path = disk.root
         height, width = plan.shape
@@ -83,123 +108,113 @@ class ResultStore:
             )
             raise CannotWriteError(msg)
         self.group = zarr.open_group(disk, mode="w")
-        # At least two: a viewer takes a pyramid of one level for something else.
-        levels = 1 + max(1, int(math.log2(max(1.0, max(plan.shape) / _SMALLEST))))
-        levels = min(LEVELS, levels)
-        shapes = [
-            (math.ceil(height / 2**level), math.ceil(width / 2**level))
-            for level in range(levels)
-        ]
         side = plan.side
-        self.similarity = [
-            self._make(
-                f"similarity/{level}",
-                (len(names), *shape),
-                (1, side, side),
-                np.float32,
-                np.nan,
+        self.similarity: list[Any] = []
+        self.claims: list[Any] = []
+        for level, shape in enumerate(level_shapes(plan.shape)):
+            name, maps = f"similarity/{level}", (len(names), *shape)
+            self.similarity.append(
+                _make(self.group, name, maps, (1, side, side), np.float32, np.nan)
             )
-            for level, shape in enumerate(shapes)
-        ]
-        self.claims = [
-            self._make(f"claims/{level}", shape, (side, side), np.uint8, 0)
-            for level, shape in enumerate(shapes)
-        ]
+            self.claims.append(
+                _make(self.group, f"claims/{level}", shape, (side, side), np.uint8)
+            )
 
-    def _make(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        chunks: tuple[int, ...],
-        dtype: DTypeLike,
-        fill: float,
-        group: zarr.Group | None = None,
-    ) -> Any:
-        return (self.group if group is None else group).create_array(
-            name,
-            shape=shape,
-            chunks=chunks,
-            dtype=np.dtype(dtype),
-            fill_value=fill,
-            # Fast to read, since it is read while the user pans.
-            compressors=BloscCodec(cname="lz4", clevel=1),
+    @classmethod
+    def of(cls, features: LazyFeatures, reference: Reference) -> ResultStore:
+        """Make room for what a reference will find in a plane."""
+        return cls(
+            features.regions,
+            reference.object_classes,
+            features.window,
+            gaps=features.plane.dtype.kind == "f",
         )
 
+    def iter_fill(
+        self, features: LazyFeatures, reference: Reference, regions: Sequence[Region]
+    ) -> Generator[Progress | Notice, None, None]:
+        """Score all regions of the plane in the order given, and say so after each."""
+        done = 0
+        for said in iter_scores(features, reference, regions):
+            if isinstance(said, Notice):
+                yield said
+                continue
+            self.put(said)
+            done += 1
+            yield Progress(done, len(regions))
+        self.complete = True
+
     def put(self, scores: RegionScores) -> None:
-        """Write what was found in a region, at all levels.
-
-        Parameters
-        ----------
-        scores : RegionScores
-
-        Raises
-        ------
-        CannotWriteError
-            If the disk is full.
-        """
-        with explaining_writes(self.folder):
-            self._put(scores)
-
-    def _put(self, scores: RegionScores) -> None:
+        """Write what was found in a region, at all levels; a full disk is explained."""
         similarity, claims = scores.similarity, scores.claims
         rows, columns = scores.region.rows, scores.region.columns
-        for level, (maps, claimed) in enumerate(
-            zip(self.similarity, self.claims, strict=True)
-        ):
-            if level:
-                similarity, claims = _halve(similarity), claims[::2, ::2]
-            y, x = rows.start // 2**level, columns.start // 2**level
-            here = (
-                slice(y, y + claims.shape[0]),
-                slice(x, x + claims.shape[1]),
+        with explaining_writes(self.folder):
+            for level, (maps, claimed) in enumerate(
+                zip(self.similarity, self.claims, strict=True)
+            ):
+                if level:
+                    similarity, claims = _halve(similarity), claims[::2, ::2]
+                y, x = rows.start // 2**level, columns.start // 2**level
+                here = (
+                    slice(y, y + claims.shape[0]),
+                    slice(x, x + claims.shape[1]),
+                )
+                maps[(slice(None), *here)] = similarity
+                claimed[here] = claims
+
+    @property
+    def no_data(self) -> LazyArray | None:
+        """Which pixels hold no data, once all regions are there."""
+        if not self._gaps:
+            return None
+        first = page(self.similarity[0], 0)
+        return LazyArray(first.shape, np.dtype(bool), partial(_read_nan, first))
+
+    def levels(self, name: str) -> list[LazyArray]:
+        """Return the map of a class, read when sliced; for background the first's."""
+        number = self.names.index(name) if name in self.names else 0
+        return [page(maps, number) for maps in self.similarity]
+
+    def masks(self, thresholds: Mapping[str, float]) -> list[LazyArray]:
+        """Return the plain mask, cut as it is looked at."""
+        limits = np.array([thresholds[name] for name in self.names], dtype=np.float32)
+        return [
+            LazyArray(
+                claims.shape, claims.dtype, partial(_read_mask, maps, claims, limits)
             )
-            maps[(slice(None), *here)] = similarity
-            claimed[here] = claims
+            for maps, claims in zip(self.similarity, self.claims, strict=True)
+        ]
 
-    def no_data(self) -> NoData:
-        """Return which pixels hold no data, once all regions are there."""
-        return NoData(Page(self.similarity[0], 0))
+    def iter_finish(
+        self, plain: Any, cleaning: Cleaning, group: zarr.Group
+    ) -> Generator[Progress, None, tuple[Any, Any]]:
+        """Clean a plain (H, W) mask and number its objects, in arrays of a group."""
+        with explaining_writes(self.folder):
+            return (yield from finish_streamed(plain, cleaning, group, self.no_data))
 
-    def new_group(self, name: str) -> zarr.Group:
-        """Make a group for further results; one of that name before goes."""
-        if name in self.group:
-            del self.group[name]
-        return self.group.create_group(name)
-
-    def remove_groups(self, prefix: str, but: str) -> None:
-        """Remove the groups whose names begin alike, but for one."""
-        for name in list(self.group.group_keys()):
-            if name.startswith(prefix) and name != but:
-                del self.group[name]
+    def iter_clean(
+        self, plain: Any, cleaning: Cleaning
+    ) -> Generator[Progress, None, Cleaned]:
+        """Clean a plain mask; its levels go when the next ones come, or with this."""
+        # Outdated work may still be writing, and the layer reading, what was before.
+        name = f"cleaned-{uuid4().hex}"
+        with explaining_writes(self.folder):
+            group = self.group.create_group(name)
+            cleaned, instances = yield from self.iter_finish(plain, cleaning, group)
+            masks = yield from self.iter_levels(cleaned, group, "masks")
+            objects = yield from self.iter_levels(instances, group, "objects")
+            for one in list(self.group.group_keys()):
+                if one.startswith("cleaned-") and one != name:
+                    del self.group[one]
+        return masks, objects
 
     def iter_levels(
         self, finest: Any, group: zarr.Group, name: str
     ) -> Generator[Progress, None, list[Any]]:
-        """Make the coarser levels of a mask.
-
-        Parameters
-        ----------
-        finest : (H, W) zarr.Array of integers
-        group : zarr.Group
-            Where they go.
-        name : str
-            Of the levels.
-
-        Yields
-        ------
-        Progress
-            After each region.
-
-        Returns
-        -------
-        list of (h, w) zarr.Array
-            The finest first.
-        """
+        """Make the coarser levels of an (H, W) zarr.Array of integers in a group."""
         side = self.claims[0].chunks[0]
         levels = [
-            self._make(
-                f"{name}/{level}", one.shape, (side, side), finest.dtype, 0, group
-            )
+            _make(group, f"{name}/{level}", one.shape, (side, side), finest.dtype)
             for level, one in enumerate(self.claims[1:], start=1)
         ]
         height, width = finest.shape
@@ -213,24 +228,50 @@ class ResultStore:
             yield Progress(done, len(corners))
         return [finest, *levels]
 
-    def masks(self, thresholds: Mapping[str, float]) -> list[LazyMask]:
-        """Return the plain mask, cut as it is looked at.
 
-        Parameters
-        ----------
-        thresholds : mapping of str to float
-            One per object class.
+def page(maps: Any, number: int) -> LazyArray:
+    """Return one of the maps in a (K, H, W) array, read when it is looked at."""
+    shape = (int(maps.shape[1]), int(maps.shape[2]))
+    return LazyArray(shape, np.dtype(maps.dtype), partial(_read_page, maps, number))
 
-        Returns
-        -------
-        list of LazyMask
-            Full resolution first.
-        """
-        limits = np.array([thresholds[name] for name in self.names], dtype=np.float32)
-        return [
-            LazyMask(maps, claims, limits)
-            for maps, claims in zip(self.similarity, self.claims, strict=True)
-        ]
+
+def _read_page(maps: Any, number: int, part: tuple[Any, ...]) -> NDArray[Any]:
+    return np.asarray(maps[(number, *part)])
+
+
+def _read_nan(maps: LazyArray, part: tuple[Any, ...]) -> NDArray[np.bool_]:
+    return np.asarray(np.isnan(maps[part]))
+
+
+def _read_mask(
+    similarity: Any, claims: Any, limits: NDArray[np.float32], part: tuple[Any, ...]
+) -> NDArray[np.uint8]:
+    """Cut a part of a (K, H, W) similarity where a class claims it and is above."""
+    claimed = np.asarray(claims[part])
+    mask = np.zeros_like(claimed)
+    for number, limit in enumerate(limits, start=1):
+        above = np.asarray(similarity[(number - 1, *part)]) > limit
+        mask[(claimed == number) & above] = number
+    return mask
+
+
+def _make(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: DTypeLike,
+    fill: float = 0,
+) -> Any:
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=np.dtype(dtype),
+        fill_value=fill,
+        # Fast to read, since it is read while the user pans.
+        compressors=BloscCodec(cname="lz4", clevel=1),
+    )
 
 
 def _halve(maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -240,113 +281,3 @@ def _halve(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     )
     sums = padded[:, ::2] + padded[:, 1::2]
     return np.asarray((sums[:, :, ::2] + sums[:, :, 1::2]) / np.float32(4))
-
-
-@dataclass(frozen=True, eq=False)
-class Page:
-    """One of several maps in an array, read when it is looked at.
-
-    Attributes
-    ----------
-    maps : (K, H, W) array
-    number : int
-        Which one.
-    """
-
-    maps: Any
-    number: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        _, height, width = self.maps.shape
-        return int(height), int(width)
-
-    @property
-    def ndim(self) -> int:
-        """Two."""
-        return 2
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the map."""
-        found: np.dtype[Any] = np.dtype(self.maps.dtype)
-        return found
-
-    def __getitem__(self, part: Any) -> NDArray[Any]:
-        where = part if isinstance(part, tuple) else (part,)
-        return np.asarray(self.maps[(self.number, *where)])
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read the whole map."""
-        return self[:, :].astype(self.dtype if dtype is None else dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class NoData:
-    """Which pixels hold no data, told by a map that is complete.
-
-    Attributes
-    ----------
-    similarity : Page
-    """
-
-    similarity: Page
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.similarity.shape
-
-    def __getitem__(self, part: Any) -> NDArray[np.bool_]:
-        return np.asarray(np.isnan(self.similarity[part]))
-
-
-@dataclass(frozen=True, eq=False)
-class LazyMask:
-    """The mask of a large plane; a part is cut when it is asked for.
-
-    Attributes
-    ----------
-    similarity : (K, H, W) array of float32
-    claims : (H, W) array of uint8
-    limits : (K,) ndarray of float32
-        The thresholds.
-    """
-
-    similarity: Any
-    claims: Any
-    limits: NDArray[np.float32]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        height, width = self.claims.shape
-        return int(height), int(width)
-
-    @property
-    def ndim(self) -> int:
-        """Two."""
-        return 2
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        """Class numbers."""
-        return np.dtype(np.uint8)
-
-    def __getitem__(self, part: Any) -> NDArray[np.uint8]:
-        claims = np.asarray(self.claims[part])
-        where = part if isinstance(part, tuple) else (part,)
-        mask = np.zeros_like(claims)
-        for number, limit in enumerate(self.limits, start=1):
-            similarity = np.asarray(self.similarity[(number - 1, *where)])
-            mask[(claims == number) & (similarity > limit)] = number
-        return mask
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Cut the whole mask."""
-        return self[:, :].astype(self.dtype if dtype is None else dtype)

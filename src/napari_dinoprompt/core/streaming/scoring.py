@@ -46,29 +46,9 @@ class RegionScores:
 def iter_scores(
     features: LazyFeatures, reference: Reference, regions: Sequence[Region]
 ) -> Generator[Notice | RegionScores, None, None]:
-    """Score regions of a plane in the order given.
+    """Score regions of a plane in the order given; raises what `score_plane` raises.
 
-    Parameters
-    ----------
-    features : LazyFeatures
-    reference : Reference
-        With at least one object class.
-    regions : sequence of Region
-        Of ``features.regions``.
-
-    Yields
-    ------
-    Notice
-        If the device was too small.
-    RegionScores
-        Of each region.
-
-    Raises
-    ------
-    IncompatibleReferenceError
-        If the features are of another backbone than the reference.
-    InputError
-        If the reference has background prompts only.
+    A notice is given if the device was too small.
     """
     for region in regions:
         outer = features.regions.outer(region)

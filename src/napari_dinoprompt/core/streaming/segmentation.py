@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.files.atomic import explaining_writes
-from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.streaming.labels import finish_streamed
-from napari_dinoprompt.core.streaming.result_store import Page, ResultStore
+from napari_dinoprompt.core.similarities import Segmented
+from napari_dinoprompt.core.streaming.result_store import ResultStore, page
 from napari_dinoprompt.core.streaming.sampling import iter_lazy_features
-from napari_dinoprompt.core.streaming.scoring import iter_scores
 from napari_dinoprompt.core.visibility import notice_of_window
 
 if TYPE_CHECKING:
@@ -18,15 +15,16 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.lazy_planes import LazyPlane
+    from napari_dinoprompt.core.lazy_planes import LazyArray, LazyPlane
     from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["LargeSegmentation", "iter_segment_large"]
 
 
 @dataclass(frozen=True, eq=False)
-class LargeSegmentation:
+class LargeSegmentation(Segmented):
     """The result of `segment` for a plane that is too large to hold.
 
     Attributes
@@ -61,36 +59,19 @@ class LargeSegmentation:
     store: ResultStore
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Object classes; class number k + 1 is ``names[k]``."""
-        return self.store.names
+    def scores(self) -> ResultStore:
+        """Similarities with all classes."""
+        return self.store
 
     @property
-    def window(self) -> IntensityWindow:
-        """The grey values that the backbone saw as 0 and 1."""
-        return self.store.window
-
-    @property
-    def similarity(self) -> Page:
+    def similarity(self) -> LazyArray:
         """(H, W) array of float32, read as it is sliced: of the first object class."""
-        return Page(self.maps, 0)
+        return page(self.maps, 0)
 
     @property
     def maps(self) -> Any:
         """(K, H, W) zarr.Array of float32: similarities with the object classes."""
         return self.store.similarity[0]
-
-    @property
-    def threshold(self) -> float:
-        """The threshold of the first object class."""
-        return self.thresholds[self.names[0]]
-
-    @property
-    def objects(self) -> int:
-        """How many objects there are, of all classes."""
-        side = self.instances.chunks[0]
-        rows = range(0, self.instances.shape[0], side)
-        return max(int(self.instances[y : y + side].max()) for y in rows)
 
     def iter_levels(self) -> Generator[Progress, None, dict[str, list[Any]]]:
         """Make pyramids of all results, for a viewer.
@@ -106,9 +87,9 @@ class LargeSegmentation:
             resolution first.
         """
         store = self.store
-        group = store.new_group("levels")
+        group = store.group.create_group("levels", overwrite=True)
         return {
-            "similarity": [Page(maps, 0) for maps in store.similarity],
+            "similarity": store.levels(self.names[0]),
             "mask": (yield from store.iter_levels(self.mask, group, "mask")),
             "instances": (
                 yield from store.iter_levels(self.instances, group, "instances")
@@ -124,35 +105,9 @@ def iter_segment_large(
     thresholds: Mapping[str, float],
     cleaning: Cleaning,
 ) -> Generator[Progress | Notice, None, LargeSegmentation]:
-    """Segment a plane region by region.
+    """Segment a plane region by region, with the backbone of the reference.
 
-    Parameters
-    ----------
-    plane : LazyPlane
-    reference : Reference
-    backbone : Backbone
-        The one of the reference.
-    window : IntensityWindow or None
-        None takes it from a sample of the plane.
-    thresholds : mapping of str to float
-        One per object class.
-    cleaning : Cleaning
-
-    Yields
-    ------
-    Progress
-        After each region, then after each block that is cleaned.
-    Notice
-        If the device was too small, or the plane shows nothing in the window.
-
-    Returns
-    -------
-    LargeSegmentation
-
-    Raises
-    ------
-    InputError
-        If the plane cannot be used, or the disk is too full for the results.
+    Without a window, that of a sample of the plane is taken.
     """
     features = yield from iter_lazy_features(
         plane, backbone, upscale=reference.upscale, window=window
@@ -161,20 +116,9 @@ def iter_segment_large(
         parts = (plane.read(one.rows, one.columns) for one in features.sample)
         if notice := notice_of_window(parts, window):
             yield notice
-    plan = features.regions
-    store = ResultStore(plan, reference.object_classes, features.window)
-    regions = plan.regions
-    done = 0
-    for said in iter_scores(features, reference, regions):
-        if isinstance(said, Notice):
-            yield said
-            continue
-        store.put(said)
-        done += 1
-        yield Progress(done, len(regions))
-    no_data = store.no_data() if plane.dtype.kind == "f" else None
-    with explaining_writes(store.folder):
-        mask, instances = yield from finish_streamed(
-            store.masks(thresholds)[0], cleaning, store.group, no_data
-        )
+    store = ResultStore.of(features, reference)
+    yield from store.iter_fill(features, reference, features.regions.regions)
+    mask, instances = yield from store.iter_finish(
+        store.masks(thresholds)[0], cleaning, store.group
+    )
     return LargeSegmentation(mask, instances, dict(thresholds), store)

@@ -14,16 +14,20 @@ from typer.testing import CliRunner
 
 from napari_dinoprompt._cli.options import parse_spacing
 from napari_dinoprompt.cli import app
+from napari_dinoprompt.core.batching import stack_files
+from napari_dinoprompt.core.batching.records import COLUMNS
+from napari_dinoprompt.core.batching.stack_files import (
+    is_stack_file,
+    iter_segment_stack_file,
+    open_stack_file,
+)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.files.results import COLUMNS, result_paths
+from napari_dinoprompt.core.files.results import result_paths
 from napari_dinoprompt.core.masks import Cleaning
 from napari_dinoprompt.core.progress import run_through
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation import SegmentOptions
-from napari_dinoprompt.core.stacking import files as stack_files
-from napari_dinoprompt.core.stacking.files import iter_segment_stack_file
-from napari_dinoprompt.core.stacking.reading import is_stack_file, open_stack_file
 from napari_dinoprompt.core.stacking.segmentation import segment_stack
 
 if TYPE_CHECKING:
@@ -242,7 +246,7 @@ def test_files_above_four_gigabytes_are_bigtiff(tmp_path: Path, monkeypatch) -> 
     monkeypatch.setattr(stack_files, "_CLASSIC_BYTES", 100)
     path = tmp_path / "big.tif"
     data = np.zeros((2, 30, 30), dtype=np.uint8)
-    stack_files.write_stack(path, (data,), "ZYX", (2,), np.uint8, None)
+    stack_files.write_stack(path, (data,), "ZYX", np.uint8, None)
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_bigtiff
 
