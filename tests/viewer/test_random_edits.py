@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.viewer
+pytestmark = [pytest.mark.slow, pytest.mark.viewer]
 
 STEPS = 100
 WARM = 30

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from npe2 import PluginManager, PluginManifest
 
-pytestmark = pytest.mark.viewer
+pytestmark = [pytest.mark.slow, pytest.mark.viewer]
 
 NAME = "napari-dinoprompt"
 CENTRES = ((20.0, 20.0), (60.0, 30.0), (40.0, 70.0))

@@ -90,13 +90,14 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize(("key", "names"), SAMPLES.items(), ids=SAMPLES)
-def test_samples_open(plugin, make_napari_viewer_proxy, key: str, names: list) -> None:
+def test_samples_open(plugin, make_napari_viewer_proxy) -> None:
     viewer = make_napari_viewer_proxy()
-    viewer.open_sample(NAME, key)
-    assert [layer.name for layer in viewer.layers] == names
-    assert [layer.name for layer in viewer.layers if layer.visible] == names[-1:]
-    assert all(layer.ndim == 2 for layer in viewer.layers)
+    for key, names in SAMPLES.items():
+        viewer.layers.clear()
+        viewer.open_sample(NAME, key)
+        assert [layer.name for layer in viewer.layers] == names
+        assert [layer.name for layer in viewer.layers if layer.visible] == names[-1:]
+        assert all(layer.ndim == 2 for layer in viewer.layers)
 
 
 DRAW = """
@@ -129,6 +130,7 @@ RUN = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a matter of Linux's linker")
 def test_transformer_loads_in_a_viewer_that_has_drawn() -> None:
     """Without the guard the process dies here: see `core.backbones.vit`."""
