@@ -38,7 +38,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.given import as_array, check_seed
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.planes import as_plane, plane_shape, shows_nothing
-from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, along, runs_to_end
 from napari_dinoprompt.core.prompts import list_classes
 from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
 from napari_dinoprompt.core.target_images import target_window
@@ -62,7 +62,7 @@ __all__ = ["compare", "iter_compare"]
 _STEPS = 20
 
 
-def compare(
+def iter_compare(
     real: ArrayLike,
     fakes: ArrayLike | Sequence[ArrayLike],
     reference: Reference,
@@ -74,7 +74,7 @@ def compare(
     class_name: str | None = None,
     draws: int = 20,
     seed: int = 0,
-) -> Comparison:
+) -> Generator[Progress | Notice, None, Comparison]:
     """Compare one or several fakes with the real stain of the same field.
 
     The same reference, with its statistics and its threshold, is applied to all.
@@ -104,6 +104,13 @@ def compare(
         for none, else at least 2. With fewer than three prompts there are none.
     seed : int
         Of the draws.
+
+    Yields
+    ------
+    Progress
+        Whoever stops asking stops the work.
+    Notice
+        If a device was too small.
 
     Returns
     -------
@@ -138,36 +145,6 @@ def compare(
     >>> report.agreement.shape
     (160, 160)
     """
-    return run_through(
-        iter_compare(
-            real,
-            fakes,
-            reference,
-            backbone=backbone,
-            truth=truth,
-            options=options,
-            names=names,
-            class_name=class_name,
-            draws=draws,
-            seed=seed,
-        )
-    )
-
-
-def iter_compare(
-    real: ArrayLike,
-    fakes: ArrayLike | Sequence[ArrayLike],
-    reference: Reference,
-    *,
-    backbone: Backbone | None = None,
-    truth: ArrayLike | None = None,
-    options: SegmentOptions | None = None,
-    names: Sequence[str] | None = None,
-    class_name: str | None = None,
-    draws: int = 20,
-    seed: int = 0,
-) -> Generator[Progress | Notice, None, Comparison]:
-    """Compare as `compare` does, step by step; whoever stops asking stops the work."""
     options = options or SegmentOptions()
     name = _check_class(reference, class_name)
     plane = as_plane(real)
@@ -201,6 +178,9 @@ def iter_compare(
     applied = [apply_reference(view, reference, options, name) for view in views]
     drawn = yield from _iter_draws(request, views, total)
     return _assemble(request, applied, drawn)
+
+
+compare = runs_to_end("compare", iter_compare)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from napari_dinoprompt.core.extraction import iter_features
 from napari_dinoprompt.core.given import as_points, check_seed
 from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.planes import as_plane, plane_shape
-from napari_dinoprompt.core.progress import Notice, Progress, along, run_through
+from napari_dinoprompt.core.progress import Notice, Progress, along, runs_to_end
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.studying.convergence import iter_convergence
@@ -34,7 +34,7 @@ __all__ = ["iter_study", "study"]
 _SHARE = 100
 
 
-def study(
+def iter_study(
     image: ArrayLike,
     points: ArrayLike,
     classes: Sequence[str] | None = None,
@@ -50,7 +50,7 @@ def study(
     others: Mapping[str, ArrayLike] | None = None,
     parts: Sequence[str] = PARTS,
     seed: int = 0,
-) -> Study:
+) -> Generator[Progress | Notice, None, Study]:
     """Study what prompts, resolution and threshold do to a result.
 
     Parameters
@@ -84,6 +84,13 @@ def study(
     seed : int
         Of the orders.
 
+    Yields
+    ------
+    Progress
+        Whoever stops asking stops the work.
+    Notice
+        If a device was too small.
+
     Returns
     -------
     Study
@@ -110,44 +117,6 @@ def study(
     >>> found.influence.outliers
     ()
     """
-    return run_through(
-        iter_study(
-            image,
-            points,
-            classes,
-            backbone,
-            truth=truth,
-            upscale=upscale,
-            window=window,
-            class_name=class_name,
-            orders=orders,
-            upscales=upscales,
-            backbones=backbones,
-            others=others,
-            parts=parts,
-            seed=seed,
-        )
-    )
-
-
-def iter_study(
-    image: ArrayLike,
-    points: ArrayLike,
-    classes: Sequence[str] | None = None,
-    backbone: Backbone | None = None,
-    *,
-    truth: ArrayLike | None = None,
-    upscale: float = 1.0,
-    window: IntensityWindow | tuple[float, float] | None = None,
-    class_name: str | None = None,
-    orders: int = 200,
-    upscales: Sequence[float] = (1.0, 2.0, 4.0),
-    backbones: Sequence[Backbone] = (),
-    others: Mapping[str, ArrayLike] | None = None,
-    parts: Sequence[str] = PARTS,
-    seed: int = 0,
-) -> Generator[Progress | Notice, None, Study]:
-    """Study as `study` does, step by step."""
     wanted = _check_parts(parts)
     check_seed(seed)
     plane = as_plane(image)
@@ -207,6 +176,9 @@ def iter_study(
         },
         notes=tuple(notes),
     )
+
+
+study = runs_to_end("study", iter_study)
 
 
 def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
