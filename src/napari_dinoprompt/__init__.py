@@ -11,28 +11,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import load_backbone
-    from napari_dinoprompt.core.comparing.comparison import compare
-    from napari_dinoprompt.core.comparing.report import Comparison
+    from napari_dinoprompt.core.comparison.compare import compare
+    from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.errors import DinopromptError
-    from napari_dinoprompt.core.extraction import extract_features, iter_features
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
-    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.features.extraction import (
+        extract_features,
+        iter_features,
+    )
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.large import LazyFeatures
+    from napari_dinoprompt.core.features.source import lazy_features
+    from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
+    from napari_dinoprompt.core.masks.volumes import finish_volume
+    from napari_dinoprompt.core.prompt_study.report import Study
+    from napari_dinoprompt.core.prompt_study.study import study
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import (
+    from napari_dinoprompt.core.scoring.similarity import similarity_map
+    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
+    from napari_dinoprompt.core.segmentation.segment import (
         Segmentation,
         SegmentOptions,
         segment,
     )
-    from napari_dinoprompt.core.similarity import similarity_map
-    from napari_dinoprompt.core.stacking.results import StackSegmentation
-    from napari_dinoprompt.core.stacking.segmentation import segment_stack
-    from napari_dinoprompt.core.stacking.volumes import finish_volume
-    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
-    from napari_dinoprompt.core.streaming.sampling import lazy_features
-    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
-    from napari_dinoprompt.core.studying.report import Study
-    from napari_dinoprompt.core.studying.study import study
+    from napari_dinoprompt.core.segmentation.stack import segment_stack
+    from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
 
 __all__ = [
     "Cleaning",
@@ -61,29 +64,29 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Cleaning": "masks",
-    "Comparison": "comparing.report",
+    "Cleaning": "masks.cleaning",
+    "Comparison": "comparison.report",
     "DinopromptError": "errors",
-    "FeatureMap": "features",
-    "IntensityWindow": "intensity",
-    "LargeSegmentation": "streaming.segmentation",
-    "LazyFeatures": "streaming.lazy_features",
+    "FeatureMap": "features.feature_map",
+    "IntensityWindow": "images.intensity",
+    "LargeSegmentation": "segmentation.large",
+    "LazyFeatures": "features.large",
     "Reference": "references.reference",
-    "SegmentOptions": "segmentation",
-    "Segmentation": "segmentation",
-    "StackSegmentation": "stacking.results",
-    "Study": "studying.report",
-    "compare": "comparing.comparison",
-    "extract_features": "extraction",
-    "finish_volume": "stacking.volumes",
-    "iter_features": "extraction",
-    "lazy_features": "streaming.sampling",
+    "SegmentOptions": "segmentation.segment",
+    "Segmentation": "segmentation.segment",
+    "StackSegmentation": "segmentation.stack_results",
+    "Study": "prompt_study.report",
+    "compare": "comparison.compare",
+    "extract_features": "features.extraction",
+    "finish_volume": "masks.volumes",
+    "iter_features": "features.extraction",
+    "lazy_features": "features.source",
     "load_backbone": "backbones",
-    "measure_window": "intensity",
-    "segment": "segmentation",
-    "segment_stack": "stacking.segmentation",
-    "similarity_map": "similarity",
-    "study": "studying.study",
+    "measure_window": "images.intensity",
+    "segment": "segmentation.segment",
+    "segment_stack": "segmentation.stack",
+    "similarity_map": "scoring.similarity",
+    "study": "prompt_study.study",
 }
 
 

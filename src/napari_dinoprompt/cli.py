@@ -60,7 +60,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from napari_dinoprompt.core.version import software_version
+        from napari_dinoprompt.core.io.atomic import software_version
 
         print(f"dinoprompt {software_version()}")
         raise typer.Exit
@@ -131,7 +131,7 @@ def _explain(error: Exception) -> str | None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "dinoprompt"
         return f"{text.rstrip('.')}. See '{command} --help'."
-    from napari_dinoprompt.core.explaining import explain
+    from napari_dinoprompt.core.errors import explain
 
     return explain(error)
 

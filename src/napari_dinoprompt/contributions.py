@@ -68,7 +68,7 @@ def get_reference_reader(path: Any) -> Callable[[Any], list[Any]] | None:
 
 
 def _read(path: Any) -> list[Any]:
-    from napari_dinoprompt.reference_layers import open_reference
+    from napari_dinoprompt.session.reference_layers import open_reference
 
     paths = path if isinstance(path, list) else [path]
     found = [layer for one in paths for layer in open_reference(Path(one))]
@@ -82,6 +82,6 @@ def write_reference(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     Refused with a DinopromptError if it is another layer, or if its prompts have
     changed since they were used.
     """
-    from napari_dinoprompt.reference_layers import reference_of_layer
+    from napari_dinoprompt.session.reference_layers import reference_of_layer
 
     return [str(reference_of_layer(data, meta).save(path))]

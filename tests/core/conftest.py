@@ -16,11 +16,11 @@ from toy_dinov2 import build_toy
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer, wrap_model
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.features import FeatureMap
-from napari_dinoprompt.core.geometry import CellGrid
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.references.reference import Reference
+from napari_dinoprompt.core.tiling.grid import CellGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

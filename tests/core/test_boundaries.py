@@ -117,7 +117,13 @@ def test_qt_does_not_compute() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["image_state.py", "layers/*.py", "session.py", "session_records.py"]
+    "module",
+    [
+        "session/image_state.py",
+        "layers/*.py",
+        "session/session.py",
+        "session/records.py",
+    ],
 )
 def test_state_and_layers_know_no_qt(module: str) -> None:
     found = sorted(PACKAGE.glob(module))

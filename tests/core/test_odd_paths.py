@@ -13,15 +13,15 @@ import zarr
 from safetensors.torch import save_file
 
 from napari_dinoprompt import cli
-from napari_dinoprompt.core.batching.batch import find_images
-from napari_dinoprompt.core.files.images import open_array, read_image
-from napari_dinoprompt.core.files.points import read_prompts, write_prompts
+from napari_dinoprompt.core.backbones.checkpoints import read_checkpoint
+from napari_dinoprompt.core.backbones.weights import dinov2_weights, find_dinov2
+from napari_dinoprompt.core.batch.run import find_images
+from napari_dinoprompt.core.io.points import read_prompts, write_prompts
+from napari_dinoprompt.core.io.read import open_array, read_image
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.library import Library
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.tiling.cache import open_cache
-from napari_dinoprompt.core.weights.checkpoints import read_checkpoint
-from napari_dinoprompt.core.weights.search import dinov2_weights, find_dinov2
 
 NAMES = {
     "blanks": " two  blanks, one before",

@@ -20,11 +20,11 @@ from small_stack import DIM, DISCS, EMPTY
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
-from napari_dinoprompt.core import version
-from napari_dinoprompt.core.content_hash import fingerprint_image
-from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.progress import run_through
-from napari_dinoprompt.core.recovery.store import find_records
+from napari_dinoprompt.core.autosave.files import find_records
+from napari_dinoprompt.core.images.fingerprint import fingerprint_image
+from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+from napari_dinoprompt.core.io import atomic
+from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.references.library import Library
 
 FILES = Path(__file__).parents[1] / "data" / "previous_version"
@@ -46,7 +46,7 @@ def filterbank():
 @pytest.fixture
 def _same_version(monkeypatch) -> None:
     """Let this be the version that wrote the files: another one resumes nothing."""
-    monkeypatch.setattr(version, "version", lambda _: "0.1.0")
+    monkeypatch.setattr(atomic, "version", lambda _: "0.1.0")
 
 
 # --- references --------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_a_batch_goes_on(tmp_path) -> None:
 
 
 def test_another_version_does_a_batch_anew(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(version, "version", lambda _: "0.1.1")
+    monkeypatch.setattr(atomic, "version", lambda _: "0.1.1")
     output = continue_batch(tmp_path)
     record = json.loads((output / "first_record.json").read_text("utf-8"))
     before = json.loads((FILES / "batch" / "first_record.json").read_text("utf-8"))
@@ -187,7 +187,7 @@ def test_kept_prompts_are_found(tmp_path) -> None:
     folder = shutil.copytree(FILES / "prompts", tmp_path / "prompts")
     image = read("first")
     steps = fingerprint_image(lambda index: LazyPlane(image, index), ())
-    (found,) = find_records(folder, run_through(steps))
+    (found,) = find_records(folder, run_to_end(steps))
     record = found.record
     assert record.image == "first"
     assert record.classes == ("object", "dim", "background")

@@ -36,10 +36,10 @@ from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from quality_parts.data import Plane
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 pytestmark = pytest.mark.slow
 
@@ -492,7 +492,7 @@ def test_the_grid_of_constants_holds_the_products_own(
     points = plane.draws[RANDOM][0].objects[:5]
     case = cut_case(features, features.measures, points, plane.truth)
     reference = Reference.from_prompts(features, points)
-    mask = score(features, reference).mask(reference.auto_thresholds) > 0
+    mask = score_classes(features, reference).mask(reference.auto_thresholds) > 0
     own = (mask & plane.truth).sum() / (mask | plane.truth).sum()
     assert case.own[GRID.index(shipped("standardised"))] == pytest.approx(own, abs=0.01)
     assert shipped("centred") in GRID

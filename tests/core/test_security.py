@@ -23,23 +23,23 @@ import torch
 import zarr
 from safetensors.numpy import save
 
-from napari_dinoprompt.core.batching.stack_files import is_stack_file, open_stack_file
+from napari_dinoprompt.core.backbones.checkpoints import read_checkpoint
+from napari_dinoprompt.core.backbones.download import Transfer
+from napari_dinoprompt.core.batch.stack_files import is_stack_file, open_stack_file
 from napari_dinoprompt.core.errors import (
     CheckpointError,
     DinopromptError,
     FetchError,
     InputError,
 )
-from napari_dinoprompt.core.files import room, zarr_checks
-from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.files.images import open_array, open_image, read_image
-from napari_dinoprompt.core.files.points import read_prompts
-from napari_dinoprompt.core.files.tables import as_csv, as_json
-from napari_dinoprompt.core.files.zarr_checks import check_array
+from napari_dinoprompt.core.io import limits
+from napari_dinoprompt.core.io import zarr as zarr_checks
+from napari_dinoprompt.core.io.atomic import as_csv, as_json, open_atomically
+from napari_dinoprompt.core.io.points import read_prompts
+from napari_dinoprompt.core.io.read import open_array, open_image, read_image
+from napari_dinoprompt.core.io.zarr import check_array
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.core.weights.checkpoints import read_checkpoint
-from napari_dinoprompt.core.weights.transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ ATTRIBUTES = {
 }
 # Of torch's unpickler only the errors are named.
 ALLOWED = {
-    ("core/weights/checkpoints.py", "pickle"),
+    ("core/backbones/checkpoints.py", "pickle"),
     # Loads the libraries that Qt is going to load, by names written in the source.
     ("_cli/demo.py", "ctypes"),
 }
@@ -279,7 +279,7 @@ def test_what_does_not_fit_is_said_with_figures(
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((99, 99), np.uint8))
     scarce = SimpleNamespace(available=100)
-    monkeypatch.setattr(room.psutil, "virtual_memory", lambda: scarce)
+    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: scarce)
     with pytest.raises(InputError, match=r"needs 0\.0 GB of memory and 0\.0 GB are"):
         read_image(path)
 

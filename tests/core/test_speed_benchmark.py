@@ -20,7 +20,7 @@ from speed_parts.peak import matmul_peak, pass_flops
 from speed_parts.pictures import large_plane, picture, places_on_objects
 from speed_parts.timing import in_turn, ratio
 
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.features.extraction import extract_features
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import torch
 from napari.layers import Image, Points
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.layers import (
     make_mask_layer,
     make_prompt_layer,

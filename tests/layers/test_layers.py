@@ -14,8 +14,8 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from npe2 import PluginManager, PluginManifest
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.files.points import read_prompts
-from napari_dinoprompt.result_arrays import put_plane
+from napari_dinoprompt.core.io.points import read_prompts
+from napari_dinoprompt.layers.results import put_plane
 
 MakePrompts = Callable[..., Points]
 

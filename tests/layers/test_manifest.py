@@ -15,7 +15,7 @@ from npe2 import PluginManifest
 from npe2.manifest.contributions import ContributionPoints
 
 from napari_dinoprompt.core.backbones import backbone_names
-from napari_dinoprompt.core.tiling.cache_settings import DEFAULT_GIGABYTES
+from napari_dinoprompt.core.tiling.cache import DEFAULT_GIGABYTES
 
 NAME = "napari-dinoprompt"
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,17 @@ from napari.layers import Image
 
 from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.live import LiveResult, score_prompts
-from napari_dinoprompt.core.prepared import PreparedPlane
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.segmentation.interactive import LiveResult, score_prompts
+from napari_dinoprompt.core.segmentation.plane_features import PlaneFeatures
 from napari_dinoprompt.layers import make_prompt_layer
-from napari_dinoprompt.session import FeatureRequest, Phase, PromptSnapshot, Session
+from napari_dinoprompt.session.session import (
+    FeatureRequest,
+    Phase,
+    PromptSnapshot,
+    Session,
+)
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def find(session: Session, *classes: str) -> None:
     assert session.current is not None
     plane = np.random.default_rng(0).random((20, 20))
     features = extract_features(plane, FilterBank(torch.device("cpu")))
-    session.current.planes.add((), PreparedPlane(features))
+    session.current.planes.add((), PlaneFeatures(features))
     points = np.arange(2 * len(classes), dtype=float).reshape(-1, 2)
     prompts = Prompts(points, classes, ((),) * len(classes))
     steps = score_prompts(

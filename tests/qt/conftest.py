@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
-    from napari_dinoprompt._qt.coordinator import Coordinator
-    from napari_dinoprompt.session import ImageState
+    from napari_dinoprompt._qt.controller import Controller
+    from napari_dinoprompt.session.session import ImageState
 
 WAIT_MS = 20_000
 
@@ -92,8 +92,8 @@ class Bench:
         return self.docks[0]
 
     @property
-    def work(self) -> Coordinator:
-        return self.dock.coordinator
+    def work(self) -> Controller:
+        return self.dock.controller
 
     @property
     def state(self) -> ImageState:
@@ -293,7 +293,7 @@ def bench(qtbot: QtBot) -> Iterator[Bench]:
     bench = Bench(qtbot, ViewerModel())
     yield bench
     for dock in bench.docks:
-        dock.coordinator.stop()
+        dock.controller.stop()
     bench.close()
     assert QThreadPool.globalInstance().waitForDone(WAIT_MS)
     # What finished threads have posted is delivered while its receivers are there.

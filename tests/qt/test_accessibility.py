@@ -28,9 +28,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dinoprompt._qt.prompt_panel import ClassChip
-from napari_dinoprompt._qt.widgets.explaining import ElidedLabel, Section
-from napari_dinoprompt._qt.widgets.message_label import MessageLabel
+from napari_dinoprompt._qt.common.widgets import ElidedLabel, MessageLabel, Section
+from napari_dinoprompt._qt.segment.prompt_panel import ClassChip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,10 +144,10 @@ def test_everything_says_what_it_is_and_what_it_does(shown) -> None:
 
 def test_numbers_have_units() -> None:
     """Said where the class is written, of every box and bar for a number."""
-    from napari_dinoprompt._qt.comparing.panel import ComparePanel
-    from napari_dinoprompt._qt.result_panel import ResultPanel
-    from napari_dinoprompt._qt.studying.pages import ConvergencePage
-    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt._qt.compare.panel import ComparePanel
+    from napari_dinoprompt._qt.segment.result_panel import ResultPanel
+    from napari_dinoprompt._qt.study.pages import ConvergencePage
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
 
     words = {"pixels", "cosine", "orders", "often", "threshold"}
     panels = (ResultPanel(Cleaning()), ComparePanel(), ConvergencePage())
@@ -235,7 +234,7 @@ def letters(texts: list[str]) -> list[str]:
 
 
 def test_an_ampersand_in_a_class_is_no_letter(shown) -> None:
-    shown.coordinator.add_class("A & B")
+    shown.controller.add_class("A & B")
     chip = shown.prompts.findChild(ClassChip, "A & B")
     assert chip.text().startswith("A && B")
     assert QKeySequence.mnemonic(chip.text()).isEmpty()
@@ -275,7 +274,7 @@ def edge_of_ring(dock: PromptSegmentation) -> QColor:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_words_on_plots_can_be_read(theme) -> None:
-    from napari_dinoprompt._qt.studying.plot import theme_colours
+    from napari_dinoprompt._qt.study.plot import theme_colours
 
     colours = theme_colours(theme)
     for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):
@@ -298,7 +297,7 @@ def test_the_chosen_class_is_ticked_and_bold(shown) -> None:
 def test_chips_sections_and_lists_work_with_keys(shown) -> None:
     chip = shown.prompts.findChild(ClassChip, "background")
     press(chip, Qt.Key.Key_Space)
-    assert shown.coordinator.session.selected_class == "background"
+    assert shown.controller.session.selected_class == "background"
     section = shown.segment.findChild(Section)
     press(section.toggleButton(), Qt.Key.Key_Space)
     assert section.content().isHidden()
@@ -337,7 +336,7 @@ def test_escape_cancels_and_only_then_is_taken(bench, scene, gate, qtbot) -> Non
 
 def test_nothing_is_cut_off_on_a_small_screen(shown, qtbot) -> None:
     """At 12 points, which are napari's, and in much larger letters."""
-    shown.coordinator.viewer.layers[0].name = LONG * 3
+    shown.controller.viewer.layers[0].name = LONG * 3
     shown.status.show_hint(f"/data/{LONG.replace(' ', '_') * 5}.tif was not read.")
     for points, widest in ((12, SCREEN[0]), (18, 820)):
         shown.setStyleSheet(get_stylesheet("dark") + _font(points))

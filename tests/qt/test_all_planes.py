@@ -9,9 +9,9 @@ import pytest
 from small_stack import DISCS, SHAPE, draw_plane, draw_stack
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import SegmentOptions
-from napari_dinoprompt.core.stacking.segmentation import segment_stack
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+from napari_dinoprompt.core.segmentation.stack import segment_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import pytest
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.window_box import WindowChoice
+from napari_dinoprompt._qt.common.window_box import WindowChoice
 from napari_dinoprompt.core.backbones.base import BackboneInfo
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 
 def tick(bench, *images) -> None:
@@ -235,7 +235,7 @@ def run_batch(bench, images, target) -> None:
 
 
 def test_batch_is_that_of_the_command(prompted, files, tmp_path) -> None:
-    from napari_dinoprompt.core.batching.batch import segment_batch
+    from napari_dinoprompt.core.batch.run import segment_batch
 
     target, other = tmp_path / "dock", tmp_path / "command"
     run_batch(prompted, [files], target)

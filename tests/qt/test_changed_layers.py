@@ -15,7 +15,7 @@ import napari_dinoprompt as dp
 from napari_dinoprompt._qt.dock import PromptSegmentation
 
 if TYPE_CHECKING:
-    from napari_dinoprompt._qt.coordinator import Coordinator
+    from napari_dinoprompt._qt.controller import Controller
 
 MOVES = {
     "scale": {"scale": (0.5, 3.0)},
@@ -305,8 +305,8 @@ def test_prompts_removed_without_a_dock_leave_empty_results(prompted) -> None:
     assert not prompted.similarity_layer.data.any()
 
 
-def wait_for(qtbot, coordinator: Coordinator) -> None:
-    qtbot.waitUntil(lambda: not coordinator.working, timeout=20_000)
+def wait_for(qtbot, controller: Controller) -> None:
+    qtbot.waitUntil(lambda: not controller.working, timeout=20_000)
 
 
 def test_two_viewers_do_not_disturb_each_other(prompted, scene, qtbot) -> None:
@@ -314,7 +314,7 @@ def test_two_viewers_do_not_disturb_each_other(prompted, scene, qtbot) -> None:
     viewer = ViewerModel()
     viewer.layers.append(Image(draw_stack(3)))
     dock = PromptSegmentation(viewer)
-    other = dock.coordinator
+    other = dock.controller
     wait_for(qtbot, other)
     other.add_class("elsewhere")
     other.session.current.prompts.add((1, *DISCS[0]))

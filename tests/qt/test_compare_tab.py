@@ -10,10 +10,10 @@ from matplotlib.colors import to_hex
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_dinoprompt._qt.comparing.table import _tell_apart
-from napari_dinoprompt.core.comparing.columns import say_figure
-from napari_dinoprompt.core.comparing.comparison import compare
-from napari_dinoprompt.core.files.points import read_prompts
+from napari_dinoprompt._qt.compare.table import _tell_apart
+from napari_dinoprompt.core.comparison.columns import format_figure
+from napari_dinoprompt.core.comparison.compare import compare
+from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 
 
@@ -36,7 +36,7 @@ def choose(bench, real, *fakes, draws: int = 3) -> None:
 
 
 def comparison_of(bench):
-    found = bench.work.desk.comparing.comparison
+    found = bench.work.tab_jobs.comparing.comparison
     assert found is not None
     return found
 
@@ -164,7 +164,7 @@ def test_numbers_are_written_as_in_the_files(trio) -> None:
     for row, column in enumerate(found.columns):
         for place, report in enumerate(found.rows):
             value = report.measures.figures[column.key]
-            assert table.item(row, place).text() == say_figure(column.key, value)
+            assert table.item(row, place).text() == format_figure(column.key, value)
 
 
 def test_side_by_side_and_back(trio) -> None:
@@ -213,7 +213,7 @@ def test_another_field_is_one_message(trio) -> None:
     choose(bench, real, wide)
     bench.press("Compare")
     assert "aspect" in bench.hint
-    assert bench.work.desk.comparing.comparison is None
+    assert bench.work.tab_jobs.comparing.comparison is None
 
 
 def test_cancelled_run_gives_nothing(trio, gate, idle) -> None:
@@ -226,7 +226,7 @@ def test_cancelled_run_gives_nothing(trio, gate, idle) -> None:
     gate.open()
     idle()
     assert bench.hint == "Stopped."
-    assert bench.work.desk.comparing.comparison is None
+    assert bench.work.tab_jobs.comparing.comparison is None
     assert bench.dock.compare.table.isHidden()
 
 
@@ -240,7 +240,7 @@ def test_layer_deleted_meanwhile(trio, gate, idle) -> None:
     gate.open()
     idle()
     assert bench.hint == "added was deleted: its comparison is gone."
-    assert bench.work.desk.comparing.comparison is None
+    assert bench.work.tab_jobs.comparing.comparison is None
 
 
 def test_layer_deleted_afterwards(trio) -> None:
@@ -262,7 +262,7 @@ def test_pixels_replaced_afterwards(trio) -> None:
     bench.press("Compare")
     missing.data = added.data.copy()
     assert "compare again" in bench.hint
-    assert bench.work.desk.comparing.comparison is None
+    assert bench.work.tab_jobs.comparing.comparison is None
 
 
 def test_export(trio, tmp_path, monkeypatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.session import FeatureRequest, Phase
+from napari_dinoprompt.session.session import FeatureRequest, Phase
 
 
 def from_scratch(plane: object, points: object, upscale: float) -> dp.Segmentation:

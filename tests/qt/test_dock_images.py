@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from napari.layers import Points
 
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt.session.session import Phase
 
 
 def test_dock_without_images_says_to_open_one(bench) -> None:

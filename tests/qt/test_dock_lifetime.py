@@ -8,13 +8,13 @@ import weakref
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_dinoprompt._qt.coordinator import coordinator_of
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt._qt.controller import controller_of
+from napari_dinoprompt.session.session import Phase
 
 
 def test_two_docks_share_a_session(prompted, scene) -> None:
     second = prompted.open()
-    assert second.coordinator is prompted.work
+    assert second.controller is prompted.work
     assert second.status.hint == prompted.hint
     prompted.click(scene.dim[0], "background")
     assert prompted.found(scene.dim) == [0, 0, 0]
@@ -43,9 +43,9 @@ def test_second_dock_does_not_turn_to_another_image(prompted, other_scene) -> No
 
 def test_two_viewers_have_two_sessions(prompted, scene) -> None:
     other = ViewerModel()
-    coordinator = coordinator_of(other)
-    assert coordinator is not prompted.work
-    assert coordinator.session.current is None
+    controller = controller_of(other)
+    assert controller is not prompted.work
+    assert controller.session.current is None
 
 
 def test_first_dock_goes_on_when_the_second_is_closed(prompted, scene) -> None:
@@ -60,10 +60,10 @@ def test_first_dock_goes_on_when_the_second_is_closed(prompted, scene) -> None:
 
 
 def test_closed_dock_is_gone_and_does_nothing_more(prompted) -> None:
-    coordinator = weakref.ref(prompted.work)
+    controller = weakref.ref(prompted.work)
     viewer, layer = prompted.viewer, prompted.prompts
     prompted.close()
-    assert coordinator() is None
+    assert controller() is None
     layer.add((5, 5))
     viewer.layers.remove(layer)
     prompted.qtbot.wait(1)

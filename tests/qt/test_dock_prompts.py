@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt.session.session import Phase
 
 # --- changes of the points
 

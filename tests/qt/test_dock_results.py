@@ -7,8 +7,8 @@ import pytest
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from skimage.measure import label
 
-from napari_dinoprompt.core.masks import Cleaning, finish
-from napari_dinoprompt.core.thresholds import resolve_thresholds
+from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
+from napari_dinoprompt.core.references.reference import resolve_thresholds
 
 # --- threshold
 
@@ -135,7 +135,7 @@ def test_small_objects_go_after_a_pause(prompted) -> None:
     # At once the plain mask, so that the dock never waits for the cleaning.
     np.testing.assert_array_equal(prompted.mask, plain)
     prompted.settle()
-    cleaned, _ = finish(plain.astype(np.uint8), Cleaning(min_size=smallest))
+    cleaned, _ = clean_and_label(plain.astype(np.uint8), Cleaning(min_size=smallest))
     assert 0 < cleaned.sum() < plain.sum()
     np.testing.assert_array_equal(prompted.mask, cleaned)
 
@@ -177,7 +177,7 @@ def test_cleaning_goes_on_when_prompts_and_threshold_change(prompted, scene) -> 
     prompted.click(scene.dim[0], "background")
     prompted.drag_threshold(0.5)
     prompted.settle()
-    _, instances = finish(prompted.state.result.mask, Cleaning(30, split=True))
+    _, instances = clean_and_label(prompted.state.result.mask, Cleaning(30, split=True))
     np.testing.assert_array_equal(prompted.mask, instances)
 
 

@@ -14,9 +14,9 @@ from qtpy.QtCore import QThreadPool, QTimer
 from small_stack import DISCS, SHAPE, draw_plane, draw_stack
 
 import napari_dinoprompt as dp
-from napari_dinoprompt._qt.jobs import LatestJob
-from napari_dinoprompt.core.plane_samples import sample_planes
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt.core.images.intensity import sample_planes
+from napari_dinoprompt.session.session import Phase
 
 
 def from_scratch(plane: object, points: object, upscale: float = 1.0) -> np.ndarray:
@@ -145,7 +145,7 @@ def test_closed_dock_leaves_no_thread_timer_or_layer(bench, idle) -> None:
     bench.prompts.add((1, *DISCS[0]))
     bench.settle()
     layers, threads = list(bench.viewer.layers), threading.active_count()
-    coordinator = weakref.ref(bench.work)
+    controller = weakref.ref(bench.work)
     for _ in range(3):
         bench.close()
         bench.open()
@@ -153,7 +153,7 @@ def test_closed_dock_leaves_no_thread_timer_or_layer(bench, idle) -> None:
     bench.close()
     idle()
     gc.collect()
-    assert coordinator() is None
+    assert controller() is None
     assert list(bench.viewer.layers) == layers
     assert threading.active_count() <= threads
     assert QThreadPool.globalInstance().activeThreadCount() == 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Notice
 
@@ -202,7 +202,7 @@ def test_deleted_job_stops_its_work(qtbot, idle) -> None:
 SCRIPT = """
 import time
 from qtpy.QtWidgets import QApplication
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob
 
 def steps():
     yield

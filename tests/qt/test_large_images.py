@@ -9,11 +9,10 @@ import zarr
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt import scoring
-from napari_dinoprompt.core import estimate
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt._qt.segment import scoring
+from napari_dinoprompt.core.features import estimate, regions
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.streaming import regions
 
 REPEATS = (5, 4)
 

@@ -14,7 +14,7 @@ from napari.layers import Image
 from small_stack import DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.similarities import score
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -252,7 +252,7 @@ def test_clicks_hit_their_cells_and_results_are_those_of_the_bare_planes(
         show(bench, image, plane)
         assert bench.state.result.plane == plane
         features = features_of(kind, plane, reference.window)
-        expected = score(features, reference)
+        expected = score_classes(features, reference)
         mask = expected.mask(bench.state.result.thresholds)
         assert [mask[tuple(disc.astype(int))] for disc in DISCS] == [1, 1, 1]
         assert mask[tuple(np.array(EMPTY, int))] == 0

@@ -8,8 +8,8 @@ import pytest
 from npe2 import PluginManifest
 from pydantic import ValidationError
 
-from napari_dinoprompt._qt.preferences import PLUGIN, read_preferences
-from napari_dinoprompt.core.weights.search import dinov2_weights
+from napari_dinoprompt._qt.common.preferences import PLUGIN, read_preferences
+from napari_dinoprompt.core.backbones.weights import dinov2_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

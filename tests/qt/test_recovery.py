@@ -17,7 +17,7 @@ from napari.layers import Image, Points
 
 from napari_dinoprompt._qt.recovery import autosave
 from napari_dinoprompt._qt.recovery.offers import describe_time
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def again(bench, qtbot: QtBot) -> Iterator:
     other = type(bench)(qtbot, ViewerModel())
     yield other
     for dock in other.docks:
-        dock.coordinator.stop()
+        dock.controller.stop()
     other.close()
 
 

@@ -12,10 +12,10 @@ from napari.layers import Image
 from small_stack import DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.masks import Cleaning, finish
-from napari_dinoprompt.core.plane_samples import sample_planes
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.session import Phase
+from napari_dinoprompt.core.images.intensity import sample_planes
+from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
+from napari_dinoprompt.core.segmentation.similarities import score_classes
+from napari_dinoprompt.session.session import Phase
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
@@ -44,7 +44,7 @@ def expected_mask(bench, plane: PlaneIndex) -> np.ndarray:
     """Compute the mask of a plane anew, with the reference of the result on show."""
     result = bench.state.result
     features = bench.state.planes[plane].features
-    return score(features, result.reference).mask(result.thresholds)
+    return score_classes(features, result.reference).mask(result.thresholds)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_changed_cleaning_blanks_the_planes_out_of_view(clicked) -> None:
     show(clicked, A)
     clicked.clean(split=True)
     assert filled(clicked) == {A}
-    _, instances = finish(expected_mask(clicked, A), Cleaning(split=True))
+    _, instances = clean_and_label(expected_mask(clicked, A), Cleaning(split=True))
     np.testing.assert_array_equal(clicked.mask[A], instances)
     assert instances.max() >= 3
     show(clicked, C)

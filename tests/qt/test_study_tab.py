@@ -16,7 +16,7 @@ from skimage.draw import disk
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt.core import estimate
+from napari_dinoprompt.core.features import estimate
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def run(bench, part: str) -> object:
 
 
 def found(bench, part: str):
-    result = bench.work.desk.studying.result(part)
+    result = bench.work.tab_jobs.studying.result(part)
     assert result is not None, bench.hint
     return result.found
 
@@ -175,7 +175,7 @@ def test_weights_that_cannot_be_read_are_one_message(study, tmp_path) -> None:
     study.dock.study.resolution._backbones["dinov2-base"].setChecked(True)
     study.press("Run")
     assert path.name in study.hint
-    assert study.work.desk.studying.result("resolution") is None
+    assert study.work.tab_jobs.studying.result("resolution") is None
 
 
 def test_orders_are_those_of_the_box(study) -> None:
@@ -193,7 +193,7 @@ def test_truth_of_another_shape_is_one_message(study) -> None:
     study.dock.study.choose("threshold")
     study.press("Run")
     assert "96 x 120" in study.hint
-    assert study.work.desk.studying.result("threshold") is None
+    assert study.work.tab_jobs.studying.result("threshold") is None
 
 
 def test_edited_truth_makes_the_result_one_of_before(study, truth) -> None:
@@ -204,7 +204,7 @@ def test_edited_truth_makes_the_result_one_of_before(study, truth) -> None:
     assert sentence(study).startswith("Of earlier")
     study.viewer.layers.remove(truth)
     study.settle()
-    assert study.work.desk.studying.truth is None
+    assert study.work.tab_jobs.studying.truth is None
 
 
 def test_class_that_is_studied(study, scene) -> None:
@@ -262,7 +262,7 @@ def test_cancel_leaves_nothing(study, idle) -> None:
     study.button("Cancel").click()
     idle()
     assert study.hint == "Stopped."
-    assert study.work.desk.studying.result("convergence") is None
+    assert study.work.tab_jobs.studying.result("convergence") is None
     assert study.dock.study._sentence.isHidden()
     assert study.dock.study._canvas is None
 
@@ -272,7 +272,7 @@ def test_latest_request_wins(study, idle) -> None:
     study.button("Run").click()
     run(study, "threshold")
     idle()
-    assert study.work.desk.studying.result("convergence") is None
+    assert study.work.tab_jobs.studying.result("convergence") is None
     assert found(study, "threshold").sentence == sentence(study)
 
 
@@ -282,7 +282,7 @@ def test_prompt_placed_meanwhile_stops_the_job(study, scene, idle) -> None:
     study.click(scene.bright[4:])
     idle()
     assert "run it again" in study.hint
-    assert study.work.desk.studying.result("convergence") is None
+    assert study.work.tab_jobs.studying.result("convergence") is None
 
 
 def test_other_image_stops_the_job(study, other_scene, idle) -> None:
@@ -293,7 +293,7 @@ def test_other_image_stops_the_job(study, other_scene, idle) -> None:
     study.choose(study.add_image(other_scene.image, name="other"))
     study.settle()
     idle()
-    work = study.work.desk.studying
+    work = study.work.tab_jobs.studying
     assert work.result("convergence") is None
     assert work.result("threshold") is None
     assert "Place prompts" in study.hint
@@ -415,7 +415,7 @@ def test_own_points_are_not_touched(ready, scene) -> None:
     shown = run(ready, "influence")
     assert shown.outliers == (5,)
     assert not ready.button("Remove prompt 6").isEnabled()
-    ready.work.desk.studying.remove(5)
+    ready.work.tab_jobs.studying.remove(5)
     ready.settle()
     ready.turn_to("Segment")
     assert same_look(look_of(mine), before)
@@ -433,8 +433,8 @@ def test_removing_while_another_part_is_under_way(ready, scene, idle) -> None:
     ready.press("Remove prompt 6")
     idle()
     assert found(ready, "influence") is not first
-    assert ready.work.desk.studying.is_current("influence")
-    assert ready.work.desk.studying.result("convergence") is None
+    assert ready.work.tab_jobs.studying.is_current("influence")
+    assert ready.work.tab_jobs.studying.result("convergence") is None
 
 
 def test_rings_lie_on_the_planes_of_their_prompts(bench, scene) -> None:

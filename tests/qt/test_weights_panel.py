@@ -10,9 +10,9 @@ import toy_dinov2
 from hub_stand_in import Hub, refuse, run_hub, stall
 from huggingface_hub import constants
 
-from napari_dinoprompt.core.weights import fetch as weight_fetch
-from napari_dinoprompt.core.weights.hub_file import ask_hub
-from napari_dinoprompt.core.weights.search import find_dinov2
+from napari_dinoprompt.core.backbones import download as weight_fetch
+from napari_dinoprompt.core.backbones.download import ask_hub
+from napari_dinoprompt.core.backbones.weights import find_dinov2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

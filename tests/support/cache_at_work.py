@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_dinoprompt.core.tiling.cache import TileCache
-from napari_dinoprompt.core.tiling.file import HEADER_BYTES, read_tile
+from napari_dinoprompt.core.tiling.cache import HEADER_BYTES, TileCache, read_tile
 
 TILES = 40
 SHAPE = (20, 20, 64)

@@ -19,9 +19,9 @@ import torch
 from batch_images import finished_images
 
 from napari_dinoprompt.core.backbones import load_backbone
-from napari_dinoprompt.core.batching.batch import segment_batch
+from napari_dinoprompt.core.batch.run import segment_batch
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation import SegmentOptions
+from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
 
 def run(images: list[Path], reference: Path, output: Path) -> None:

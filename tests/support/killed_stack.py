@@ -18,7 +18,7 @@ import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.stacking.segmentation import segment_stack
+from napari_dinoprompt.core.segmentation.stack import segment_stack
 
 
 def run(stack: Path, reference: Path, store: Path) -> None:

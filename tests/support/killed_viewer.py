@@ -17,7 +17,7 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 ALL = '"classes": ["object", "object", "background"]'
 
@@ -35,7 +35,7 @@ def main(image: Path, mask: Path, points: Path) -> None:
     viewer.add_image(np.load(image), name="discs", scale=(0.35, 0.35))
     dock = PromptSegmentation(viewer)
     viewer.window.add_dock_widget(dock)
-    work = dock.coordinator
+    work = dock.controller
     wait(lambda: not work.working)
     where = np.load(points)
     work.place_prompts(where[:-1], ["object"] * (len(where) - 1))

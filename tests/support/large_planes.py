@@ -44,14 +44,14 @@ class Recording:
 
 def cut_finely(monkeypatch: pytest.MonkeyPatch, side: int = 64) -> None:
     """Let regions and places be so small that a small plane has several."""
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.regions._SIDE", side)
-    monkeypatch.setattr("napari_dinoprompt.core.streaming.sampling._CELLS", side // 2)
+    monkeypatch.setattr("napari_dinoprompt.core.features.regions._SIDE", side)
+    monkeypatch.setattr("napari_dinoprompt.core.features.source._CELLS", side // 2)
 
 
 def hold_nothing_whole(monkeypatch: pytest.MonkeyPatch, side: int = 64) -> None:
     """Let every plane count as too large."""
     cut_finely(monkeypatch, side)
-    monkeypatch.setattr("napari_dinoprompt.core.estimate._WHOLE_BYTES", 1)
+    monkeypatch.setattr("napari_dinoprompt.core.features.estimate._WHOLE_BYTES", 1)
 
 
 def draw_plane(

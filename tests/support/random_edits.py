@@ -22,16 +22,18 @@ from small_stack import DIM, DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import BackboneChoice, load_backbone
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.intensity import measure_stack_window, measure_window
-from napari_dinoprompt.core.masks import finish
-from napari_dinoprompt.core.plane_samples import sample_planes
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.features.statistics import pool_measures
+from napari_dinoprompt.core.images.intensity import (
+    measure_stack_window,
+    measure_window,
+    sample_planes,
+)
+from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.statistics import pool_measures
-from napari_dinoprompt.core.thresholds import resolve_thresholds
-from napari_dinoprompt.session import FeatureRequest
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+from napari_dinoprompt.core.segmentation.similarities import score_classes
+from napari_dinoprompt.session.session import FeatureRequest
 
 PLACES = [*map(tuple, DISCS), DIM, EMPTY, (3.0, 3.0), (46.0, 20.0), (-5.0, 9.0)]
 UPSCALES = (1.0, 1.5, 2.0)
@@ -52,7 +54,7 @@ class User:
         self.images = list(self.viewer.layers)
         self.dock = PromptSegmentation(self.viewer)
         self.viewer.window.add_dock_widget(self.dock)
-        self.work = self.dock.coordinator
+        self.work = self.dock.controller
         self.work.features.choose(FeatureRequest(BackboneChoice("filterbank"), 1.0))
         self.acts = [
             *[self.add] * 6,
@@ -181,8 +183,8 @@ def from_scratch(user: User) -> np.ndarray | None:
         if name in reference.object_classes
     }
     reference = reference.with_thresholds(chosen)
-    plain = score(features[view], reference).mask(resolve_thresholds(reference))
-    return finish(plain, work.session.cleaning)[0]
+    plain = score_classes(features[view], reference).mask(resolve_thresholds(reference))
+    return clean_and_label(plain, work.session.cleaning)[0]
 
 
 def resident() -> float:

@@ -45,13 +45,13 @@ def test_prompts_survive_a_kill(plugin, make_napari_viewer, qtbot, tmp_path) -> 
     viewer = make_napari_viewer()
     viewer.add_image(image, name="the same", scale=(0.35, 0.35))
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     prompts = viewer.layers["the same prompts"]
     assert not len(prompts.data)
     offer = dock.segment.recovery
     assert offer._restore.text().startswith("Restore 3 prompts of today, ")
     offer._restore.click()
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     np.testing.assert_array_equal(prompts.data, CENTRES)
     assert list(prompts.features["class"]) == ["object", "object", "background"]
     np.testing.assert_array_equal(viewer.layers["the same mask"].data, mask)

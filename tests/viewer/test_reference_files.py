@@ -66,8 +66,8 @@ def test_open_puts_it_into_the_library_and_shows_its_prompts(
     assert layers.find_prompt_layer(viewer.layers, image) is points
     # A dock takes them for the prompts of the image.
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
-    state = dock.coordinator.session.current
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
+    state = dock.controller.session.current
     assert state.prompts is points
     assert state.mask.data[40, 70] == 1
 
@@ -76,11 +76,11 @@ def test_an_open_dock_takes_the_prompts(make_napari_viewer, file, qtbot) -> None
     viewer = make_napari_viewer()
     viewer.add_image(discs(), name="discs")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     (points,) = viewer.open(file, plugin=NAME)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     qtbot.waitUntil(lambda: state.mask is not None, timeout=20_000)
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     assert state.prompts is points
     assert state.mask.data[40, 70] == 1
     assert [one.name for one in viewer.layers if isinstance(one, Points)] == [
@@ -92,14 +92,14 @@ def test_prompts_that_are_there_stay(make_napari_viewer, file, qtbot) -> None:
     viewer = make_napari_viewer()
     viewer.add_image(discs(), name="discs")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
-    mine = dock.coordinator.session.current.prompts
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
+    mine = dock.controller.session.current.prompts
     mine.add((78, 75))
     (points,) = viewer.open(file, plugin=NAME)
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
-    assert dock.coordinator.session.current.prompts is mine
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
+    assert dock.controller.session.current.prompts is mine
     assert len(mine.data) == 1
-    assert points in dock.coordinator.prompt_layers()
+    assert points in dock.controller.prompt_layers()
 
 
 def test_without_its_image_only_the_library_has_it(
@@ -117,14 +117,14 @@ def test_prompts_of_a_plane_of_a_stack(make_napari_viewer, tmp_path, qtbot) -> N
     stack = np.stack([np.zeros((96, 96), np.uint8), discs()])
     viewer.add_image(stack, name="stack")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
-    dock.coordinator.session.current.prompts.add((1, 20, 20))
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
+    dock.controller.session.current.prompts.add((1, 20, 20))
     qtbot.waitUntil(
-        lambda: dock.coordinator.session.reference() is not None, timeout=20_000
+        lambda: dock.controller.session.reference() is not None, timeout=20_000
     )
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     path = tmp_path / "plane.reference.safetensors"
-    dock.coordinator.session.reference().save(path)
+    dock.controller.session.reference().save(path)
     viewer.layers.clear()
     viewer.add_image(stack, name="another")
     (points,) = viewer.open(path, plugin=NAME)
@@ -146,15 +146,15 @@ def test_saving_the_prompts_layer_writes_their_reference(
     viewer = make_napari_viewer()
     viewer.add_image(discs(), name="discs")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
-    state = dock.coordinator.session.current
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
+    state = dock.controller.session.current
     points = state.prompts
     path = str(tmp_path / "kept.reference.safetensors")
     points.add([(20, 20), (60, 30)])
     with pytest.raises(DinopromptError, match="not been used"):
         points.save(path, plugin=NAME)
     qtbot.waitUntil(lambda: state.result is not None, timeout=20_000)
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     assert points.save(path) == [path]
     loaded = dp.Reference.load(path)
     np.testing.assert_array_equal(loaded.vectors, state.result.reference.vectors)

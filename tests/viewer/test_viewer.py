@@ -37,11 +37,11 @@ def test_dock_from_the_plugin_menu(plugin, make_napari_viewer_proxy, qtbot) -> N
     viewer = make_napari_viewer_proxy(show=True)
     viewer.add_image(discs(), name="discs")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     prompts = viewer.layers["discs prompts"]
     prompts.add([(20, 20), (60, 30)])
     qtbot.waitUntil(lambda: "discs mask" in viewer.layers, timeout=20_000)
-    qtbot.waitUntil(lambda: not dock.coordinator.working, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     mask = viewer.layers["discs mask"]
     assert isinstance(mask, Labels)
     assert mask.data[40, 70] == mask.data[78, 75] == 1
@@ -59,11 +59,11 @@ def test_closed_dock_leaves_nothing_behind(
     image = viewer.add_image(discs(), name="discs")
     viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
     (dock,) = viewer.window.dock_widgets.values()
-    coordinator = weakref.ref(dock.coordinator)
+    controller = weakref.ref(dock.controller)
     viewer.window.remove_dock_widget(dock)
     del dock
     # Whatever else holds it for a moment: the work under way does not.
-    qtbot.waitUntil(lambda: gc.collect() >= 0 and coordinator() is None)
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and controller() is None)
     viewer.layers.remove(image)
 
 
@@ -71,8 +71,8 @@ def test_dock_goes_with_its_window(plugin, make_napari_viewer_proxy, qtbot) -> N
     viewer = make_napari_viewer_proxy(show=True)
     viewer.add_image(discs(), name="discs")
     _, dock = viewer.window.add_plugin_dock_widget(NAME, "Prompt segmentation")
-    coordinator = dock.coordinator
-    qtbot.waitUntil(lambda: not coordinator.working, timeout=20_000)
+    controller = dock.controller
+    qtbot.waitUntil(lambda: not controller.working, timeout=20_000)
     viewer.layers["discs prompts"].add((20, 20))
     # Closed by the fixture while the prompt waits for its turn.
 

@@ -32,12 +32,12 @@ from speed_parts.pictures import picture
 from speed_parts.seams import jump_ratio, tile_borders
 
 import napari_dinoprompt as dp
+from napari_dinoprompt.core.comparison.metrics import measure_agreement
 from napari_dinoprompt.core.errors import DinopromptError
-from napari_dinoprompt.core.estimate import fits_whole
-from napari_dinoprompt.core.geometry import CellGrid
-from napari_dinoprompt.core.metrics import measure_agreement
+from napari_dinoprompt.core.features.estimate import fits_whole
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.tiling.cache import TileCache
+from napari_dinoprompt.core.tiling.grid import CellGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

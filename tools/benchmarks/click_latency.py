@@ -21,7 +21,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.live import LiveResult, score_prompts
+from napari_dinoprompt.core.segmentation.interactive import LiveResult, score_prompts
 from napari_dinoprompt.layers import placed_prompts
 from napari_dinoprompt.sample_data import sample_files
 
@@ -50,7 +50,7 @@ class Heartbeat:
 
 def settle(dock: PromptSegmentation) -> None:
     """Run the event loop until nothing is being computed."""
-    while dock.coordinator.working:
+    while dock.controller.working:
         QApplication.processEvents()
     QApplication.processEvents()
 
@@ -73,22 +73,22 @@ def main() -> None:
     settle(dock)
     heart = Heartbeat()
     start = perf_counter()
-    dock.coordinator.choose_image(again)
+    dock.controller.choose_image(again)
     heart.reset()
     settle(dock)
     print(f"extraction of {image.shape}: {perf_counter() - start:.2f} s")
     print(f"longest gap of the event loop meanwhile: {heart.longest * 1e3:.0f} ms")
     rng = np.random.default_rng(0)
-    prompts = dock.coordinator.session.current.prompts
+    prompts = dock.controller.session.current.prompts
     bright = np.argwhere(image > np.percentile(image, 95))
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     shown: list[float] = []
     computed: list[float] = []
     for point in rng.choice(bright, options.clicks):
         start = perf_counter()
         prompts.add(point)
         QApplication.processEvents()
-        while dock.coordinator.working:
+        while dock.controller.working:
             QApplication.processEvents()
         shown.append(perf_counter() - start)
         settle(dock)

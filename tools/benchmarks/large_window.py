@@ -29,7 +29,7 @@ from scipy import ndimage as ndi
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.sample_data import sample_files
-from napari_dinoprompt.session import FeatureRequest
+from napari_dinoprompt.session.session import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def measure(slide: Any, options: argparse.Namespace) -> None:
     viewer.add_image(levels, multiscale=True, name="slide")
     dock = PromptSegmentation(viewer)
     viewer.window.add_dock_widget(dock, name="Prompt segmentation")
-    work = dock.coordinator
+    work = dock.controller
     choice = BackboneChoice(options.backbone, options.checkpoint)
     work.features.choose(FeatureRequest(choice, 1.0))
     heart = Heartbeat()

@@ -36,13 +36,13 @@ from speed_parts.networks import RANDOM, NetworkChoice, overlapping
 from speed_parts.pictures import picture, places_on_objects
 from speed_parts.seams import jump_ratio, tile_borders
 
+from napari_dinoprompt.core.comparison.metrics import measure_agreement
 from napari_dinoprompt.core.errors import DinopromptError
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.metrics import measure_agreement
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.similarity import score_plane
+from napari_dinoprompt.core.scoring.similarity import score_plane
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +150,7 @@ def _on_plane(
                 reference = Reference.from_prompts(
                     features, points, measures=features.measures
                 )
-                similarities = score(features, reference)
+                similarities = score_classes(features, reference)
                 mask = similarities.mask(reference.auto_thresholds) > 0
                 own.append(measure_agreement(mask, plane.truth).iou)
                 best.append(best_iou(similarities.of(OBJECT), plane.truth).iou)
@@ -261,7 +261,7 @@ def seam_jumps(
     reference = Reference.from_prompts(features, points)
     with torch.inference_mode():
         cells = score_plane(features, reference).objects[0].cpu().numpy()
-    pixels = score(features, reference).of(OBJECT)
+    pixels = score_classes(features, reference).of(OBJECT)
     plan = backbone.plan(features.grid.cells)
     return Seams(
         len(plan.tiles),

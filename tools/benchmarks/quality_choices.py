@@ -20,7 +20,7 @@ from rich.console import Console
 
 from napari_dinoprompt._cli.console import progress_bar
 from napari_dinoprompt.core.errors import DinopromptError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

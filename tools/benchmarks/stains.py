@@ -19,14 +19,14 @@ from quality_parts.data import find_data
 from stain_parts.fields import StainField, deepliif_images, find_stain_fields
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.comparing.columns import COLUMNS
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.metrics import measure_agreement
-from napari_dinoprompt.core.segmentation import SegmentOptions, segment
+from napari_dinoprompt.core.comparison.columns import COLUMNS
+from napari_dinoprompt.core.comparison.metrics import measure_agreement
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.comparing.report import Comparison
+    from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.references.reference import Reference
 
 CLEANING = Cleaning(min_size=30, fill_holes=True, split=True)

@@ -83,7 +83,7 @@ def session(options: argparse.Namespace, folder: Path) -> int:
     viewer.layers.clear()
     user.wait(1.0)
     left = [layer.name for layer in viewer.layers]
-    user.dock.coordinator.stop()
+    user.dock.controller.stop()
     finished = QThreadPool.globalInstance().waitForDone(60_000)
     user.wait(0.5)
     emptied = read_process(monotonic() - began)

@@ -18,7 +18,7 @@ def main() -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-dinoprompt")
     real = viewer.layers["early nuclei (real)"]
     points = [(214, 111), (22, 377), (445, 117), (64, 398), (310, 266)]
-    dock.coordinator.place_prompts(points, ["object"] * len(points))
+    dock.controller.place_prompts(points, ["object"] * len(points))
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
         QApplication.processEvents()

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.files.points import read_prompts
+from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 
 

@@ -24,14 +24,14 @@ def cache(
     Features of networks are kept, so that an image opens at once the second time.
     What was not used for longest makes room for what is new.
     """
-    from napari_dinoprompt.core.tiling.cache import TileCache
-    from napari_dinoprompt.core.tiling.cache_settings import (
+    from napari_dinoprompt.core.backbones.weights import describe_size
+    from napari_dinoprompt.core.tiling.cache import (
         FOLDER_VARIABLE,
         LIMIT_VARIABLE,
+        TileCache,
         cache_limit,
         default_cache_folder,
     )
-    from napari_dinoprompt.core.weights.search import describe_size
 
     kept = TileCache(default_cache_folder(), cache_limit())
     if clear:
@@ -49,7 +49,7 @@ def cache(
 
 
 def _contents(kept: TileCache) -> str:
-    from napari_dinoprompt.core.weights.search import describe_size
+    from napari_dinoprompt.core.backbones.weights import describe_size
 
     count = len(kept)
     tiles = "1 tile" if count == 1 else f"{count} tiles"

@@ -24,7 +24,7 @@ from napari_dinoprompt._cli.options import (
 )
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.comparing.report import Comparison
+    from napari_dinoprompt.core.comparison.report import Comparison
 
 __all__ = ["EXAMPLES", "compare"]
 
@@ -97,14 +97,17 @@ def compare(
     """
     # A slip of the pen is told before torch is loaded.
     seen = parse_target_window(window)
-    from napari_dinoprompt.core.comparing.comparison import iter_compare
-    from napari_dinoprompt.core.comparing.report import comparison_paths
-    from napari_dinoprompt.core.files.atomic import check_place
-    from napari_dinoprompt.core.files.images import read_image
-    from napari_dinoprompt.core.files.result_names import name_results
-    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.batch.results import name_results
+    from napari_dinoprompt.core.comparison.compare import iter_compare
+    from napari_dinoprompt.core.comparison.report import comparison_paths
+    from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions, fitting_backbone
+    from napari_dinoprompt.core.segmentation.segment import (
+        SegmentOptions,
+        fitting_backbone,
+    )
 
     cleaning = Cleaning(min_size, fill_holes, split)
     loaded = Reference.load(reference)
@@ -139,7 +142,7 @@ def _show(comparison: Comparison) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from napari_dinoprompt.core.comparing.columns import say_figure, say_interval
+    from napari_dinoprompt.core.comparison.columns import format_figure, format_interval
 
     against = "the truth" if comparison.truth is not None else "the mask of the real"
     tell(f"{comparison.class_name}, compared with {against}")
@@ -155,13 +158,14 @@ def _show(comparison: Comparison) -> None:
             table.add_section()
         previous = one.group
         cells = [
-            f"{say_figure(one.key, report.measures.figures[one.key])} "
-            f"{say_interval(one.key, report.intervals.get(one.key))}".rstrip()
+            f"{format_figure(one.key, report.measures.figures[one.key])} "
+            f"{format_interval(one.key, report.intervals.get(one.key))}".rstrip()
             for report in comparison.rows
         ]
         if comparison.noise_floor:
             median, bound = (
-                say_figure(one.key, value) for value in comparison.noise_floor[one.key]
+                format_figure(one.key, value)
+                for value in comparison.noise_floor[one.key]
             )
             cells.append(f"{median} ({bound})")
         table.add_row(comparison.title(one), *cells)

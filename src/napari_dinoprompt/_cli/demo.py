@@ -133,7 +133,7 @@ def _loads(library: str) -> bool:
 def open_viewer() -> None:
     """Open napari with the sample, prompts and results; wait until it closes."""
     try:
-        from napari_dinoprompt._qt.demo_viewer import open_demo
+        from napari_dinoprompt._qt.dock import open_demo
     except ImportError as error:
         msg = (
             f"napari cannot open a window ({error}). Install one of its Qt bindings, "
@@ -147,8 +147,8 @@ def open_viewer() -> None:
 def write_demo(folder: Path, backbone: Backbone) -> None:
     """Compute both fields, write all that is shown of them, and print the figures."""
     from napari_dinoprompt._cli.demo_figure import demo_rows, demo_table, draw_demo
-    from napari_dinoprompt.core.files.atomic import check_place
-    from napari_dinoprompt.core.files.results import write_segmentation, write_table
+    from napari_dinoprompt.core.batch.results import write_segmentation, write_table
+    from napari_dinoprompt.core.io.atomic import check_place
 
     check_place(folder)
     stories = []
@@ -175,13 +175,16 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
     import numpy as np
 
     from napari_dinoprompt._cli.demo_figure import FieldStory, StainResult
-    from napari_dinoprompt.core.extraction import extract_features
-    from napari_dinoprompt.core.files.images import read_image
-    from napari_dinoprompt.core.files.points import read_prompts
-    from napari_dinoprompt.core.masks import Cleaning
-    from napari_dinoprompt.core.metrics import measure_agreement, measure_extent
+    from napari_dinoprompt.core.comparison.metrics import (
+        measure_agreement,
+        measure_extent,
+    )
+    from napari_dinoprompt.core.features.extraction import extract_features
+    from napari_dinoprompt.core.io.points import read_prompts
+    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions, segment
+    from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 
     files = sample_files(name)
     truth = read_image(files["nuclei_truth"]).astype(np.int32)
@@ -222,8 +225,8 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
 
 def _compare(story: FieldStory, backbone: Backbone, folder: Path) -> None:
     """Compare the fakes of a field with the real stain and with the truth."""
-    from napari_dinoprompt.core.comparing.comparison import compare
-    from napari_dinoprompt.core.files.images import read_image
+    from napari_dinoprompt.core.comparison.compare import compare
+    from napari_dinoprompt.core.io.read import read_image
 
     real, *fakes = story.stains
     found = compare(

@@ -15,8 +15,8 @@ from matplotlib.patches import Patch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from napari_dinoprompt.core.comparing.columns import AGREEMENT_COLOURS
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.comparison.columns import AGREEMENT_COLOURS
+from napari_dinoprompt.core.io.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.metrics import Agreement, Extent
+    from napari_dinoprompt.core.comparison.metrics import Agreement, Extent
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import Segmentation, SegmentOptions
-    from napari_dinoprompt.core.streaming.segmentation import LargeSegmentation
+    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
+    from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 
 __all__ = ["FieldStory", "StainResult", "demo_rows", "demo_table", "draw_demo"]
 

@@ -46,8 +46,8 @@ def models(
 
 
 def _find(name: str) -> Path | None:
+    from napari_dinoprompt.core.backbones.weights import find_dinov2
     from napari_dinoprompt.core.errors import WeightsNotFoundError
-    from napari_dinoprompt.core.weights.search import find_dinov2
 
     try:
         return find_dinov2(name)
@@ -61,8 +61,8 @@ def _show_models() -> None:
     from rich.text import Text
 
     from napari_dinoprompt.core.backbones import load_backbone
-    from napari_dinoprompt.core.devices import choose_device, choose_precision
-    from napari_dinoprompt.core.weights.search import describe_size, dinov2_weights
+    from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
+    from napari_dinoprompt.core.backbones.weights import describe_size, dinov2_weights
 
     table = Table(title="Backbones", title_justify="left")
     table.add_column("backbone", no_wrap=True)
@@ -109,7 +109,7 @@ def _show_models() -> None:
 
 def _show_places(name: str) -> None:
     """Print where the weights of a model are looked for."""
-    from napari_dinoprompt.core.weights.search import (
+    from napari_dinoprompt.core.backbones.weights import (
         FOLDERS_VARIABLE,
         dinov2_weights,
         hub_cache_folder,
@@ -147,9 +147,12 @@ def _memory(device: torch.device) -> int:
 
 def _get_model(name: str) -> None:
     """Fetch the weights of a model, and tell where from, where to and how large."""
-    from napari_dinoprompt.core.weights.fetch import fetch_weights, partial_file
-    from napari_dinoprompt.core.weights.hub_file import ask_hub
-    from napari_dinoprompt.core.weights.search import (
+    from napari_dinoprompt.core.backbones.download import (
+        ask_hub,
+        fetch_weights,
+        partial_file,
+    )
+    from napari_dinoprompt.core.backbones.weights import (
         describe_size,
         dinov2_weights,
         hub_cache_folder,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_dinoprompt.core.backbones import BackboneChoice
-    from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.target_images import WindowPolicy
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.segmentation.segment import WindowPolicy
 
 __all__ = [
     "Checkpoint",
@@ -128,7 +128,7 @@ def refuse_overwriting(written: Iterable[Path], inputs: Iterable[Path | None]) -
 
 def _parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
     """Read an intensity window: one of the words, or two numbers ``LOW,HIGH``."""
-    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
 
     for word in words:
         if text == word:

@@ -68,16 +68,16 @@ def reference(
     window: SourceWindow = "auto",
 ) -> None:
     """Make a reference from an image and prompts placed on it."""
-    from napari_dinoprompt.core.files.atomic import check_place
-    from napari_dinoprompt.core.files.images import open_image
-    from napari_dinoprompt.core.files.points import read_prompts
+    from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.points import read_prompts
+    from napari_dinoprompt.core.io.read import open_image
 
     # A slip of the pen is told before torch and the backbone are loaded.
     seen = parse_source_window(window)
     check_place(output.parent)
     prompts = read_prompts(points)
     plane = open_image(image)
-    from napari_dinoprompt.core.feature_sources import iter_any_features
+    from napari_dinoprompt.core.features.source import iter_any_features
     from napari_dinoprompt.core.references.reference import Reference
 
     network = choose_backbone(backbone, checkpoint, device, precision, block).load()
@@ -91,8 +91,10 @@ def reference(
 
 def _describe(path: Path) -> str:
     """Say in one line what a reference file holds."""
-    from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.thresholds import resolve_thresholds
+    from napari_dinoprompt.core.references.reference import (
+        Reference,
+        resolve_thresholds,
+    )
 
     reference = Reference.load(path)
     counts = ", ".join(

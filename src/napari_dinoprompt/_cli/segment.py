@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from napari_dinoprompt.core.backbones import BackboneChoice
-    from napari_dinoprompt.core.batching.batch import BatchReport, BatchStep
+    from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.reference import Reference
 
     Steps = Generator[BatchStep, None, BatchReport]
@@ -133,12 +133,12 @@ def segment(
     cut = parse_threshold(threshold)
     seen = parse_target_window(window)
     spacing = parse_spacing(pixel_size)
-    from napari_dinoprompt.core.batching.batch import find_images
-    from napari_dinoprompt.core.files.images import read_image
-    from napari_dinoprompt.core.intensity import IntensityWindow
-    from napari_dinoprompt.core.masks import Cleaning
+    from napari_dinoprompt.core.batch.run import find_images
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation import SegmentOptions
+    from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
     options = SegmentOptions(
         window=seen,
@@ -176,12 +176,12 @@ def _runner(
 ) -> Callable[..., Steps]:
     """Choose where a batch runs: here, or on the workers of a scheduler."""
     if scheduler is None:
-        from napari_dinoprompt.core.batching.batch import segment_batch
-        from napari_dinoprompt.core.segmentation import fitting_backbone
+        from napari_dinoprompt.core.batch.run import segment_batch
+        from napari_dinoprompt.core.segmentation.segment import fitting_backbone
 
         backbone = fitting_backbone(reference, choice.load())
         return partial(segment_batch, backbone=backbone)
-    from napari_dinoprompt.core.batching.cluster import (
+    from napari_dinoprompt.core.batch.dask_client import (
         parse_scheduler,
         segment_batch_on_cluster,
     )

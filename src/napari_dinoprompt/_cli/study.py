@@ -106,10 +106,10 @@ def study(
     How many prompts are enough, what each of them does and which is an outlier, which
     resolution to take, and what the threshold does.
     """
-    from napari_dinoprompt.core.files.atomic import check_place
-    from napari_dinoprompt.core.files.images import read_image
-    from napari_dinoprompt.core.files.points import read_prompts
-    from napari_dinoprompt.core.studying.report import PARTS, study_paths
+    from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.points import read_prompts
+    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.prompt_study.report import PARTS, study_paths
 
     # A slip of the pen is told before torch and the backbones are loaded.
     seen = parse_source_window(window)
@@ -124,7 +124,7 @@ def study(
     plane = read_image(image)
     labels = None if truth is None else read_image(truth)
     fields = {path.name: read_image(path) for path in others}
-    from napari_dinoprompt.core.studying.study import iter_study
+    from napari_dinoprompt.core.prompt_study.study import iter_study
 
     first, *more = backbone or (None,)
     upscales = tuple(upscale or _TRIED[:1])

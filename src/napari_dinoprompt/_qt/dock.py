@@ -1,27 +1,21 @@
-"""The dock "Prompt segmentation"."""
+"""The dock "Prompt segmentation", with its first tab and the demo of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from qtpy.QtCore import Qt, Signal
+import numpy as np
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import (
-    QProgressBar,
-    QShortcut,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QProgressBar, QShortcut, QTabWidget, QVBoxLayout, QWidget
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.comparing.tab import CompareTab
-from napari_dinoprompt._qt.coordinator import coordinator_of
-from napari_dinoprompt._qt.image_events import later
-from napari_dinoprompt._qt.references.tab import ReferencesTab
-from napari_dinoprompt._qt.segment_tab import SegmentTab
-from napari_dinoprompt._qt.studying.tab import StudyTab
-from napari_dinoprompt._qt.widgets.explaining import (
+from napari_dinoprompt._qt.common.events import later
+from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
+from napari_dinoprompt._qt.common.widgets import (
+    FocusRing,
+    MessageLabel,
     button,
     explain,
     in_column,
@@ -29,17 +23,34 @@ from napari_dinoprompt._qt.widgets.explaining import (
     row_of,
     wrap,
 )
-from napari_dinoprompt._qt.widgets.focus_ring import FocusRing
-from napari_dinoprompt._qt.widgets.message_label import MessageLabel
+from napari_dinoprompt._qt.compare.tab import CompareTab
+from napari_dinoprompt._qt.controller import controller_of
+from napari_dinoprompt._qt.recovery.offers import RecoveryPanel
+from napari_dinoprompt._qt.references.tab import ReferencesTab
+from napari_dinoprompt._qt.segment.image_panel import ImagePanel, WeightsPanel
+from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
+from napari_dinoprompt._qt.segment.result_panel import ResultPanel
+from napari_dinoprompt._qt.segment.stack import StackPanel
+from napari_dinoprompt._qt.study.tab import StudyTab
+from napari_dinoprompt.core.backbones.weights import is_dinov2
+from napari_dinoprompt.core.io.points import read_prompts
+from napari_dinoprompt.sample_data import sample_files
+from napari_dinoprompt.session.session import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import napari
+    from napari.layers import Image, Labels
 
-    from napari_dinoprompt._qt.tab_page import WorkTab
+    from napari_dinoprompt._qt.controller import Controller
+    from napari_dinoprompt.session.session import FeatureRequest
 
-__all__ = ["PromptSegmentation"]
+__all__ = ["PromptSegmentation", "SegmentTab", "open_demo", "prompt_sample"]
 
 _HINT_LINES = 3
+
+_FIELD = "early"
 
 
 class PromptSegmentation(QWidget):
@@ -55,15 +66,15 @@ class PromptSegmentation(QWidget):
         self, napari_viewer: napari.Viewer, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.coordinator = coordinator_of(napari_viewer)
-        session, desk = self.coordinator.session, self.coordinator.desk
+        self.controller = controller_of(napari_viewer)
+        session, tab_jobs = self.controller.session, self.controller.tab_jobs
         self.status = StatusPanel()
-        self.segment = SegmentTab(self.coordinator)
+        self.segment = SegmentTab(self.controller)
         self.references = ReferencesTab(
-            session, desk.library, desk.applying, desk.batch
+            session, tab_jobs.library, tab_jobs.applying, tab_jobs.batch
         )
-        self.compare = CompareTab(session, desk.comparing, desk.library)
-        self.study = StudyTab(napari_viewer, desk.studying, session)
+        self.compare = CompareTab(session, tab_jobs.comparing, tab_jobs.library)
+        self.study = StudyTab(napari_viewer, tab_jobs.studying, session)
         self.image, self.weights = self.segment.image, self.segment.weights
         self.prompts, self.result = self.segment.prompts, self.segment.result
         self.stack = self.segment.stack
@@ -93,14 +104,14 @@ class PromptSegmentation(QWidget):
         self._shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     def _connect(self) -> None:
-        work = self.coordinator
+        work = self.controller
         self.status.cancel_requested.connect(self._on_cancel)
         self.status.compute_requested.connect(work.features.compute)
         self._shortcut.activated.connect(self._on_cancel)
         self.study.undo_requested.connect(work.prompts.undo)
         work.changed.connect(self._refresh)
         work.images_changed.connect(self._on_images_changed)
-        work.desk.changed.connect(self._refresh)
+        work.tab_jobs.changed.connect(self._refresh)
         for tab in (self.segment, self.references, self.compare, self.study):
             tab.progressed.connect(self._on_progress)
         self.tabs.currentChanged.connect(self._on_tab)
@@ -112,19 +123,19 @@ class PromptSegmentation(QWidget):
 
     def _on_images_changed(self) -> None:
         """Turn to an image if none is chosen, and offer those that are there."""
-        images = self.coordinator.images()
-        if self.coordinator.session.current is None and images:
-            active = self.coordinator.viewer.layers.selection.active
+        images = self.controller.images()
+        if self.controller.session.current is None and images:
+            active = self.controller.viewer.layers.selection.active
             on_show = [image for image in images if image.visible] or images
             # From the list: a plugin's viewer hands out a proxy of the active layer,
             # and layers are told apart by identity.
             chosen = [image for image in on_show if image == active] or on_show[-1:]
-            self.coordinator.choose_image(chosen[0])
+            self.controller.choose_image(chosen[0])
         self._refresh()
 
     def _refresh(self) -> None:
         """Show in the tab in view how all is."""
-        work, tab = self.coordinator, self.tab
+        work, tab = self.controller, self.tab
         self.status.show_hint(tab.hint)
         self.status.show_work(running=tab.running, stopped=tab.stopped)
         self._shortcut.setEnabled(tab.running)
@@ -138,7 +149,7 @@ class PromptSegmentation(QWidget):
         self.status.show_progress(0, 0)
         self.study.turn(self.tab is self.study)
         if self.tab is not self.segment:
-            self.coordinator.desk.library.read()
+            self.controller.tab_jobs.library.read()
         self._refresh()
 
     def _on_cancel(self) -> None:
@@ -219,3 +230,166 @@ class StatusPanel(QWidget):
         """Show how far the work is; a total of 0 is unknown."""
         self._bar.setRange(0, total)
         self._bar.setValue(done)
+
+
+class SegmentTab(WorkTab):
+    """Passes on to the controller what the user wants, and shows the session."""
+
+    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        session = controller.session
+        self.image = ImagePanel(session.request)
+        self.weights = WeightsPanel()
+        self.recovery = RecoveryPanel()
+        self.prompts = PromptPanel()
+        self.result = ResultPanel(session.cleaning)
+        self.stack = StackPanel()
+        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
+        for panel in panels:
+            if panel in (self.prompts, self.result):
+                self.column.addWidget(ruler())
+            if panel is self.prompts:
+                self.column.addWidget(self.recovery)
+            self.column.addWidget(panel)
+        self.column.addStretch()
+        self._connect()
+        self._offer_weights()
+
+    def _connect(self) -> None:
+        work = self._controller
+        self.image.image_requested.connect(work.choose_image)
+        self.image.features_requested.connect(self._on_features_requested)
+        self.weights.fetched.connect(self._on_fetched)
+        self.recovery.restore_requested.connect(self._on_restore)
+        self.recovery.forget_requested.connect(work.recovery.forget)
+        self.prompts.class_requested.connect(work.choose_class)
+        self.prompts.new_class_requested.connect(work.add_class)
+        self.prompts.add_requested.connect(work.add_prompts)
+        self.prompts.undo_requested.connect(work.prompts.undo)
+        self.prompts.clear_requested.connect(work.prompts.clear)
+        self.prompts.layer_requested.connect(work.choose_prompts)
+        self.result.threshold_requested.connect(work.scoring.choose_threshold)
+        self.result.cleaning_requested.connect(work.choose_cleaning)
+        self.stack.start_requested.connect(work.stacks.start)
+        self.stack.stop_requested.connect(work.stacks.cancel)
+        self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
+        work.stacks.progressed.connect(self.stack.show_progress)
+        work.progressed.connect(self.progressed)
+
+    @property
+    def hint(self) -> str:
+        """What to do next, or what went wrong."""
+        return self._controller.session.hint()
+
+    @property
+    def running(self) -> bool:
+        """Whether features are being computed, or the result filled in."""
+        session = self._controller.session
+        return session.current is not None and (
+            session.phase is Phase.PREPARING or self._controller.scoring.filling
+        )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether features could be computed, and are not."""
+        session = self._controller.session
+        idle = session.phase in (Phase.STOPPED, Phase.FAILED)
+        return session.current is not None and idle
+
+    def cancel(self) -> None:
+        """Stop computing."""
+        self._controller.features.cancel()
+
+    def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
+        """Show the session as it is."""
+        work, session = self._controller, self._controller.session
+        state = session.current
+        self.image.show_images(images, None if state is None else state.image)
+        self.image.show_request(session.request)
+        self.image.show_facts(work.features.estimate, work.features.seconds_left)
+        self.weights.show_used(session.request.backbone.name)
+        counts = {} if state is None else state.counts()
+        self.prompts.show_classes(session.colours(), counts, session.selected_class)
+        offer = work.recovery.offer
+        self.recovery.show_offer(None if offer is None else offer.record)
+        self.prompts.show_layers(
+            work.prompt_layers(), None if state is None else state.prompts
+        )
+        self.prompts.enable_changes(
+            undo=state is not None and bool(state.history),
+            clear=state is not None and state.owns_prompts,
+        )
+        value, auto = session.threshold_in_force()
+        self.result.show_threshold(session.threshold_class(), value, auto)
+        self.result.show_cleaning(session.cleaning)
+        self._refresh_stack()
+
+    def _refresh_stack(self) -> None:
+        """Offer all planes where there are several."""
+        stacks = self._controller.stacks
+        self.stack.setVisible(stacks.total > 0)
+        self.stack.show_stack(
+            can_start=stacks.can_start,
+            running=stacks.running,
+            objects_3d=stacks.objects_3d,
+            said=stacks.message,
+        )
+
+    def _on_features_requested(self, request: FeatureRequest) -> None:
+        name = request.backbone.name
+        if is_dinov2(name) and request.backbone.checkpoint is None:
+            self._controller.wanted_dinov2 = name
+        self._controller.features.choose(request)
+        self._offer_weights()
+
+    def _on_restore(self) -> None:
+        self._controller.restore()
+        self._offer_weights()
+
+    def _offer_weights(self) -> None:
+        """Look whether weights are missing; too slow for every refresh."""
+        work = self._controller
+        folder = work.session.request.backbone.weights_folder
+        self.weights.offer(work.wanted_dinov2, folder)
+        self.weights.show_used(work.session.request.backbone.name)
+
+    def _on_fetched(self, name: str) -> None:
+        """Turn to the backbone that the user has waited for; the prompts stay."""
+        work, asked = self._controller, self._controller.session.request
+        backbone = replace(asked.backbone, name=name, checkpoint=None)
+        request = replace(asked, backbone=backbone)
+        if request == asked:
+            # It was asked for before, and failed.
+            work.features.compute()
+        else:
+            work.features.choose(request)
+        self._offer_weights()
+
+
+def open_demo() -> None:
+    """Open napari on a sample field with prompts placed, and wait until it closes."""
+    import napari
+
+    viewer = napari.Viewer()
+    prompt_sample(viewer)
+    # The dock has made the canvas narrower; once it is shown, the image fits again.
+    QTimer.singleShot(0, viewer.reset_view)
+    napari.run()
+
+
+def prompt_sample(viewer: napari.Viewer) -> PromptSegmentation:
+    """Open a sample field and the dock in a viewer, and place the sample's prompts.
+
+    The features are computed in the background; the prompts count when they are ready,
+    as a user's own clicks would.
+    """
+    viewer.open_sample("napari-dinoprompt", _FIELD)
+    dock = PromptSegmentation(viewer)
+    viewer.window.add_dock_widget(dock, name="Prompt segmentation")
+    prompts = read_prompts(sample_files(_FIELD)["prompts"])
+    dock.controller.place_prompts(prompts.points, prompts.classes)
+    state = dock.controller.session.current
+    if state is not None and state.prompts is not None:
+        state.given = np.array(state.prompts.data)
+    return dock

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Notice",
     "Progress",
-    "along",
     "map_steps",
-    "once",
-    "run_through",
+    "run_to_end",
     "runs_to_end",
+    "scaled_progress",
+    "without_repeats",
 ]
 
 _Parameters = ParamSpec("_Parameters")
@@ -58,7 +58,7 @@ class Notice:
     message: str
 
 
-def along(
+def scaled_progress(
     steps: Generator[object, None, _Result], first: int, length: int, total: int
 ) -> Generator[Progress | Notice, None, _Result]:
     """Do a part of a job and say how far the whole is."""
@@ -72,7 +72,7 @@ def along(
     return (yield from map_steps(steps, of_the_whole))
 
 
-def once(
+def without_repeats(
     steps: Generator[_Said, None, _Result], said: set[str]
 ) -> Generator[_Said, None, _Result]:
     """Do a part of a job and drop notices that are in a set; new ones are added."""
@@ -101,7 +101,7 @@ def map_steps(
         yield from change(said)
 
 
-def run_through(steps: Generator[object, None, _Result]) -> _Result:
+def run_to_end(steps: Generator[object, None, _Result]) -> _Result:
     """Do a job without stopping and return its result; notices become warnings."""
     while True:
         try:
@@ -133,7 +133,7 @@ def runs_to_end(
 
     @functools.wraps(steps)
     def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        return run_through(steps(*args, **kwargs))
+        return run_to_end(steps(*args, **kwargs))
 
     function: Any = run
     function.__name__ = name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.lazy_planes import LazyPlane
+from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

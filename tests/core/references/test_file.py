@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from napari_dinoprompt.core.errors import ReferenceFileError
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.references.file import SUFFIX, read_header
 from napari_dinoprompt.core.references.reference import Reference
 
@@ -60,7 +60,7 @@ def test_numbers_of_numpy_are_written_as_numbers(
     blob_features, blobs, tmp_path: Path
 ) -> None:
     """As they come from ``image.min()``, ``threshold_otsu`` or an array of factors."""
-    from napari_dinoprompt.core.geometry import CellGrid
+    from napari_dinoprompt.core.tiling.grid import CellGrid
 
     image = blobs.image
     features = replace(

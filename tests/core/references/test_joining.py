@@ -13,19 +13,16 @@ from reference_strategies import assert_same_reference, references
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.errors import IncompatibleReferenceError
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.features.statistics import FeatureStatistics, pool_measures
+from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation import segment
-from napari_dinoprompt.core.similarity import similarity_map
-from napari_dinoprompt.core.statistics import (
-    FeatureStatistics,
-    pool_measures,
-)
+from napari_dinoprompt.core.scoring.similarity import similarity_map
+from napari_dinoprompt.core.segmentation.segment import segment
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 ALIKE = references(BackboneInfo("toy", -1, 14, 3, "0"), 2.0, "centred")
 

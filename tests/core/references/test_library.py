@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_dinoprompt.core.errors import ReferenceFileError
-from napari_dinoprompt.core.files.names import clean_name, free_name
+from napari_dinoprompt.core.io.atomic import clean_name, free_name
 from napari_dinoprompt.core.references.file import SUFFIX
 from napari_dinoprompt.core.references.library import (
     Entry,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
+from napari_dinoprompt.core.features.statistics import FeatureStatistics
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.statistics import FeatureStatistics
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 TEN = np.array([[i, 2 * i] for i in range(10)], dtype=float)
 

@@ -25,13 +25,15 @@ from hypothesis.extra import numpy as hnp
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling import cache as tile_cache
-from napari_dinoprompt.core.tiling.cache import TileCache, open_cache
-from napari_dinoprompt.core.tiling.cache_settings import (
+from napari_dinoprompt.core.tiling.cache import (
+    HEADER_BYTES,
+    LARGEST_TILE,
+    TileCache,
     cache_limit,
     default_cache_folder,
+    open_cache,
+    tile_key,
 )
-from napari_dinoprompt.core.tiling.file import HEADER_BYTES, LARGEST_TILE
-from napari_dinoprompt.core.tiling.key import tile_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

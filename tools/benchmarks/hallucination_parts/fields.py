@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.files.points import read_prompts
+from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:

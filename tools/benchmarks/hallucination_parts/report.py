@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hallucination_parts.trials import HARMLESS, MAPS
-from napari_dinoprompt.core.comparing.columns import COLUMNS, column
+from napari_dinoprompt.core.comparison.columns import COLUMNS, column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

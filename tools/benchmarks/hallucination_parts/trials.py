@@ -9,12 +9,11 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from hallucination_parts.edits import Edited, plant, remove
-from napari_dinoprompt.core.comparing.measures import Side, measure_pair
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.masks import Cleaning, finish
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.thresholds import resolve_thresholds
+from napari_dinoprompt.core.comparison.measures import Side, measure_pair
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,9 +101,9 @@ class Stage:
 
     def _side(self, image: NDArray[np.float32]) -> Side:
         features = extract_features(image, self._backbone, window=self._window)
-        similarities = score(features, self._reference)
+        similarities = score_classes(features, self._reference)
         thresholds = resolve_thresholds(self._reference)
-        mask, instances = finish(similarities.mask(thresholds), _CLEANING)
+        mask, instances = clean_and_label(similarities.mask(thresholds), _CLEANING)
         return Side(
             mask=mask > 0,
             instances=instances,

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from napari_dinoprompt.core import auto_threshold
-from napari_dinoprompt.core.auto_threshold import choose_threshold
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import spread
-from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.source_maps import look_at
+from napari_dinoprompt.core.scoring import auto_threshold
+from napari_dinoprompt.core.scoring.auto_threshold import choose_threshold, sample_map
+from napari_dinoprompt.core.scoring.similarity import score_plane
+from napari_dinoprompt.core.segmentation.similarities import scores_to_pixels
 from quality_parts.figures import best_iou
 from quality_parts.trying import prompt_units
 
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.source_maps import SourceMap
-    from napari_dinoprompt.core.statistics import SourceMeasures
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.statistics import SourceMeasures
+    from napari_dinoprompt.core.scoring.auto_threshold import SourceMap
 
 __all__ = ["GRID", "Combination", "CutCase", "cut_case", "shipped"]
 
@@ -130,8 +129,8 @@ def cut_case(
     reference = Reference.from_prompts(features, points, measures=measures)
     with torch.inference_mode():
         plane = score_plane(features, reference)
-        shown = look_at(plane, 0, points)
-    pixels = spread(plane, reference).of(OBJECT)
+        shown = sample_map(plane, 0, points)
+    pixels = scores_to_pixels(plane, reference).of(OBJECT)
     scores = _iou_by_cut(pixels, truth)
     shown = _in_order(shown)
     own = prompt_units(reference) @ reference.prototype(OBJECT)

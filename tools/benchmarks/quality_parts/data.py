@@ -16,7 +16,7 @@ from scipy import ndimage as ndi
 from skimage.measure import regionprops
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:

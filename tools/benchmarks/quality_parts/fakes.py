@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
 
 __all__ = ["EMPTY", "draw_empty"]
 

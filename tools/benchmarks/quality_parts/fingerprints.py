@@ -18,14 +18,14 @@ __all__ = ["code_of", "core_code", "feature_code", "join"]
 _CORE = Path(core.__file__).parent
 _PARTS = Path(__file__).parent
 _FEATURE_MAKERS = (
-    "extraction",
-    "tiling/crops",
+    "features/extraction",
     "tiling/tiles",
-    "tiling/runs",
-    "tiling/sums",
-    "resampling",
-    "intensity",
-    "geometry",
+    "tiling/tiles",
+    "features/extraction",
+    "tiling/tiles",
+    "tiling/grid",
+    "images/intensity",
+    "tiling/grid",
 )
 _MEASURING = ("data", "fakes", "figures", "protocols", "trying")
 
@@ -42,7 +42,10 @@ def _hash_files(paths: Iterable[Path]) -> str:
 @cache
 def feature_code() -> str:
     """Hash the product's code that makes features of an image."""
-    files = [_CORE / f"{name}.py" for name in (*_FEATURE_MAKERS, "planes", "features")]
+    files = [
+        _CORE / f"{name}.py"
+        for name in (*_FEATURE_MAKERS, "images/plane", "features/feature_map")
+    ]
     return _hash_files([*files, *(_CORE / "backbones").glob("*.py")])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 from quality_parts.choices import GRID, CutCase, cut_case, shipped
 from quality_parts.data import RANDOM, SAMPLE_SETS, STAIN_SETS
 from quality_parts.fingerprints import code_of, core_code, join

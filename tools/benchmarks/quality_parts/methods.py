@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__ = ["Method", "Score", "Scored", "find_methods", "method", "method_names"]
 

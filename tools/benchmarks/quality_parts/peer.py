@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones import Backbone
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__ = ["NAME", "feed_tokens", "peer_method"]
 

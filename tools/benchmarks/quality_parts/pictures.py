@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.intensity import measure_window
+from napari_dinoprompt.core.images.intensity import measure_window
+from napari_dinoprompt.core.io.atomic import open_atomically
 from quality_parts.cases import Case
 from quality_parts.data import CLICKS, IMAGE
 from quality_parts.protocols import USUAL, score_case

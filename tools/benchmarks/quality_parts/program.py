@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt._cli.console import progress_bar
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 from quality_parts.data import find_data, find_planes
 from quality_parts.fingerprints import join
 from quality_parts.methods import find_methods

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_dinoprompt.core.metrics import measure_agreement
+from napari_dinoprompt.core.comparison.metrics import measure_agreement
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from quality_parts.cases import APART, CORRECTIONS, Case, Outcome, Unit
 from quality_parts.data import FAKES, IMAGE, MITO_SETS, STAIN_SETS

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 from quality_parts.cases import Case, Outcome, Unit
 from quality_parts.fingerprints import core_code, join
 

@@ -8,9 +8,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.prompts import OBJECT
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.thresholds import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 from quality_parts.methods import Scored, method
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Scoring
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.statistics import SourceMeasures
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.statistics import SourceMeasures
 
 __all__: list[str] = []
 
@@ -70,7 +69,7 @@ def _score(
     start = perf_counter()
     reference = Reference.from_prompts(source, points, classes, measures=measures)
     thresholds = resolve_thresholds(reference)
-    similarities = score(target, reference)
+    similarities = score_classes(target, reference)
     mask = similarities.mask(thresholds)
     seconds = perf_counter() - start
     number = similarities.names.index(OBJECT) + 1

@@ -14,11 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from napari_dinoprompt.core.backbones import FILTERBANK, BackboneInfo
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.features import FeatureMap
-from napari_dinoprompt.core.files.atomic import open_atomically
-from napari_dinoprompt.core.geometry import CellGrid
-from napari_dinoprompt.core.intensity import IntensityWindow, measure_window
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
+from napari_dinoprompt.core.io.atomic import open_atomically
+from napari_dinoprompt.core.tiling.grid import CellGrid
 from quality_parts.data import NUCLEI_SETS
 from quality_parts.fingerprints import code_of, feature_code, join
 from quality_parts.variants import VARIANTS

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_dinoprompt.core.features.statistics import unit_vectors
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.statistics import unit_vectors
+from napari_dinoprompt.core.scoring.similarity import score_plane
 from quality_parts.methods import Scored, method
 from quality_parts.trying import Trial, cells_like, prompt_units, settle
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.statistics import SourceMeasures
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.statistics import SourceMeasures
 
 __all__: list[str] = []
 

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from skimage.filters import threshold_otsu
 
-from napari_dinoprompt.core.auto_threshold import choose_threshold
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarity import score_plane
-from napari_dinoprompt.core.source_maps import look_at
+from napari_dinoprompt.core.scoring.auto_threshold import choose_threshold, sample_map
+from napari_dinoprompt.core.scoring.similarity import score_plane
 from quality_parts.methods import Scored, method
 from quality_parts.trying import cut, prompt_units
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.similarity import ScoredPlane
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
 __all__: list[str] = []
 
@@ -66,7 +65,7 @@ def _with_rarity(rarity: float) -> Callable[[Reference, ScoredPlane], float]:
         return choose_threshold(
             prompt_units(reference) @ reference.prototype(OBJECT),
             reference.leave_one_out(OBJECT),
-            [look_at(plane, 0, reference.points)],
+            [sample_map(plane, 0, reference.points)],
             rarity=rarity,
         )
 

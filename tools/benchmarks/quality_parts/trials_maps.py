@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.cell_lengths import CellLengths
+from napari_dinoprompt.core.features.feature_map import CellLengths
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarity import ScoredPlane, cosines
+from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
 from quality_parts.methods import Scored, find_methods, method
 from quality_parts.trying import cut
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__: list[str] = []
 

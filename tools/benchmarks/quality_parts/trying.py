@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.auto_threshold import _RARITY, choose_threshold
-from napari_dinoprompt.core.cell_lengths import CellLengths
+from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.features.statistics import unit_vectors
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from napari_dinoprompt.core.similarities import spread
-from napari_dinoprompt.core.similarity import ScoredPlane, cosines
-from napari_dinoprompt.core.source_maps import look_at
-from napari_dinoprompt.core.statistics import unit_vectors
+from napari_dinoprompt.core.scoring.auto_threshold import (
+    _RARITY,
+    choose_threshold,
+    sample_map,
+)
+from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
+from napari_dinoprompt.core.segmentation.similarities import scores_to_pixels
 from quality_parts.methods import Scored
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = ["Trial", "cells_like", "cut", "prompt_units", "settle", "source_view"]
@@ -93,7 +96,7 @@ def source_view(
     threshold = choose_threshold(
         trial.own,
         trial.agreement,
-        [look_at(plane, 0, points)],
+        [sample_map(plane, 0, points)],
         rarity=_RARITY[reference.scoring],
     )
     return plane, threshold
@@ -140,7 +143,7 @@ def cut(
     -------
     Scored
     """
-    similarities = spread(plane, reference)
+    similarities = scores_to_pixels(plane, reference)
     mask = similarities.mask({OBJECT: threshold})
     seconds = perf_counter() - start
     return Scored(similarities.of(OBJECT), threshold, mask == 1, seconds)

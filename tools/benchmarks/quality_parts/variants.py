@@ -12,16 +12,16 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.geometry import CellGrid
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.tiling.grid import CellGrid
 from napari_dinoprompt.core.tiling.tiles import plan_overlapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones import Backbone, BackboneInfo, Scoring
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.tiling.cache import TileCache
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.tiling.cache import TileCache
 from speed_parts.extraction import count_tiles, precisions
 from speed_parts.pictures import picture

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.live import LiveResult, score_prompts
-from napari_dinoprompt.core.prepared import PreparedPlane, PreparedPlanes
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
-from napari_dinoprompt.core.similarities import score
+from napari_dinoprompt.core.segmentation.interactive import LiveResult, score_prompts
+from napari_dinoprompt.core.segmentation.plane_features import (
+    ImageFeatures,
+    PlaneFeatures,
+)
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 from speed_parts.extraction import precisions
 from speed_parts.peer import Peer
 from speed_parts.pictures import picture, places_on_objects
@@ -21,7 +24,7 @@ from speed_parts.timing import in_turn, ratio, seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from speed_parts.settings import Settings
 
 __all__ = ["PROMPTS", "as_prompts", "find", "measure_apply", "measure_clicks"]
@@ -36,7 +39,7 @@ def as_prompts(points: object) -> Prompts:
     return Prompts(where, (OBJECT,) * len(where), ((),) * len(where))
 
 
-def find(planes: PreparedPlanes, prompts: Prompts) -> LiveResult:
+def find(planes: ImageFeatures, prompts: Prompts) -> LiveResult:
     """Find what prompts on a plane that is held as a whole find."""
     steps = score_prompts(planes, prompts, (), {}, prompts.points, source="image")
     return next(one for one in steps if isinstance(one, LiveResult))
@@ -59,7 +62,7 @@ def measure_clicks(settings: Settings) -> Iterator[Row]:
     image = picture(side)
     for precision in precisions(settings):
         backbone = settings.network.load(precision)
-        planes = PreparedPlanes()
+        planes = ImageFeatures()
         found: list[FeatureMap] = []
         works: dict[str, Callable[[], object]] = {
             "ours": lambda: found.append(extract_features(image, backbone))  # noqa: B023
@@ -69,7 +72,7 @@ def measure_clicks(settings: Settings) -> Iterator[Row]:
             works["peer"] = lambda: peer.embed(image)  # noqa: B023
         for work in works.values():
             work()
-        planes.add((), PreparedPlane(found[0]))
+        planes.add((), PlaneFeatures(found[0]))
         clicks: dict[str, list[float]] = {name: [] for name in works}
         for number in range(_CLICKS + 1):
             points = places_on_objects(image, PROMPTS, seed=number)
@@ -118,13 +121,13 @@ def measure_apply(settings: Settings) -> Iterator[Row]:
     points = places_on_objects(first, PROMPTS)
     for precision in precisions(settings):
         backbone = settings.network.load(precision)
-        planes = PreparedPlanes()
-        planes.add((), PreparedPlane(extract_features(first, backbone)))
+        planes = ImageFeatures()
+        planes.add((), PlaneFeatures(extract_features(first, backbone)))
         made = find(planes, as_prompts(points))
 
         def apply(ours: object = backbone, reference: object = made.reference) -> None:
             features = extract_features(second, ours, window=reference.window)  # type: ignore[arg-type, attr-defined]
-            score(features, reference).mask(reference.auto_thresholds)  # type: ignore[arg-type, attr-defined]
+            score_classes(features, reference).mask(reference.auto_thresholds)  # type: ignore[arg-type, attr-defined]
 
         works: dict[str, Callable[[], object]] = {"ours": apply}
         if settings.peer:
@@ -142,7 +145,7 @@ def measure_apply(settings: Settings) -> Iterator[Row]:
         features = extract_features(second, backbone, window=made.reference.window)
         again = median(
             seconds(
-                lambda: score(features, made.reference).mask(made.thresholds),  # noqa: B023
+                lambda: score_classes(features, made.reference).mask(made.thresholds),  # noqa: B023
                 backbone.device,
             )
             for _ in range(_CLICKS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.geometry import CellGrid
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.tiling.grid import CellGrid
 from speed_parts.peak import computes_half, matmul_peak, pass_flops
 from speed_parts.peer import Peer
 from speed_parts.pictures import picture
@@ -29,7 +29,7 @@ def precisions(settings: Settings) -> tuple[str, ...]:
     """Choose the number formats: half precision only where it is no slower."""
     if settings.precisions is not None:
         return settings.precisions
-    from napari_dinoprompt.core.devices import choose_device
+    from napari_dinoprompt.core.backbones.devices import choose_device
 
     half = computes_half(choose_device(settings.network.device))
     return ("fp32", "half") if half else ("fp32",)

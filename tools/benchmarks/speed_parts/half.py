@@ -15,9 +15,9 @@ import torch
 from quality_parts.data import RANDOM, SETS, find_data, find_planes
 from quality_parts.store import protocol_upscale
 
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.similarities import score
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 from speed_parts.networks import KeptWhole, rewrap
 from speed_parts.rows import Row
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quality_parts.data import Plane
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
-    from napari_dinoprompt.core.similarities import Similarities
+    from napari_dinoprompt.core.segmentation.similarities import Similarities
     from speed_parts.settings import Settings
 
 __all__ = ["measure_half"]
@@ -110,7 +110,7 @@ def _result(plane: Plane, backbone: VisionTransformer) -> _Result:
     reference = Reference.from_prompts(
         features, plane.draws[RANDOM][0].objects[:_PROMPTS]
     )
-    return _Result(score(features, reference), reference.auto_thresholds)
+    return _Result(score_classes(features, reference), reference.auto_thresholds)
 
 
 def _compare(found: _Result, expected: _Result) -> tuple[float, float, float]:

@@ -10,12 +10,16 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.backbones import FILTERBANK, load_backbone
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.lazy_planes import LazyPlane
-from napari_dinoprompt.core.live import LiveResult, prepare_planes, score_prompts
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.prepared import PreparedPlanes
-from napari_dinoprompt.core.progress import run_through
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.segmentation.interactive import (
+    LiveResult,
+    prepare_planes,
+    score_prompts,
+)
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 from speed_parts.clicks import PROMPTS, as_prompts, find
 from speed_parts.networks import NetworkChoice
 from speed_parts.peer import Peer
@@ -51,11 +55,11 @@ def extract(*, tool: str, side: int, upscale: float, network: dict[str, Any]) ->
         found["extracted"] = anonymous_bytes()
         peer.click(points)
     else:
-        planes = PreparedPlanes()
-        from napari_dinoprompt.core.prepared import PreparedPlane
+        planes = ImageFeatures()
+        from napari_dinoprompt.core.segmentation.plane_features import PlaneFeatures
 
         features = extract_features(image, backbone, upscale=upscale)
-        planes.add((), PreparedPlane(features))
+        planes.add((), PlaneFeatures(features))
         found["extracted"] = anonymous_bytes()
         find(planes, as_prompts(points))
     found["scored"] = anonymous_bytes()
@@ -80,7 +84,7 @@ def large(*, backbone: str, side: int, path: str, threads: int | None) -> Any:
         ours = NetworkChoice(device="cpu").load()
     pixels = zarr.open_array(store=path, mode="r")
     clock = _Clock()
-    planes = PreparedPlanes()
+    planes = ImageFeatures()
     for said in prepare_planes(
         planes,
         lambda _: LazyPlane(pixels),
@@ -112,7 +116,7 @@ def large(*, backbone: str, side: int, path: str, threads: int | None) -> Any:
 
 
 def _clean(result: LiveResult) -> int:
-    _, (finest, *_) = run_through(result.iter_clean(_CLEANING))
+    _, (finest, *_) = run_to_end(result.iter_clean(_CLEANING))
     step = 2048
     return max(
         int(np.asarray(finest[y : y + step]).max())

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
 from napari_dinoprompt.core.backbones.vit import (
     VisionTransformer,
     import_timm,
     wrap_model,
 )
-from napari_dinoprompt.core.devices import choose_device, choose_precision
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 

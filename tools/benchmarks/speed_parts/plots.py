@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

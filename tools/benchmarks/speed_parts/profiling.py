@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.profiler import ProfilerActivity, profile
 
-from napari_dinoprompt.core.extraction import extract_features
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.features.extraction import extract_features
+from napari_dinoprompt.core.io.atomic import open_atomically
 from speed_parts.pictures import picture
 from speed_parts.rows import Row
 

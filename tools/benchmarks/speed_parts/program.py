@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.devices import choose_device
+from napari_dinoprompt.core.backbones.devices import choose_device
 from speed_parts.caching import measure_cache
 from speed_parts.clicks import measure_apply, measure_clicks
 from speed_parts.extraction import measure_extraction, precisions

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import torch
 
-from napari_dinoprompt.core.files.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

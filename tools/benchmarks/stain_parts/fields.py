@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.files.images import read_image
-from napari_dinoprompt.core.files.points import read_prompts
+from napari_dinoprompt.core.io.points import read_prompts
+from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.sample_data import FIELDS, sample_files
 
 if TYPE_CHECKING:

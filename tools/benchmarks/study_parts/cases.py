@@ -10,7 +10,7 @@ import numpy as np
 from quality_parts.data import RANDOM, Draw, find_planes
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.studying.subject import make_subject
+from napari_dinoprompt.core.prompt_study.subject import make_subject
 from napari_dinoprompt.sample_data import sample_files
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.studying.subject import Subject
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.prompt_study.subject import Subject
 
 __all__ = ["Case", "find_cases", "lay_out", "subject_of"]
 

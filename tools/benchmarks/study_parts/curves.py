@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.progress import run_through
-from napari_dinoprompt.core.similarities import score
-from napari_dinoprompt.core.studying.convergence import (
-    enough_without_truth,
+from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.prompt_study.convergence import (
     iter_convergence,
+    stop_without_truth,
 )
-from napari_dinoprompt.core.studying.subsets import iou
-from napari_dinoprompt.core.studying.threshold import iter_threshold
+from napari_dinoprompt.core.prompt_study.subsets import iou
+from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 from study_parts.cases import Case, lay_out, subject_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
         draw = case.draws[0]
         points, classes = lay_out(draw.objects, draw.background[:grounds])
         subject = subject_of(case, features, points, classes)
-        found = run_through(iter_convergence(subject, orders=orders))
+        found = run_to_end(iter_convergence(subject, orders=orders))
         shown = [k for k in _SHOWN if k <= len(found.counts)]
         enough, truth = found.enough, found.enough_by_truth
         # What is given up by stopping where the label-free answer says.
@@ -53,7 +53,7 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
             ),
         }
         for tolerance in (0.02, 0.1):
-            other = enough_without_truth(found.change[_MEDIAN], tolerance)
+            other = stop_without_truth(found.change[_MEDIAN], tolerance)
             row[f"enough at {tolerance:.0%}"] = other or "not yet"
         rows.append(row)
     return rows
@@ -64,13 +64,15 @@ def threshold_rows(case: Case, backbone: Backbone) -> list[dict[str, object]]:
     features = dp.extract_features(case.image, backbone, upscale=case.upscale(backbone))
     points, classes = lay_out(case.draws[0].objects[:5], np.zeros((0, 2)))
     subject = subject_of(case, features, points, classes)
-    found = run_through(iter_threshold(subject))
-    from napari_dinoprompt.core.studying.prompt_maps import make_prompt_maps
-    from napari_dinoprompt.core.studying.subsets import Subset
+    found = run_to_end(iter_threshold(subject))
+    from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
+    from napari_dinoprompt.core.prompt_study.subsets import Subset
 
     maps = make_prompt_maps(subject)
     grid = Subset(maps, range(maps.count)).find()
-    pixels = score(features, subject.reference).mask(subject.reference.auto_thresholds)
+    pixels = score_classes(features, subject.reference).mask(
+        subject.reference.auto_thresholds
+    )
     low, high = found.plateau or (np.nan, np.nan)
     middle = (low + high) / 2
     return [
@@ -115,11 +117,11 @@ def timing_rows(backbone: Backbone) -> list[dict[str, object]]:
             rng.permutation(outside)[:grounds].astype(np.float64),
         )
         reference = dp.Reference.from_prompts(features, points, classes)
-        from napari_dinoprompt.core.studying.subject import make_subject
+        from napari_dinoprompt.core.prompt_study.subject import make_subject
 
         subject = make_subject(features, reference, truth=truth)
         started, worked = time.perf_counter(), time.process_time()
-        found = run_through(iter_convergence(subject, orders=200))
+        found = run_to_end(iter_convergence(subject, orders=200))
         rows.append(
             {
                 "backbone": backbone.info.name,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.progress import run_through
-from napari_dinoprompt.core.studying.influence import iter_influence
+from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.prompt_study.influence import iter_influence
 from study_parts.cases import Case, subject_of
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def planted_rows(
         found = alone = least = alarms = 0
         for objects, bad in _ten_draws(case, count):
             points = np.concatenate((objects, bad[None]))
-            judged = run_through(iter_influence(subject_of(case, features, points)))
+            judged = run_to_end(iter_influence(subject_of(case, features, points)))
             found += count in judged.outliers
             alone += judged.outliers == (count,)
             least += int(np.nanargmin(judged.similarity) == count)
-            clean = run_through(iter_influence(subject_of(case, features, objects)))
+            clean = run_to_end(iter_influence(subject_of(case, features, objects)))
             alarms += bool(clean.outliers)
         rows.append(
             {

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from scipy import ndimage as ndi
 
-from napari_dinoprompt.core.progress import run_through
+from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.prompt_study.resolution import Setting, iter_resolution
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.studying.resolution import Setting, iter_resolution
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
@@ -35,7 +35,7 @@ def resolution_rows(case: Case, backbones: list[Backbone]) -> list[dict[str, obj
         steps = iter_resolution(
             case.image, prompts, settings, truth=truth, others=others
         )
-        answers.append(run_through(steps))
+        answers.append(run_to_end(steps))
     known, blind = answers
     return [
         {

@@ -26,7 +26,7 @@ def try_docks() -> list[str]:
     first = table.dock
     second = PromptSegmentation(table.viewer)
     table.viewer.window.add_dock_widget(second)
-    if second.coordinator is not first.coordinator:
+    if second.controller is not first.controller:
         wrong.append("the docks do not share their work")
     for turn in range(8):
         dock = (first, second)[turn % 2]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from fault_parts.inputs import centres, draw
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.session import FeatureRequest
+from napari_dinoprompt.session.session import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class Table:
         self.dock = PromptSegmentation(self.viewer)
         self.viewer.window.add_dock_widget(self.dock)
         choice = BackboneChoice("filterbank", device="cpu")
-        self.dock.coordinator.features.choose(FeatureRequest(choice, 1.0))
+        self.dock.controller.features.choose(FeatureRequest(choice, 1.0))
         return self.dock
 
     def close_dock(self) -> None:
@@ -79,9 +79,9 @@ class Table:
 
     @property
     def work(self):
-        """The coordinator."""
+        """The controller."""
         assert self.dock is not None
-        return self.dock.coordinator
+        return self.dock.controller
 
     @property
     def state(self):

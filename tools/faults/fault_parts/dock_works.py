@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import toy_dinov2
 from hub_stand_in import Hub, stall
 
-from napari_dinoprompt._qt.comparing.panel import CompareRequest
-from napari_dinoprompt._qt.window_box import WindowChoice
-from napari_dinoprompt.core import estimate
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.streaming import regions
+from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.compare.panel import CompareRequest
+from napari_dinoprompt.core.features import estimate, regions
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +86,7 @@ def _reference(table: Table):
 
 
 def _apply(table: Table) -> None:
-    table.work.desk.applying.apply(
+    table.work.tab_jobs.applying.apply(
         _reference(table),
         [table.image, table.fake],
         WindowChoice("reference"),
@@ -97,7 +96,7 @@ def _apply(table: Table) -> None:
 
 def _batch(table: Table) -> None:
     folder = Path(sys.argv[3])
-    table.work.desk.batch.run(
+    table.work.tab_jobs.batch.run(
         _reference(table),
         [folder / "images"],
         folder / f"batch {next(_turns)}",
@@ -106,7 +105,7 @@ def _batch(table: Table) -> None:
 
 
 def _compare(table: Table) -> None:
-    table.work.desk.comparing.compare(
+    table.work.tab_jobs.comparing.compare(
         CompareRequest(
             choice=_reference(table),
             real=table.image,
@@ -121,11 +120,11 @@ def _compare(table: Table) -> None:
 
 
 def _study(table: Table) -> None:
-    table.work.desk.studying.run(("convergence", "threshold")[next(_turns) % 2])
+    table.work.tab_jobs.studying.run(("convergence", "threshold")[next(_turns) % 2])
 
 
 def _export(table: Table) -> None:
-    table.work.desk.comparing.export(Path(sys.argv[3]) / f"export {next(_turns)}")
+    table.work.tab_jobs.comparing.export(Path(sys.argv[3]) / f"export {next(_turns)}")
 
 
 def _fetch(table: Table) -> None:
@@ -156,14 +155,14 @@ def use_hub(hub: Hub) -> None:
     """Let this process fetch weights from a stand-in that stalls half way."""
     from huggingface_hub import constants
 
-    from napari_dinoprompt.core.weights import fetch
-    from napari_dinoprompt.core.weights.hub_file import ask_hub
+    from napari_dinoprompt.core.backbones import download
+    from napari_dinoprompt.core.backbones.download import ask_hub
 
     toy_dinov2.put_in_place(pytest.MonkeyPatch())
     constants.HF_HUB_OFFLINE = False
     # So few bytes that it is never whole: what was received is kept.
     hub.get = [stall(3_000)] * 50
-    fetch.ask_hub = lambda weights, _: ask_hub(weights, hub.endpoint)
+    download.ask_hub = lambda weights, _: ask_hub(weights, hub.endpoint)
 
 
 def image_count(folder: Path) -> None:

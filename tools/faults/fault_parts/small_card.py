@@ -12,9 +12,9 @@ import torch
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.backbones import vit
-from napari_dinoprompt.core.files.images import read_image
+from napari_dinoprompt.core.features import extraction
+from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.core.progress import Notice
-from napari_dinoprompt.core.tiling import runs
 from napari_dinoprompt.core.tiling.tiles import Tile
 
 __all__ = ["compute_on_small_card", "leave_the_card"]
@@ -27,7 +27,7 @@ def compute_on_small_card(arguments: list[str]) -> None:
     """
     fits, error, *rest = arguments
     compute = vit.VisionTransformer.__call__
-    runs._WORTH_KEEPING_SECONDS = 1e9  # type: ignore[attr-defined]
+    extraction._WORTH_KEEPING_SECONDS = 1e9  # type: ignore[attr-defined]
 
     def cramped(self: vit.VisionTransformer, batch: torch.Tensor) -> torch.Tensor:
         if len(batch) > int(fits):
@@ -53,7 +53,7 @@ def leave_the_card(weights: str, name: str, image: str) -> None:
 
     notices, found = [], {}
     for which, backbone in (("card", card), ("alone", network)):
-        for said in runs.run_tiles(tiles, read, backbone, None):
+        for said in extraction.run_tiles(tiles, read, backbone, None):
             if isinstance(said, Notice):
                 notices.append(said.message)
             else:

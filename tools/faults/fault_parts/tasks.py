@@ -24,19 +24,17 @@ import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
 from napari_dinoprompt._cli.console import say
-from napari_dinoprompt.core import estimate
 from napari_dinoprompt.core.backbones import vit
-from napari_dinoprompt.core.batching import batch as _batch
-from napari_dinoprompt.core.comparing import comparison as _comparison
-from napari_dinoprompt.core.comparing import figure as _figure
-from napari_dinoprompt.core.files.images import read_image
-from napari_dinoprompt.core.files.points import read_prompts
+from napari_dinoprompt.core.batch import run as _batch
+from napari_dinoprompt.core.comparison import compare as _comparison
+from napari_dinoprompt.core.comparison import figure as _figure
+from napari_dinoprompt.core.features import estimate, extraction, regions
+from napari_dinoprompt.core.io.points import read_prompts
+from napari_dinoprompt.core.io.read import read_image
+from napari_dinoprompt.core.prompt_study import figures as _figures
+from napari_dinoprompt.core.prompt_study.study import study
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.core.stacking import segmentation as _stacks
-from napari_dinoprompt.core.streaming import regions
-from napari_dinoprompt.core.studying import figures as _figures
-from napari_dinoprompt.core.studying.study import study
-from napari_dinoprompt.core.tiling import runs
+from napari_dinoprompt.core.segmentation import stack as _stacks
 from napari_dinoprompt.core.tiling.cache import TileCache
 
 __all__ = [
@@ -85,7 +83,7 @@ def compute_as_large(arguments: list[str]) -> None:
 
 def compute_with_network(arguments: list[str]) -> None:
     """Run the command with a network that is small, but worth to be kept."""
-    runs._WORTH_KEEPING_SECONDS = 0  # type: ignore[attr-defined]
+    extraction._WORTH_KEEPING_SECONDS = 0  # type: ignore[attr-defined]
     cli.main(arguments)
 
 

@@ -11,7 +11,7 @@ import tifffile
 
 from napari_dinoprompt.core.errors import DinopromptError
 from napari_dinoprompt.core.references.file import load_reference
-from napari_dinoprompt.core.tiling.file import read_tile
+from napari_dinoprompt.core.tiling.cache import read_tile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.files.names import clean_name, free_name
-from napari_dinoprompt.core.intensity import IntensityWindow
+from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.io.atomic import clean_name, free_name
 
 from . import choices, subjects
 from .checks import (
@@ -182,7 +182,7 @@ NAMES = st.lists(choices.names, min_size=1, max_size=4)
 
 def try_names(case: list[str]) -> None:
     """Names that people give, as names of files."""
-    from napari_dinoprompt.core.comparing.report import comparison_paths
+    from napari_dinoprompt.core.comparison.report import comparison_paths
 
     cleaned = [clean_name(name) for name in case]
     for name in cleaned:

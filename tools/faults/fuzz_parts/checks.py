@@ -9,7 +9,7 @@ import numpy as np
 from .verdict import Fault
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
 
 __all__ = [

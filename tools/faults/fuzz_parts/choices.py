@@ -7,9 +7,9 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.segmentation import SegmentOptions
+from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
 __all__ = [
     "any_floats",

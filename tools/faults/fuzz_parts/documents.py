@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.files.points import read_prompts, write_prompts
+from napari_dinoprompt.core.backbones.checkpoints import load_weights, read_checkpoint
+from napari_dinoprompt.core.io.points import read_prompts, write_prompts
 from napari_dinoprompt.core.references.file import encode_reference, read_header
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.core.weights.checkpoints import load_weights, read_checkpoint
 
 from . import choices, subjects, whole_files
 from .checks import expect
@@ -186,14 +186,14 @@ RECORDS = cases(edits=edits, content=CONTENT, nested=st.sampled_from([0, 0, 0, 1
 
 def try_record(case: Case) -> None:
     """A record of a batch: never an error, its rows or none."""
-    from napari_dinoprompt.core.batching.records import (
+    from napari_dinoprompt.core.batch.records import (
         COLUMNS,
         Job,
         other_rows,
         read_record,
         write_record,
     )
-    from napari_dinoprompt.core.files.results import result_paths, write_table
+    from napari_dinoprompt.core.batch.results import result_paths, write_table
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -224,7 +224,7 @@ SCHEDULERS = st.text(max_size=20) | st.sampled_from(_ADDRESSES)
 
 def try_scheduler(text: str) -> None:
     """The word that `--scheduler` takes."""
-    from napari_dinoprompt.core.batching.cluster import LocalWorkers, parse_scheduler
+    from napari_dinoprompt.core.batch.dask_client import LocalWorkers, parse_scheduler
 
     found = parse_scheduler(text)
     if isinstance(found, LocalWorkers):

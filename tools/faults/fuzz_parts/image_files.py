@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.batching.stack_files import is_stack_file, open_stack_file
-from napari_dinoprompt.core.files.images import open_array, open_image, read_image
+from napari_dinoprompt.core.batch.stack_files import is_stack_file, open_stack_file
+from napari_dinoprompt.core.io.read import open_array, open_image, read_image
 
 from . import subjects, whole_files
 from .checks import expect

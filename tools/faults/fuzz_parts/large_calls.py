@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.masks import Cleaning
-from napari_dinoprompt.core.studying.report import PARTS as PARTS_OF_STUDY
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.prompt_study.report import PARTS as PARTS_OF_STUDY
 
 from . import choices, subjects
 from .checks import check_numbering, check_segmentation, expect
@@ -37,7 +37,7 @@ def try_parts(case: Case) -> None:
     """`segment` of a plane that is too large to hold; here any is."""
     image = case["picture"].array()
     reference = subjects.reference(case["source"], case["classes"])
-    with patch("napari_dinoprompt.core.estimate._WHOLE_BYTES", 0):
+    with patch("napari_dinoprompt.core.features.estimate._WHOLE_BYTES", 0):
         found = dp.segment(
             image,
             reference,

@@ -27,7 +27,7 @@ def warm_up() -> None:
     """Import napari, which warns while it is imported."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import_module("napari_dinoprompt.reference_layers")
+        import_module("napari_dinoprompt.session.reference_layers")
 
 
 @st.composite

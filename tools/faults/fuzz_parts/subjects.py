@@ -12,7 +12,7 @@ import torch
 
 from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.backbones.vit import wrap_model
-from napari_dinoprompt.core.extraction import extract_features
+from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.references.reference import Reference
 
 from .pictures import Picture
@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones import Backbone
-    from napari_dinoprompt.core.features import FeatureMap
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__ = [
     "BACKBONES",

@@ -125,7 +125,7 @@ def checkpoint(kind: str) -> bytes:
 @cache
 def tile() -> tuple[str, bytes]:
     """Return the key and the content of a kept tile."""
-    from napari_dinoprompt.core.tiling.file import write_tile
+    from napari_dinoprompt.core.tiling.cache import write_tile
 
     file = io.BytesIO()
     tokens = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float16)

@@ -108,8 +108,8 @@ class User:
         large = self._named("large")
         if self._image() is large:
             self.dock.image.image_requested.emit(self.images[0])
-        if self.dock.coordinator.stacks.running:
-            self.dock.coordinator.stacks.cancel()
+        if self.dock.controller.stacks.running:
+            self.dock.controller.stacks.cancel()
         began = monotonic()
         while self.busy:
             if monotonic() - began > _PATIENCE_S:
@@ -121,7 +121,7 @@ class User:
 
     @property
     def busy(self) -> bool:
-        return bool(self.dock.coordinator.working)
+        return bool(self.dock.controller.working)
 
     # --- the segment tab ---------------------------------------------------------
 
@@ -255,7 +255,7 @@ class User:
 
     def save_layers(self) -> bool:
         """Save a mask and the prompts, over what was saved before."""
-        state = self.dock.coordinator.session.current
+        state = self.dock.controller.session.current
         if state is None or state.mask is None or state.image is self._named("large"):
             return False
         mask = state.mask
@@ -292,11 +292,11 @@ class User:
         self.viewer.window.add_dock_widget(self.dock, name="Prompt segmentation")
 
     def _prompts(self) -> Points | None:
-        state = self.dock.coordinator.session.current
+        state = self.dock.controller.session.current
         return None if state is None else state.prompts
 
     def _image(self) -> Image | None:
-        state = self.dock.coordinator.session.current
+        state = self.dock.controller.session.current
         return None if state is None else state.image
 
     def _named(self, name: str) -> Image:

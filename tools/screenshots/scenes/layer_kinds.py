@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 from scenes.sample import read_real, read_truth
 from scenes.stage import LAPTOP, open_dock, open_viewer, settle, shoot
 
@@ -29,7 +29,7 @@ def rotated(folder: Path) -> None:
     dock = open_dock(viewer)
     truth = read_truth("early")
     centres = [np.argwhere(truth == label).mean(axis=0) for label in (8, 20, 35, 50)]
-    dock.coordinator.place_prompts(np.array(centres), ["object"] * 4)
+    dock.controller.place_prompts(np.array(centres), ["object"] * 4)
     settle(dock)
     viewer.reset_view()
     shoot(viewer, folder / "rotated.png")
@@ -46,7 +46,7 @@ def multiscale(folder: Path) -> None:
     dock = open_dock(viewer)
     inside = np.argwhere(read_truth("late") > 0)
     chosen = np.random.default_rng(3).choice(inside, 6)
-    dock.coordinator.place_prompts(chosen.astype(float), ["object"] * 6)
+    dock.controller.place_prompts(chosen.astype(float), ["object"] * 6)
     settle(dock)
     viewer.reset_view()
     shoot(viewer, folder / "multiscale.png")
@@ -67,7 +67,7 @@ def stack(folder: Path) -> None:
     viewer.dims.set_point(0, 1)
     viewer.dims.set_point(1, 0)
     dock = open_dock(viewer)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.prompts is not None
     centres = [np.argwhere(truth == label).mean(axis=0) for label in (8, 20, 35, 50)]
     for t, (y, x) in zip((1, 1, 2, 2), centres, strict=True):
@@ -89,16 +89,14 @@ def all_planes(folder: Path) -> None:
     viewer.add_image(drawn.image, name="ZYX", scale=(3, 1, 1))
     viewer.dims.set_point(0, 3 * 10)
     dock = open_dock(viewer)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.prompts is not None
     for where in drawn.prompts(plane=10):
         state.prompts.add(where)
     settle(dock)
-    dock.coordinator.choose_cleaning(
-        Cleaning(min_size=100, fill_holes=True, split=True)
-    )
-    dock.coordinator.stacks.choose_3d(True)
-    dock.coordinator.stacks.start()
+    dock.controller.choose_cleaning(Cleaning(min_size=100, fill_holes=True, split=True))
+    dock.controller.stacks.choose_3d(True)
+    dock.controller.stacks.start()
     settle(dock)
     assert state.similarity is not None
     state.similarity.visible = False

@@ -6,7 +6,7 @@ import os
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt._qt.demo_viewer import prompt_sample
+from napari_dinoprompt._qt.dock import prompt_sample
 from scenes.stage import LAPTOP, open_viewer, settle, shoot
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ def recovery(folder: Path) -> None:
             viewer.theme = theme
             dock = prompt_sample(viewer)
             settle(dock)
-            state = dock.coordinator.session.current
+            state = dock.controller.session.current
             assert state is not None and state.prompts is not None
             # As if the image came anew: its prompts are gone from the viewer.
             viewer.layers.remove(state.prompts)
-            dock.coordinator.add_prompts()
+            dock.controller.add_prompts()
             settle(dock)
             shoot(viewer, folder / f"{name}.png")
     del os.environ["DINOPROMPT_RECOVERY"]

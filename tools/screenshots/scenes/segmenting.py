@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt._qt.demo_viewer import prompt_sample
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt._qt.dock import prompt_sample
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 from scenes.sample import BACKGROUND_POINTS, EMPTY, NUCLEI, STAINED, read_truth
 from scenes.stage import open_dock, open_viewer, settle, shoot
 
@@ -32,10 +32,10 @@ def instances(folder: Path) -> None:
     rng = np.random.default_rng(3)
     truth = read_truth("late")
     inside = np.argwhere(truth > 0)
-    dock.coordinator.place_prompts(rng.choice(inside, 6).astype(float), ["object"] * 6)
-    dock.coordinator.choose_cleaning(Cleaning(min_size=40, fill_holes=True, split=True))
+    dock.controller.place_prompts(rng.choice(inside, 6).astype(float), ["object"] * 6)
+    dock.controller.choose_cleaning(Cleaning(min_size=40, fill_holes=True, split=True))
     settle(dock)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.similarity is not None
     state.similarity.visible = False
     shoot(viewer, folder / "instances.png")
@@ -46,13 +46,13 @@ def background_prompt(folder: Path) -> None:
     viewer = open_viewer()
     dock = prompt_sample(viewer)
     settle(dock)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.prompts is not None
-    dock.coordinator.choose_class("background")
+    dock.controller.choose_class("background")
     for point in BACKGROUND_POINTS:
         state.prompts.add(point)
     settle(dock)
-    dock.coordinator.choose_class("object")
+    dock.controller.choose_class("object")
     settle(dock)
     viewer.reset_view()
     shoot(viewer, folder / "background.png")
@@ -63,13 +63,13 @@ def two_classes(folder: Path) -> None:
     viewer = open_viewer()
     viewer.open_sample("napari-dinoprompt", "ihc")
     dock = open_dock(viewer)
-    dock.coordinator.add_class("membrane")
+    dock.controller.add_class("membrane")
     points = [*NUCLEI, *STAINED, *EMPTY]
     classes = ["object"] * len(NUCLEI) + ["membrane"] * len(STAINED)
     classes += ["background"] * len(EMPTY)
-    dock.coordinator.place_prompts(np.array(points, dtype=float), classes)
+    dock.controller.place_prompts(np.array(points, dtype=float), classes)
     settle(dock)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.similarity is not None
     state.similarity.visible = False
     shoot(viewer, folder / "two-classes.png")

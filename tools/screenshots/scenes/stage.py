@@ -26,7 +26,7 @@ OWN_COLOURS = 96
 def settle(dock: PromptSegmentation) -> None:
     """Let the event loop run until nothing is being computed."""
     start = monotonic()
-    while dock.coordinator.working or monotonic() - start < 0.5:
+    while dock.controller.working or monotonic() - start < 0.5:
         QApplication.processEvents()
         sleep(0.005)
         if monotonic() - start > TIMEOUT_S:

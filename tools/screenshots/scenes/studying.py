@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt._qt.demo_viewer import prompt_sample
+from napari_dinoprompt._qt.dock import prompt_sample
 from scenes.sample import BARE_POINT, read_truth
 from scenes.stage import LAPTOP, open_viewer, settle, shoot
 
@@ -63,18 +63,18 @@ def open_study(
     points = [np.argwhere(labels == one).mean(axis=0) for one in numbers]
     if bad:
         points.insert(3, np.array(BARE_POINT))
-    dock.coordinator.place_prompts(np.array(points), ["object"] * len(points))
+    dock.controller.place_prompts(np.array(points), ["object"] * len(points))
     settle(dock)
     if truth:
         layer = viewer.add_labels(labels, name="early nuclei (truth)", visible=False)
-        dock.coordinator.desk.studying.choose_truth(layer)
-        dock.coordinator.add_prompts()
+        dock.controller.tab_jobs.studying.choose_truth(layer)
+        dock.controller.add_prompts()
     dock.tabs.setCurrentWidget(dock.study)
     dock.study.choose(part)
     settle(dock)
     dock.study._run.click()
     settle(dock)
-    state = dock.coordinator.session.current
+    state = dock.controller.session.current
     assert state is not None and state.similarity is not None
     state.similarity.visible = False
     viewer.reset_view()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.masks import Cleaning
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 from scenes.sample import BACKGROUND_POINTS, CLICKS, read_truth, virtual_stains
 from scenes.stage import LAPTOP, beside, open_dock, open_viewer, settle, shoot
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_dinoprompt._qt.dock import PromptSegmentation
-    from napari_dinoprompt.session import ImageState
+    from napari_dinoprompt.session.session import ImageState
 
 THRESHOLD = 0.2
 NAME = "nuclei, early field"
@@ -35,7 +35,7 @@ class Lesson:
     @property
     def state(self) -> ImageState:
         """What is known of the image in the dock."""
-        state = self.dock.coordinator.session.current
+        state = self.dock.controller.session.current
         assert state is not None
         return state
 
@@ -79,22 +79,22 @@ def click_nuclei(lesson: Lesson) -> None:
 
 def try_background(lesson: Lesson) -> None:
     """A background prompt on a speck, and Undo."""
-    lesson.dock.coordinator.choose_class("background")
+    lesson.dock.controller.choose_class("background")
     lesson.click(BACKGROUND_POINTS[0])
     tell(lesson, "background prompt")
     lesson.take("4-background")
-    lesson.dock.coordinator.prompts.undo()
-    lesson.dock.coordinator.choose_class("object")
+    lesson.dock.controller.prompts.undo()
+    lesson.dock.controller.choose_class("object")
     settle(lesson.dock)
     tell(lesson, "undone")
 
 
 def move_threshold(lesson: Lesson) -> None:
     """A lower threshold, small objects removed, touching ones apart."""
-    lesson.dock.coordinator.scoring.choose_threshold(THRESHOLD)
+    lesson.dock.controller.scoring.choose_threshold(THRESHOLD)
     settle(lesson.dock)
     tell(lesson, "threshold")
-    lesson.dock.coordinator.choose_cleaning(
+    lesson.dock.controller.choose_cleaning(
         Cleaning(min_size=20, fill_holes=True, split=True)
     )
     settle(lesson.dock)
@@ -109,9 +109,9 @@ def save_reference(lesson: Lesson) -> None:
     dock = lesson.dock
     dock.tabs.setCurrentWidget(dock.references)
     settle(dock)
-    reference = dock.coordinator.session.reference()
+    reference = dock.controller.session.reference()
     assert reference is not None
-    dock.coordinator.desk.library.add(reference, NAME)
+    dock.controller.tab_jobs.library.add(reference, NAME)
     settle(dock)
     dock.references.library.choose(NAME)
     lesson.take("6-reference")
@@ -143,12 +143,12 @@ def compare_and_jump(lesson: Lesson) -> None:
     dock.compare.panel.choose(lesson.state.image, fakes)
     dock.compare.panel._compare.click()
     settle(dock)
-    dock.coordinator.desk.comparing.show_side_by_side(True)
+    dock.controller.tab_jobs.comparing.show_side_by_side(True)
     settle(dock)
     scroll = partial(show_results, dock)
     scroll()
     lesson.take("8-compare")
-    found = dock.coordinator.desk.comparing.comparison
+    found = dock.controller.tab_jobs.comparing.comparison
     assert found is not None
     for row in found.table:
         print({key: row[key] for key in row if not key.endswith(("_low", "_high"))})
@@ -171,7 +171,7 @@ def show_results(dock: PromptSegmentation) -> None:
 def tell(lesson: Lesson, step: str) -> None:
     """Print the figures of a step, which the tutorial quotes."""
     state = lesson.state
-    value, auto = lesson.dock.coordinator.session.threshold_in_force()
+    value, auto = lesson.dock.controller.session.threshold_in_force()
     assert state.mask is not None
     mask = np.asarray(state.mask.data)
     truth = read_truth("early") > 0

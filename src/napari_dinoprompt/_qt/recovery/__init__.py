@@ -1,1 +1,1 @@
-"""Prompts kept for after a crash: written while the user works, and offered back."""
+"""Prompts kept for after a crash, and offered back."""

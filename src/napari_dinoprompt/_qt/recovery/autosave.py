@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
-from napari_dinoprompt._qt.image_events import later
+from napari_dinoprompt._qt.common.events import later
 from napari_dinoprompt.core.errors import CannotWriteError
-from napari_dinoprompt.session_records import describe_session, keep_last
+from napari_dinoprompt.session.records import describe_session, keep_last
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.recovery.keeper import Keeper
-    from napari_dinoprompt.core.recovery.record import ImageRecord
-    from napari_dinoprompt.session import Session
+    from napari_dinoprompt.core.autosave.keeper import Keeper
+    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from napari_dinoprompt.session.session import Session
 
 __all__ = ["Autosave"]
 

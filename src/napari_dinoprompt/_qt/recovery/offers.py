@@ -10,19 +10,18 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.widgets import button, explain, in_column, row_of
 from napari_dinoprompt._qt.recovery.autosave import Autosave
-from napari_dinoprompt._qt.widgets.explaining import (
-    button,
-    explain,
-    in_column,
-    row_of,
+from napari_dinoprompt.core.autosave.files import (
+    default_recovery_folder,
+    find_records,
+    forget,
+    tidy,
 )
-from napari_dinoprompt.core.content_hash import fingerprint_image
-from napari_dinoprompt.core.recovery.keeper import Keeper
-from napari_dinoprompt.core.recovery.places import default_recovery_folder
-from napari_dinoprompt.core.recovery.store import find_records, forget, tidy
-from napari_dinoprompt.session_records import keys_in_use, record_key
+from napari_dinoprompt.core.autosave.keeper import Keeper
+from napari_dinoprompt.core.images.fingerprint import fingerprint_image
+from napari_dinoprompt.session.records import keys_in_use, record_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_dinoprompt.core.recovery.record import ImageRecord
-    from napari_dinoprompt.core.recovery.store import FoundRecord
-    from napari_dinoprompt.session import ImageState, Session
+    from napari_dinoprompt.core.autosave.files import FoundRecord
+    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from napari_dinoprompt.session.session import ImageState, Session
 
 __all__ = ["Recovery", "RecoveryPanel", "describe_time"]
 

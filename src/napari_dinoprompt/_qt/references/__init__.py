@@ -1,1 +1,1 @@
-"""The tab *References*: the library, and references applied to other images."""
+"""The tab *References*: the library, and references applied."""

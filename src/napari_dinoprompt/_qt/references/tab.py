@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt._qt.references.apply_panel import ApplyPanel
-from napari_dinoprompt._qt.references.batch_panel import BatchPanel
-from napari_dinoprompt._qt.references.library_panel import LibraryPanel
-from napari_dinoprompt._qt.tab_page import WorkTab, ruler
-from napari_dinoprompt._qt.widgets.explaining import Section
+from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
+from napari_dinoprompt._qt.common.widgets import Section
+from napari_dinoprompt._qt.references.apply import ApplyPanel
+from napari_dinoprompt._qt.references.batch import BatchPanel
+from napari_dinoprompt._qt.references.library import LibraryPanel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from qtpy.QtWidgets import QWidget
 
-    from napari_dinoprompt._qt.references.apply_work import ApplyWork
-    from napari_dinoprompt._qt.references.batch_work import BatchWork
-    from napari_dinoprompt._qt.references.library_work import LibraryWork
+    from napari_dinoprompt._qt.references.apply import ApplyJob
+    from napari_dinoprompt._qt.references.batch import BatchJob
+    from napari_dinoprompt._qt.references.library import LibraryJob
     from napari_dinoprompt.core.references.library import Entry
-    from napari_dinoprompt.session import Session
+    from napari_dinoprompt.session.session import Session
 
 __all__ = ["ReferencesTab"]
 
@@ -36,9 +36,9 @@ class ReferencesTab(WorkTab):
     def __init__(
         self,
         session: Session,
-        library: LibraryWork,
-        applying: ApplyWork,
-        batches: BatchWork,
+        library: LibraryJob,
+        applying: ApplyJob,
+        batches: BatchJob,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)

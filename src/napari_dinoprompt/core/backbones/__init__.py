@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
+from napari_dinoprompt.core.backbones.weights import DINOV2_SIZES, find_dinov2
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
-from napari_dinoprompt.core.weights.search import DINOV2_SIZES, find_dinov2
 
 __all__ = [
     "CHOICE",
@@ -96,7 +96,7 @@ def load_backbone(
     >>> backbone.info.name, backbone.info.dimension
     ('filterbank', 30)
     """
-    from napari_dinoprompt.core.devices import choose_device, choose_precision
+    from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
 
     where = choose_device(device)
     dtype = choose_precision(precision, where)

@@ -22,18 +22,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
-from napari_dinoprompt.core.weights.checkpoints import (
-    hash_weights,
-    load_weights,
-)
-from napari_dinoprompt.core.weights.search import (
+from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
+from napari_dinoprompt.core.backbones.weights import (
     dinov2_weights,
     find_checkpoint,
     find_dinov2,
     find_timm,
 )
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,23 +15,24 @@ import numpy as np
 from safetensors.numpy import save
 
 from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
-from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
-from napari_dinoprompt.core.files.json_fields import parse_json, require
-from napari_dinoprompt.core.files.tensors import (
+from napari_dinoprompt.core.features.statistics import FeatureStatistics
+from napari_dinoprompt.core.io.atomic import remove_leftovers, write_bytes
+from napari_dinoprompt.core.io.safetensors import (
     TensorLayout,
     check_tensors,
+    parse_json,
     read_layout,
     read_tensors,
+    require,
 )
-from napari_dinoprompt.core.references.fields import ReferenceFields
 from napari_dinoprompt.core.references.header import (
     FORMAT_VERSION,
+    ReferenceFields,
     ReferenceHeader,
     describe,
     parse_header,
     version_of,
 )
-from napari_dinoprompt.core.statistics import FeatureStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,14 +1,16 @@
-"""The header of a reference file: what it must hold, and how that is checked."""
+"""The header of a reference file, its fields, and how it is checked."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.files.json_fields import (
+from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.io.atomic import software_version
+from napari_dinoprompt.core.io.safetensors import (
     require,
     take_items,
     take_number,
@@ -17,20 +19,22 @@ from napari_dinoprompt.core.files.json_fields import (
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.intensity import IntensityWindow
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.references.fields import Source
-from napari_dinoprompt.core.version import software_version
+from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.fields import ReferenceFields
 
 __all__ = [
     "FORMAT_VERSION",
+    "ReferenceFields",
     "ReferenceHeader",
+    "Source",
     "describe",
     "parse_header",
     "version_of",
@@ -196,3 +200,39 @@ def _plane(value: Any, what: str) -> PlaneIndex:
     plane = take_items(value, what, partial(take_whole, least=0))
     require(len(plane) <= _MOST_AXES, f"its {what} have too many axes")
     return plane
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that prompts were placed on.
+
+    Attributes
+    ----------
+    name : str
+        For people; never used as a path.
+    shape : (int, int)
+        Height and width in pixels.
+    pixel_size : (float, float) or None
+        Height and width of a pixel, in the units of the image; None if not known.
+    content_hash : str
+        Of the planes that hold prompts, as `hash_planes` has it; empty if not known.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    pixel_size: tuple[float, float] | None = None
+    content_hash: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceFields(ClassVectors):
+    """The fields of a `Reference`, where they are told; made, joined, read, written."""
+
+    points: NDArray[np.float64]
+    planes: tuple[PlaneIndex, ...]
+    sources: tuple[Source, ...]
+    source_of: NDArray[np.int64]
+    upscale: float
+    window: IntensityWindow
+    auto_thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError
-from napari_dinoprompt.core.intensity import IntensityWindow
-from napari_dinoprompt.core.references.fields import ReferenceFields, Source
-from napari_dinoprompt.core.statistics import SourceMeasures, pool_measures
+from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_measures
+from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.references.header import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.errors import CannotWriteError, ReferenceFileError
-from napari_dinoprompt.core.explaining import reason_of
-from napari_dinoprompt.core.files.atomic import remove_leftovers, write_bytes
-from napari_dinoprompt.core.files.names import clean_name, free_name, user_folder
+from napari_dinoprompt.core.errors import (
+    CannotWriteError,
+    ReferenceFileError,
+    reason_of,
+)
+from napari_dinoprompt.core.io.atomic import (
+    clean_name,
+    free_name,
+    remove_leftovers,
+    user_folder,
+    write_bytes,
+)
 from napari_dinoprompt.core.references.file import SUFFIX, encode_reference, read_header
 from napari_dinoprompt.core.references.reference import Reference
 

@@ -1,4 +1,4 @@
-"""References: the prompts' vectors by class, with all that is needed to use them.
+"""References: vectors by class, thresholds in force, and warnings on use.
 
 Everything that was estimated from an image (intensity window, mean and scale of the
 features) is taken once from the source, kept here, and used unchanged on every other
@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.given import as_points
 from napari_dinoprompt.core.prompts import OBJECT, Prompts, list_classes
-from napari_dinoprompt.core.references.fields import ReferenceFields, Source
+from napari_dinoprompt.core.references.header import ReferenceFields, Source
+from napari_dinoprompt.core.validation import as_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
-    from napari_dinoprompt.core.features import FeatureMap
-    from napari_dinoprompt.core.intensity import IntensityWindow
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.large import LazyFeatures
+    from napari_dinoprompt.core.features.statistics import SourceMeasures
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.statistics import SourceMeasures
-    from napari_dinoprompt.core.streaming.lazy_features import LazyFeatures
 
-__all__ = ["Reference", "Source", "check_threshold"]
+__all__ = ["Reference", "Source", "check_threshold", "resolve_thresholds"]
 
 # Objects that differ by less in size look the same to a backbone.
 _PIXEL_TOLERANCE = 0.05
@@ -192,7 +192,7 @@ class Reference(ReferenceFields):
         InputError
             If a prompt lies outside its plane or on no-data.
         """
-        from napari_dinoprompt.core.references.making import make_reference
+        from napari_dinoprompt.core.references.from_prompts import make_reference
 
         made = make_reference(
             features, prompts, measures, source=source, pixel_size=pixel_size
@@ -358,3 +358,18 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
         abs(a / b - 1) <= _PIXEL_TOLERANCE if b else a == b
         for a, b in zip(other, one, strict=True)
     )
+
+
+def resolve_thresholds(
+    reference: Reference, threshold: float | None = None
+) -> dict[str, float]:
+    """Settle the threshold of each object class.
+
+    By object class.
+    """
+    return {
+        name: check_threshold(threshold, name)
+        if threshold is not None
+        else reference.thresholds.get(name, reference.auto_thresholds[name])
+        for name in reference.object_classes
+    }

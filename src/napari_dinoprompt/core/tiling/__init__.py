@@ -1,1 +1,1 @@
-"""Tiles of a plane: planned, computed, put together, kept on disk."""
+"""Tiles of a plane: planned, cropped, put together, kept on disk."""

@@ -1,15 +1,27 @@
-"""Vectors of tiles on disk, so that an image that was seen before opens at once.
+"""Vectors of tiles on disk, so that an image seen before opens at once.
 
 The folder is the index, as in the library: one file per tile, written beside its place
 and moved there, in 256 subfolders. Several programs may use it at once without locks,
 since whatever is done to a file is also right if another one was quicker: a tile that
 is gone is computed anew, and one that is written twice holds the same both times.
+
+One tile's vectors in a file, and the care with which it is read. 56 bytes of header,
+then the numbers, little-endian: what the file is (8 bytes), the key that it was kept
+under (32), rows, columns and dimension (4 each), and a CRC-32 of all the rest. A
+flipped byte anywhere, a file that ends early or late, and a file under a name that is
+not its own are therefore noticed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import os
 import re
+import stat
+import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -17,32 +29,79 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_dinoprompt.core.files.atomic import remove_leftovers, temporary_path
-from napari_dinoprompt.core.tiling.cache_settings import (
-    FOLDER_VARIABLE,
-    cache_limit,
-    default_cache_folder,
-)
-from napari_dinoprompt.core.tiling.file import (
-    HEADER_BYTES,
-    LARGEST_TILE,
-    read_tile,
-    write_tile,
-)
-from napari_dinoprompt.core.tiling.key import TILE_KEY
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.atomic import remove_leftovers, temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
-__all__ = ["TileCache", "open_cache"]
+__all__ = [
+    "DEFAULT_GIGABYTES",
+    "FOLDER_VARIABLE",
+    "HEADER_BYTES",
+    "LARGEST_GIGABYTES",
+    "LARGEST_TILE",
+    "LIMIT_VARIABLE",
+    "TILE_KEY",
+    "TileCache",
+    "cache_limit",
+    "default_cache_folder",
+    "open_cache",
+    "read_tile",
+    "tile_key",
+    "write_tile",
+]
+
+TILE_KEY = re.compile(r"[0-9a-f]{64}")
+"""What a key looks like."""
+# Counted up when the same key would stand for other numbers than before.
+_VERSION = 1
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _TILE = re.compile(rf"{TILE_KEY.pattern}\.tile")
 _TEMPORARY = re.compile(r"\.dinoprompt-[0-9a-f]{32}\.tmp")
 # Nobody writes one tile for an hour: who began it was killed.
 _STALE_SECONDS = 3600.0
+
+FOLDER_VARIABLE = "DINOPROMPT_CACHE"
+"""Environment variable that names the folder of the cache."""
+LIMIT_VARIABLE = "DINOPROMPT_CACHE_GB"
+"""Environment variable that limits its size, in units of 10^9 bytes."""
+DEFAULT_GIGABYTES = 10.0
+"""The limit where nobody says otherwise; napari.yaml says the same."""
+LARGEST_GIGABYTES = 100_000.0
+"""What is more is a slip of the hand; napari.yaml says the same."""
+
+LARGEST_TILE = 256 * 2**20
+"""In bytes; more than ten times the largest tile of any network."""
+_MAGIC = b"DPTILE\x00\x01"
+_FIELDS = struct.Struct("<8s32s3I")
+_CHECKSUM = struct.Struct("<I")
+HEADER_BYTES = _FIELDS.size + _CHECKSUM.size
+_NUMBER = np.dtype("<f2")
+
+
+def tile_key(
+    crop: NDArray[np.float32], made_by: tuple[object, ...], dtype: str, device_type: str
+) -> str:
+    """Name what a backbone makes of a crop.
+
+    Content of the plane, upscale and intensity window are all in the crop.
+
+    crop: (3, h, w) float32, what the backbone sees. SHA-256 in hex.
+    """
+    pixels = np.ascontiguousarray(crop, dtype="<f4")
+    bits = pixels.view("<u4")
+    # A grey plane is three times the same channel: one is hashed, in a third of the
+    # time.
+    grey = all(np.array_equal(bits[0], other) for other in bits[1:])
+    made_of = [_VERSION, pixels.shape, grey, made_by, dtype, device_type]
+    found = hashlib.sha256(json.dumps(made_of).encode())
+    found.update(pixels[0].data if grey else pixels.data)
+    return found.hexdigest()
 
 
 class _Entry(NamedTuple):
@@ -261,3 +320,113 @@ def open_cache(gigabytes: float | None = None) -> TileCache | None:
     """
     limit = cache_limit(gigabytes)
     return TileCache(default_cache_folder(), limit) if limit > 0 else None
+
+
+def default_cache_folder() -> Path:
+    """Return where the cache is: where the environment says, or in the user's cache.
+
+    It need not be there.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE, "").strip()
+    if not chosen:
+        from platformdirs import user_cache_path
+
+        return user_cache_path("napari-dinoprompt", appauthor=False) / "features"
+    try:
+        folder = Path(chosen).expanduser()
+    except RuntimeError as error:
+        msg = f"{FOLDER_VARIABLE} names the home of an unknown user: {chosen}."
+        raise InputError(msg) from error
+    if not folder.is_absolute():
+        msg = (
+            f"{FOLDER_VARIABLE} has to be a whole path, from the root on, and not "
+            f"{chosen}: each working folder would have a cache of its own."
+        )
+        raise InputError(msg)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{FOLDER_VARIABLE} has to name a folder, but {folder} is none."
+        raise InputError(msg)
+    return folder
+
+
+def cache_limit(gigabytes: float | None = None) -> int:
+    """Return how large the cache may become.
+
+    In bytes; 0 if nothing is to be kept.
+    """
+    chosen = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if chosen:
+        try:
+            gigabytes = float(chosen)
+        except ValueError:
+            gigabytes = math.nan
+    if gigabytes is None:
+        gigabytes = DEFAULT_GIGABYTES
+    if not 0 <= gigabytes <= LARGEST_GIGABYTES:
+        where = f"{LIMIT_VARIABLE} is {chosen!r}" if chosen else f"It is {gigabytes}"
+        msg = (
+            "The disk space for kept features has to be a number of GB, up to "
+            f"{LARGEST_GIGABYTES:.0f}, or 0 to keep none. {where}."
+        )
+        raise InputError(msg)
+    return int(gigabytes * 1e9)
+
+
+def write_tile(file: BinaryIO, key: str, tokens: NDArray[np.float16]) -> None:
+    """Write a tile.
+
+    tokens: (h, w, D) float16.
+    """
+    numbers = np.ascontiguousarray(tokens, dtype=_NUMBER)
+    fields = _FIELDS.pack(_MAGIC, bytes.fromhex(key), *numbers.shape)
+    checksum = zlib.crc32(_as_bytes(numbers), zlib.crc32(fields))
+    file.write(fields + _CHECKSUM.pack(checksum))
+    file.write(_as_bytes(numbers))
+
+
+def read_tile(path: Path, key: str) -> NDArray[np.float16]:
+    """Read a tile, if the file is whole and is that tile.
+
+    Returns (h, w, D) float16.
+    """
+    # Asked before it is opened: opening a pipe would wait for somebody to write.
+    if not stat.S_ISREG(path.lstat().st_mode):
+        msg = "it is no file"
+        raise ValueError(msg)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_TILE:
+            msg = f"with {size / 1e6:.0f} MB it is too large"
+            raise ValueError(msg)
+        fields = file.read(_FIELDS.size)
+        checksum = file.read(_CHECKSUM.size)
+        shape = _check_fields(fields, key, size)
+        numbers = np.empty(shape, dtype=_NUMBER)
+        if file.readinto(_as_bytes(numbers)) != numbers.nbytes:
+            msg = "it ends too early"
+            raise ValueError(msg)
+    found = zlib.crc32(_as_bytes(numbers), zlib.crc32(fields))
+    if checksum != _CHECKSUM.pack(found):
+        msg = "its checksum is another"
+        raise ValueError(msg)
+    return numbers.astype(np.float16, copy=False)
+
+
+def _check_fields(fields: bytes, key: str, size: int) -> tuple[int, int, int]:
+    """Return the shape, once it fits the size of the file: memory is taken for it."""
+    if len(fields) != _FIELDS.size:
+        msg = "it ends too early"
+        raise ValueError(msg)
+    magic, kept_key, rows, columns, dimension = _FIELDS.unpack(fields)
+    if magic != _MAGIC or kept_key != bytes.fromhex(key):
+        msg = "it is not this tile"
+        raise ValueError(msg)
+    count = rows * columns * dimension
+    if count == 0 or size != HEADER_BYTES + count * _NUMBER.itemsize:
+        msg = "its size is not that of its numbers"
+        raise ValueError(msg)
+    return rows, columns, dimension
+
+
+def _as_bytes(numbers: NDArray[np.float16]) -> memoryview:
+    return numbers.reshape(-1).view(np.uint8).data

@@ -1,4 +1,4 @@
-"""Tiles: how a feature map too large for one pass is cut up and put together.
+"""Tiles: planned, their crops read, their vectors put together.
 
 All sizes are in cells. A tile writes its *core* and reads a *halo* around it, which
 is context only. Cores either abut (local filters, exact) or share cells, which are
@@ -14,13 +14,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.errors import InputError, is_out_of_memory
+from napari_dinoprompt.core.tiling.grid import resample, resampling_taps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Tile", "TilePlan", "plan_abutting", "plan_overlapping"]
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+    from napari_dinoprompt.core.tiling.grid import CellGrid
+
+__all__ = [
+    "CropReader",
+    "Tile",
+    "TilePlan",
+    "TileSums",
+    "plan_abutting",
+    "plan_overlapping",
+]
 
 # They are listed before the first is computed.
 _MOST_TILES = 4_000_000
@@ -185,3 +198,135 @@ def plan_abutting(
         for column in range(0, grid[1], width)
     )
     return TilePlan(grid, tiles, halo=halo, ramp=0, align=align)
+
+
+@dataclass(frozen=True, eq=False)
+class CropReader:
+    """Reads what a backbone sees of a tile.
+
+    Attributes
+    ----------
+    plane : LazyPlane
+    grid : CellGrid
+        Of the whole plane.
+    halo : int
+        Cells of context on each side of a tile.
+    window : IntensityWindow
+    """
+
+    plane: LazyPlane
+    grid: CellGrid
+    halo: int
+    window: IntensityWindow
+
+    def __call__(self, tile: Tile) -> NDArray[np.float32]:
+        """Read the canvas of a tile and its halo.
+
+        Returns (3, h, w) float32: in [0, 1]; grey three times.
+        """
+        patch, halo = self.grid.patch, self.halo
+        starts, sizes = (tile.row, tile.column), (tile.height, tile.width)
+        rows, columns = (
+            resampling_taps(
+                (start - halo) * patch,
+                (start + size + halo) * patch,
+                length=length,
+                upscale=self.grid.upscale,
+            )
+            for start, size, length in zip(starts, sizes, self.grid.shape, strict=True)
+        )
+        part = self.window.apply(self.plane.read(rows.span, columns.span))
+        canvas = resample(part, rows, columns)
+        if canvas.ndim == 2:
+            return np.ascontiguousarray(np.broadcast_to(canvas, (3, *canvas.shape)))
+        return np.ascontiguousarray(np.moveaxis(canvas, 2, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class TileSums:
+    """Vectors of a window of cells, as a weighted mean where tiles overlap.
+
+    Tiles are to be added in the order of the plan: then every window of the same plan
+    has the same sums, to the bit.
+
+    Attributes
+    ----------
+    first : (int, int)
+        Row and column of the window's first cell.
+    total : (rows, columns, D) tensor
+    blend : (height, width, 1) tensor of float32 or None
+        Weights of a tile's cells; None if tiles abut.
+    weight : (rows, columns, 1) tensor of float32 or None
+        Sum of the weights so far.
+    kept_as : torch.dtype
+        Of the mean.
+    """
+
+    first: tuple[int, int]
+    total: torch.Tensor
+    blend: torch.Tensor | None
+    weight: torch.Tensor | None
+    kept_as: torch.dtype
+
+    @classmethod
+    def over(
+        cls,
+        plan: TilePlan,
+        first: tuple[int, int],
+        cells: tuple[int, int],
+        dimension: int,
+        kept_as: torch.dtype,
+        device: torch.device,
+    ) -> TileSums:
+        """Begin with nothing."""
+        try:
+            total = torch.zeros((*cells, dimension), device=device)
+        except (MemoryError, RuntimeError) as error:
+            if device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            device = torch.device("cpu")
+            total = torch.zeros((*cells, dimension))
+        if plan.ramp == 0:
+            return cls(first, total, None, None, kept_as)
+        blend = torch.from_numpy(plan.weights()).to(device)[:, :, None]
+        weight = torch.zeros((*cells, 1), device=device)
+        return cls(first, total, blend, weight, kept_as)
+
+    def add(self, tile: Tile, vectors: torch.Tensor) -> None:
+        """Add a tile, as far as it lies in the window.
+
+        vectors: (height, width, D).
+        """
+        rows, columns = (
+            (max(begin, first), min(begin + length, first + size))
+            for begin, length, first, size in (
+                (tile.row, tile.height, self.first[0], self.total.shape[0]),
+                (tile.column, tile.width, self.first[1], self.total.shape[1]),
+            )
+        )
+        if rows[0] >= rows[1] or columns[0] >= columns[1]:
+            return
+        there = (
+            slice(rows[0] - self.first[0], rows[1] - self.first[0]),
+            slice(columns[0] - self.first[1], columns[1] - self.first[1]),
+        )
+        here = (
+            slice(rows[0] - tile.row, rows[1] - tile.row),
+            slice(columns[0] - tile.column, columns[1] - tile.column),
+        )
+        core = vectors[here].to(self.total.device)
+        if self.blend is None or self.weight is None:
+            self.total[there] = core
+            return
+        share = self.blend[here]
+        self.total[there] += core * share
+        self.weight[there] += share
+
+    def mean(self) -> torch.Tensor:
+        """Return the vectors.
+
+        Returns (rows, columns, D) of `kept_as`.
+        """
+        if self.weight is not None:
+            self.total.div_(self.weight)
+        return self.total.to(self.kept_as)

@@ -1,0 +1,1 @@
+"""What all tabs of the dock are made of."""

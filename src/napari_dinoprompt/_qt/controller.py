@@ -1,0 +1,432 @@
+"""The one that talks to the viewer: turns requests of the panels into work.
+
+It reads layers, starts jobs and shows their results; what is computed, `core`
+computes, in threads. What the viewer does is `LayerSync`'s matter, and what has to be
+computed `FeatureController`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt.common.events import ImageEvents, later
+from napari_dinoprompt._qt.common.preferences import read_preferences
+from napari_dinoprompt._qt.compare.job import CompareJob
+from napari_dinoprompt._qt.recovery.offers import Recovery
+from napari_dinoprompt._qt.references.apply import ApplyJob
+from napari_dinoprompt._qt.references.batch import BatchJob
+from napari_dinoprompt._qt.references.library import LibraryJob
+from napari_dinoprompt._qt.segment.features import FeatureController
+from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
+from napari_dinoprompt._qt.segment.result_layers import ResultLayers
+from napari_dinoprompt._qt.segment.scoring import Scoring
+from napari_dinoprompt._qt.segment.stack import StackJob
+from napari_dinoprompt._qt.study.job import StudyJob
+from napari_dinoprompt.session.records import restore_settings
+from napari_dinoprompt.session.session import FeatureRequest, Phase, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer, Points
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt._qt.common.jobs import BackboneShelf
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
+
+__all__ = ["Controller", "LayerSync", "TabJobs", "controller_of"]
+
+_WEIGHTS_WANTED = (
+    "The prompts are back. Their weights were a file of yours: choose it again under "
+    "Advanced."
+)
+_controllers: WeakValueDictionary[int, Controller] = WeakValueDictionary()
+
+_SCROLL_DELAY_MS = 30
+
+
+def controller_of(viewer: ViewerModel) -> Controller:
+    """Return the controller of a viewer: one, however many docks are open.
+
+    It may be napari's proxy of the viewer, which hashes alike.
+    """
+    found = _controllers.get(hash(viewer))
+    if found is None:
+        found = Controller(viewer)
+        _controllers[hash(viewer)] = found
+    return found
+
+
+class Controller(QObject):
+    """Session, layers and jobs of one viewer."""
+
+    changed = Signal()
+    """Something that panels show is different."""
+    images_changed = Signal()
+    """Images were opened, closed or renamed."""
+    progressed = Signal(int, int)
+    """Tiles done and in all; a total of 0 is unknown."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        preferences = read_preferences()
+        self.session = session = Session(FeatureRequest(preferences.backbone, 1.0))
+        self.wanted_dinov2 = preferences.wanted
+        self.recovery = Recovery(session, self)
+        self.prompts = prompts = PromptLayer(viewer, session, self)
+        self._results = results = ResultLayers(viewer)
+        self.scoring = Scoring(session, results, self)
+        self.features = FeatureController(session, prompts, self.scoring, self)
+        self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
+        self.tab_jobs = TabJobs(viewer, session, self.features.shelf, self)
+        self._layer_sync = LayerSync(
+            viewer,
+            session,
+            prompts,
+            results,
+            self.features,
+            self.recovery,
+            self.tab_jobs.studying,
+            self,
+        )
+        self._connect()
+
+    def _connect(self) -> None:
+        for part in (
+            *(self.recovery, self.features, self.scoring),
+            *(self.stacks, self._layer_sync),
+        ):
+            part.changed.connect(self.changed)
+        self.features.progressed.connect(self.progressed)
+        self.scoring.progressed.connect(self.progressed)
+        self.scoring.changed.connect(self.stacks.note_result)
+        self._layer_sync.images_changed.connect(self.images_changed)
+        self._layer_sync.image_lost.connect(self.choose_image)
+        self._layer_sync.image_replaced.connect(self.stop)
+        self._layer_sync.prompts_opened.connect(self.add_prompts)
+        self.tab_jobs.studying.removal_wanted.connect(self.prompts.remove)
+        self.changed.connect(self.stacks.drop_stale)
+        self.changed.connect(self.tab_jobs.studying.review)
+        self.changed.connect(self.recovery.autosave.note)
+
+    @property
+    def working(self) -> bool:
+        """Whether anything is being computed or about to be."""
+        return (
+            self.features.running
+            or self.scoring.running
+            or self.stacks.running
+            or self._layer_sync.pending
+            or self.prompts.pending
+            or self.recovery.running
+            or self.tab_jobs.working
+        )
+
+    def images(self) -> list[Image]:
+        """Return the layers that can be segmented, as the viewer lists them."""
+        return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    # --- requests of the panels
+
+    def choose_image(self, image: Image | None = None) -> None:
+        """Turn to an image, or to none; what it had before comes back."""
+        current = self.session.current
+        if current is not None and current.image is image:
+            return
+        self.prompts.flush()
+        self.recovery.autosave.look()
+        self.stop()
+        self.session.message = ""
+        if image is None:
+            self.session.current = None
+            self.prompts.watch(None)
+            self.changed.emit()
+            return
+        state = self.session.open(image)
+        self.session.current = state
+        self._results.adopt(state)
+        self._layer_sync.watch(image)
+        self.prompts.ensure(state)
+        self.recovery.turn_to(state)
+        self.features.compute()
+
+    def prompt_layers(self) -> list[Points]:
+        """Return the Points layers that can hold the prompts, ours first."""
+        state = self.session.current
+        if state is None:
+            return []
+        ours = layers.find_prompt_layer(self.viewer.layers, state.image)
+        own = [p for p in self.viewer.layers if layers.can_prompt(p, state.image)]
+        return own if ours is None else [ours, *own]
+
+    def choose_prompts(self, points: Points) -> None:
+        """Take the prompts from another Points layer."""
+        state = self.session.current
+        if state is not None and points is not state.prompts:
+            self.prompts.flush()
+            self.prompts.choose(state, points)
+
+    def stop(self) -> None:
+        """Drop all work under way."""
+        self.features.forget()
+        self.scoring.stop()
+        self.stacks.cancel()
+        self.tab_jobs.studying.stop()
+        self._layer_sync.stop()
+
+    def choose_class(self, name: str) -> None:
+        """Make the next prompts of a class, and the selected ones too."""
+        self.session.selected_class = name
+        self.prompts.use_class()
+        self.scoring.show_similarity()
+        self.changed.emit()
+
+    def add_class(self, name: str) -> None:
+        """Add a class by name and choose it."""
+        name = self.session.add_class(name)
+        if name:
+            self.prompts.show_colours()
+            self.choose_class(name)
+
+    def add_prompts(self) -> None:
+        """Let the user click prompts: the layer is there, active, in add mode."""
+        state = self.session.current
+        if state is not None:
+            gone = state.prompts is None
+            self.prompts.ensure(state)
+            self.prompts.activate(state)
+            if gone:
+                self.features.take_prompts()
+            self.changed.emit()
+
+    def place_prompts(
+        self, points: NDArray[np.float64], classes: Sequence[str]
+    ) -> None:
+        """Replace the prompts by (N, 2) pixels of the plane in view; can be undone."""
+        for name in classes:
+            self.session.add_class(name)
+        self.prompts.show_colours()
+        self.prompts.place(points, classes)
+
+    def choose_cleaning(self, cleaning: Cleaning) -> None:
+        """Clean the masks in another way."""
+        self.session.cleaning = cleaning
+        for state in self.session:
+            if state is not self.session.current:
+                state.invalidate()
+        self.scoring.cut_anew()
+        self.stacks.clean_anew()
+        self.changed.emit()
+
+    def restore(self) -> None:
+        """Bring back the prompts that are offered, and the settings they had."""
+        state, offer = self.session.current, self.recovery.offer
+        if state is None or offer is None:
+            return
+        record = offer.record
+        # Thresholds first, then features: with other ones nothing is to be computed.
+        request = restore_settings(record, state, self.session)
+        self.features.choose(request)
+        self.prompts.restore(state, record)
+        layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
+        if record.settings.own_weights and request.backbone.checkpoint is None:
+            self.session.message = _WEIGHTS_WANTED
+        self.recovery.note_restored(offer, state)
+        self.choose_cleaning(record.settings.cleaning)
+
+
+class LayerSync(QObject):
+    """Keeps the session in step with layers that come, go, move or change."""
+
+    changed = Signal()
+    """Something that panels show is different."""
+    images_changed = Signal()
+    """Images were opened, closed or renamed."""
+    image_lost = Signal()
+    """The current image is being removed."""
+    image_replaced = Signal()
+    """The current image has other pixels now."""
+    prompts_opened = Signal()
+    """Prompts of the current image came, as from a file."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        prompts: PromptLayer,
+        results: ResultLayers,
+        feature_controller: FeatureController,
+        recovery: Recovery,
+        studying: StudyJob,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._session = session
+        self._prompts = prompts
+        self._results = results
+        self._feature_controller = feature_controller
+        self._recovery = recovery
+        self._studying = studying
+        self._images = ImageEvents(self)
+        self._images.moved.connect(self._on_moved)
+        self._images.replaced.connect(self._on_replaced)
+        self._view_timer = later(self, _SCROLL_DELAY_MS, self._on_view)
+        # A sample or a folder opens several layers in one go; choose when all are in.
+        self._came: list[Layer] = []
+        self._layers_timer = later(self, 0, self._on_settled)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.renamed.connect(self._on_listed)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.point.connect(self._on_slider)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has happened that was not gone along with yet."""
+        return self._view_timer.isActive() or self._layers_timer.isActive()
+
+    def watch(self, image: Image) -> None:
+        """Go along with an image, too, and look at what the viewer shows of it."""
+        self._images.watch(image)
+        self._look(image)
+
+    def stop(self) -> None:
+        """Stay with the plane that was in view."""
+        self._view_timer.stop()
+
+    def _look(self, image: Image) -> bool:
+        """Take the plane that the viewer shows; tell whether it is another one."""
+        state = self._session.open(image)
+        before = state.view
+        state.view = layers.plane_in_view(self._viewer, image)
+        return state.view != before
+
+    def _on_inserted(self, event: Any) -> None:
+        self._came.append(event.value)
+        self._on_listed()
+
+    def _on_listed(self, _event: object = None) -> None:
+        self._layers_timer.start()
+        self.changed.emit()
+
+    def _on_settled(self) -> None:
+        came, self._came = self._came, []
+        self.images_changed.emit()
+        state = self._session.current
+        if state is not None and state.prompts is None:
+            # A file with prompts of this image may have been opened.
+            ours = layers.find_prompt_layer(self._viewer.layers, state.image)
+            if any(ours is layer for layer in came):
+                self.prompts_opened.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        gone = event.value
+        # The last time that they can be seen.
+        self._recovery.autosave.look()
+        for state in list(self._session):
+            if gone is state.image:
+                if state is self._session.current:
+                    self.image_lost.emit()
+                self._session.forget(state)
+                self._images.unwatch(state.image)
+                self._recovery.let_go(state)
+            elif gone is state.prompts:
+                state.leave_prompts()
+                if state is self._session.current:
+                    self._prompts.watch(None)
+                    self._feature_controller.take_prompts()
+            else:
+                self._results.drop(state, gone)
+        self._on_listed()
+
+    def _on_moved(self, image: Image) -> None:
+        """Keep prompts and results on their image when it is scaled or moved."""
+        state = self._session.open(image)
+        self._results.follow(state)
+        self._studying.follow(image)
+        if not state.owns_prompts:
+            # Points of the user's own stay, and lie on other pixels now.
+            state.invalidate()
+        if state is self._session.current:
+            # The slider stays as well, and another plane lies under it.
+            self._view_timer.start()
+            if not state.owns_prompts:
+                self._feature_controller.take_prompts()
+
+    def _on_replaced(self, image: Image) -> None:
+        """Begin anew with the pixels that an image has now."""
+        state = self._session.open(image)
+        self._recovery.begin_anew(state)
+        state.pixels_replaced()
+        self._prompts.fit(state)
+        self._results.reshape(state)
+        self._results.drop_stale(state)
+        if state is self._session.current:
+            self.image_replaced.emit()
+            self._session.message = ""
+            self._look(image)
+            self._feature_controller.compute()
+
+    def _on_slider(self, _event: object) -> None:
+        state = self._session.current
+        if state is not None and layers.stack_shape(state.image):
+            # Before it is looked at, and not when the new one is ready.
+            self._results.drop_stale(state)
+            self._view_timer.start()
+
+    def _on_view(self) -> None:
+        """Turn to the plane that the viewer shows now."""
+        state = self._session.current
+        if state is not None and self._look(state.image):
+            self._session.message = ""
+            if self._session.phase is not Phase.STOPPED:
+                self._feature_controller.compute()
+
+
+class TabJobs(QObject):
+    """The works of one viewer, and what they said last."""
+
+    changed = Signal()
+    """Another line is to be shown, or work has begun or ended."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        shelf: BackboneShelf,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.library = LibraryJob(self)
+        self.applying = ApplyJob(viewer, session, shelf, self)
+        self.batch = BatchJob(viewer, session, shelf, self)
+        self.comparing = CompareJob(viewer, session, shelf, self)
+        self.studying = StudyJob(viewer, session, shelf, self)
+        for work in (self.library, self.applying, self.batch):
+            work.said.connect(self._on_said)
+        for each in self._works:
+            each.changed.connect(self.changed)
+
+    @property
+    def working(self) -> bool:
+        """Whether any of them is at work."""
+        return any(work.running for work in self._works)
+
+    @property
+    def _works(self) -> tuple[Any, ...]:
+        return (
+            *(self.library, self.applying, self.batch),
+            *(self.comparing, self.studying),
+        )
+
+    def _on_said(self, message: str) -> None:
+        self._session.said = message
+        self.changed.emit()

@@ -1,0 +1,266 @@
+"""Getting the features that the prompts need, and finding what they find."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_dinoprompt import layers
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
+from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
+from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.segmentation.plane_features import (
+    ImageFeatures,
+    PlaneFeatures,
+)
+from napari_dinoprompt.session.session import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.layers import Image
+
+    from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
+    from napari_dinoprompt._qt.segment.scoring import Scoring
+    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.progress import Notice
+    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.session.session import FeatureRequest, ImageState, Session
+
+__all__ = ["FeatureController"]
+
+# Features of images other than the current one are kept up to this size.
+_KEPT_BYTES = 4_000_000_000
+
+
+class FeatureController(QObject):
+    """Goes from what is asked for to features, and from these to a result.
+
+    Planes of one image are extracted at a time; a newer request replaces the last.
+    Those that are ready are kept when the work is stopped or asked for differently, as
+    long as image, backbone and upscale stay the same.
+    """
+
+    changed = Signal()
+    """Another phase, a message, an estimate or another remaining time."""
+    progressed = Signal(int, int)
+    """Tiles done and in all; a total of 0 is unknown."""
+
+    def __init__(
+        self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self.estimate: Estimate | None = None
+        """Size of the features under way or computed last, once it is known."""
+        self.seconds_left: float | None = None
+        """How long the features under way will take, once that is known."""
+        self.shelf = BackboneShelf()
+        self._session = session
+        self._prompts = prompts
+        self._prompts.changed.connect(self.take_prompts)
+        self._scoring = scoring
+        self._started = 0.0
+        self._owner: tuple[ImageState, FeatureRequest] | None = None
+        self._target = ImageFeatures()
+        self._job = LatestJob(self, "Computing features")
+        self._job.yielded.connect(self._on_yielded)
+        self._job.returned.connect(self._on_returned)
+        self._job.failed.connect(self._on_failed)
+
+    @property
+    def running(self) -> bool:
+        """Whether planes are being extracted."""
+        return self._job.running
+
+    def choose(self, request: FeatureRequest) -> None:
+        """Use another backbone, device or upscale."""
+        if request == self._session.request:
+            return
+        self._session.request = request
+        self._session.message = ""
+        if self._session.current is not None:
+            self.compute()
+        self.changed.emit()
+
+    def compute(self) -> None:
+        """Get the features that are needed, unless they are here, and score."""
+        state = self._session.current
+        if state is None:
+            return
+        target = self._planes_of(state)
+        missing = _missing(state, target)
+        if missing:
+            self._session.phase = Phase.PREPARING
+            self._scoring.stop()
+            self._start(state, target, missing)
+        else:
+            self._stop()
+            self._take(state, target)
+        self.changed.emit()
+
+    def take_prompts(self) -> None:
+        """Go on with the prompts as they are now."""
+        state = self._session.current
+        if state is not None:
+            state.invalidate()
+            unknown = set(state.counts()).difference(self._session.classes)
+            for name in sorted(unknown):
+                self._session.add_class(name)
+            if unknown:
+                self._prompts.show_colours()
+        if self._session.phase is not Phase.FAILED:
+            self._session.message = ""
+        # Under way, it is looked at when the planes of before are ready.
+        if self._session.phase is Phase.READY:
+            self.compute()
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop computing; the image can go on from here later."""
+        if self._scoring.filling:
+            self._scoring.stop()
+            self._session.message = "Stopped. The result is there as far as it came."
+            self.changed.emit()
+        if self.running:
+            self._stop()
+            self._session.phase = Phase.STOPPED
+            self.changed.emit()
+
+    def forget(self) -> None:
+        """Stop, and let go of planes that no image holds."""
+        self._stop()
+        self._owner = None
+        self._target = ImageFeatures()
+
+    def _planes_of(self, state: ImageState) -> ImageFeatures:
+        """Return the planes of an image that are ready, made as requested."""
+        request = self._session.request
+        if state.request == request:
+            return state.planes
+        if self._owner != (state, request):
+            return ImageFeatures()
+        return self._target
+
+    def _start(
+        self, state: ImageState, target: ImageFeatures, missing: list[PlaneIndex]
+    ) -> None:
+        """Extract planes in the order given."""
+        self.estimate = self.seconds_left = None
+        self._owner, self._target = (state, self._session.request), target
+        self._started = monotonic()
+        self._job.start(
+            _extract(target, state.image, self.shelf, self._session.request, missing)
+        )
+
+    def _stop(self) -> None:
+        self._job.cancel()
+        self.seconds_left = None
+
+    def _on_yielded(
+        self, said: Progress | Estimate | tuple[PlaneIndex, PlaneFeatures]
+    ) -> None:
+        if isinstance(said, tuple):
+            self._target.add(*said)
+        elif isinstance(said, Progress):
+            self.progressed.emit(said.done, said.total)
+            if said.done:
+                spent = monotonic() - self._started
+                self.seconds_left = spent / said.done * (said.total - said.done)
+        else:
+            self.estimate = said
+            self._started = monotonic()
+        self.changed.emit()
+
+    def _on_returned(self, _nothing: None) -> None:
+        self.seconds_left = None
+        state = self._session.current
+        assert state is not None
+        if _missing(state, self._target):
+            # Prompts were placed on further planes meanwhile.
+            self.compute()
+        else:
+            self._take(state, self._target)
+            self.changed.emit()
+
+    def _on_failed(self, message: str) -> None:
+        self.seconds_left = None
+        state = self._session.current
+        assert state is not None
+        if state.request is None or state.request == self._session.request:
+            self._session.phase = Phase.FAILED
+        else:
+            # What was there before goes on working.
+            self._session.request = state.request
+            self.compute()
+        self._session.message = message
+        self.changed.emit()
+
+    def _take(self, state: ImageState, planes: ImageFeatures) -> None:
+        """Go on with planes that hold all that is needed now."""
+        request = self._session.request
+        state.take_features(planes, request)
+        name = request.backbone.name
+        if state.backbone != name:
+            # A threshold of one backbone means nothing to another.
+            known = (
+                {} if state.backbone else layers.recall_thresholds(state.prompts, name)
+            )
+            state.thresholds = known
+            state.backbone = name
+            layers.remember_thresholds(state.prompts, name, state.thresholds)
+        state.planes.trim(_needed(state))
+        self._make_room(state)
+        self._session.phase = Phase.READY
+        self._scoring.score()
+
+    def _make_room(self, current: ImageState) -> None:
+        """Let go of the features of other images, the first opened first."""
+        others = [state for state in self._session if state is not current]
+        size = sum(state.planes.bytes for state in others)
+        for state in others:
+            if size <= _KEPT_BYTES:
+                break
+            size -= state.planes.bytes
+            state.drop_features()
+
+
+def _extract(
+    target: ImageFeatures,
+    image: Image,
+    shelf: BackboneShelf,
+    request: FeatureRequest,
+    wanted: list[PlaneIndex],
+) -> Generator[
+    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
+]:
+    """Extract planes, in a thread."""
+    # torch takes seconds to import; the window stays alive meanwhile.
+    from napari_dinoprompt.core.segmentation.interactive import prepare_planes
+
+    yield from prepare_planes(
+        target,
+        partial(layers.open_plane, image),
+        layers.stack_shape(image),
+        layers.plane_shape(image),
+        lambda: shelf.get(request.backbone),
+        request.upscale,
+        wanted,
+    )
+
+
+def _needed(state: ImageState) -> list[PlaneIndex]:
+    """Return the plane in view and those that hold prompts."""
+    prompted = placed_prompts(state).planes
+    return list(dict.fromkeys((state.view, *sorted(set(prompted)))))
+
+
+def _missing(state: ImageState, planes: ImageFeatures) -> list[PlaneIndex]:
+    """Return what is needed and neither there nor known to be empty."""
+    return [
+        plane
+        for plane in _needed(state)
+        if plane not in planes and plane not in planes.empty
+    ]

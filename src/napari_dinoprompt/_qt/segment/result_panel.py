@@ -1,0 +1,124 @@
+"""Threshold and cleaning of the mask."""
+
+from __future__ import annotations
+
+from magicgui.widgets import CheckBox, SpinBox
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+from superqt.utils import signals_blocked
+
+from napari_dinoprompt._qt.common.widgets import (
+    explain,
+    in_column,
+    literal,
+    new_form,
+    row_of,
+    shorten,
+)
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+
+__all__ = ["ResultPanel"]
+
+_MOST_LETTERS = 30
+
+
+class ResultPanel(QWidget):
+    """Where the similarity is cut, and what is done to the mask."""
+
+    threshold_requested = Signal(object)
+    """The user set the threshold, a float, or None for auto."""
+    cleaning_requested = Signal(object)
+    """The user chose a `Cleaning`."""
+
+    def __init__(self, cleaning: Cleaning, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title = QLabel("threshold")
+        self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self._slider.setRange(-1.0, 1.0)
+        self._slider.setDecimals(2)
+        explain(
+            self._slider,
+            "Cells more similar to the prompts than this, a cosine between -1 and 1, "
+            "become the mask.",
+            "threshold",
+        )
+        _explain_parts(self._slider)
+        self._title.setBuddy(self._slider)
+        self._auto = QCheckBox("&Auto")
+        self._auto.setChecked(True)
+        explain(self._auto, "Let the prompts' agreement with each other decide.")
+        self._min_size = SpinBox(value=cleaning.min_size, max=1_000_000_000)
+        explain(
+            self._min_size.native,
+            "Objects of fewer pixels than this are removed (voxels, of 3-D objects).",
+        )
+        self._fill = CheckBox(text="Fill holes", value=cleaning.fill_holes)
+        explain(self._fill.native, "Fill holes inside objects.")
+        self._split = CheckBox(text="Split touchin&g", value=cleaning.split)
+        explain(
+            self._split.native,
+            "Separate touching objects; each gets a number and a colour.",
+        )
+        form = new_form()
+        form.addRow("smallest ob&ject", self._min_size.native)
+        row = row_of(self._slider, self._auto)
+        boxes = (self._fill.native, self._split.native)
+        in_column(self, self._title, row, form, *boxes)
+        self._slider.valueChanged.connect(self._on_slider)
+        self._auto.toggled.connect(self._on_auto)
+        for widget in (self._min_size, self._fill, self._split):
+            widget.changed.connect(self._on_cleaning)
+
+    def show_threshold(self, name: str, value: float | None, auto: bool) -> None:
+        """Show the threshold of a class, if there is one; auto: the prompts decide."""
+        self._title.setText(f"threshold of {literal(shorten(name, _MOST_LETTERS))}")
+        with signals_blocked(self._slider), signals_blocked(self._auto):
+            self._auto.setChecked(auto)
+            if value is not None:
+                self._slider.setValue(value)
+
+    def show_cleaning(self, cleaning: Cleaning) -> None:
+        """Show the cleaning in force."""
+        for widget, value in (
+            (self._min_size, cleaning.min_size),
+            (self._fill, cleaning.fill_holes),
+            (self._split, cleaning.split),
+        ):
+            with widget.changed.blocked():
+                widget.value = value
+
+    def _on_slider(self, value: float) -> None:
+        with signals_blocked(self._auto):
+            self._auto.setChecked(False)
+        self.threshold_requested.emit(float(value))
+
+    def _on_auto(self, auto: bool) -> None:
+        self.threshold_requested.emit(None if auto else float(self._slider.value()))
+
+    def _on_cleaning(self, _value: object) -> None:
+        self.cleaning_requested.emit(
+            Cleaning(
+                min_size=int(self._min_size.value),
+                fill_holes=bool(self._fill.value),
+                split=bool(self._split.value),
+            )
+        )
+
+
+def _explain_parts(slider: QLabeledDoubleSlider) -> None:
+    """Explain the bar and the number, which take the keyboard for the whole."""
+    bar = slider.findChild(QSlider)
+    number = slider.findChild(QLineEdit)
+    if bar is not None:
+        explain(bar, "Move the threshold with the arrow keys.", "threshold")
+        slider.setFocusProxy(bar)
+    if number is not None:
+        explain(number, "Type a threshold between -1 and 1.", "threshold, as a number")
+        number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

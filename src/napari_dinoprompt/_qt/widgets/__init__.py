@@ -1,1 +1,0 @@
-"""Small widgets and helpers that all tabs of the dock are made of."""

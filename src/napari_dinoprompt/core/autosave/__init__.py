@@ -1,0 +1,1 @@
+"""Prompts and settings of images, kept on disk for after a crash."""

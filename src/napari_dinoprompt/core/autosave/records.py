@@ -1,0 +1,216 @@
+"""What is kept of an image, as JSON, and back with everything checked."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_dinoprompt.core.io.atomic import software_version
+from napari_dinoprompt.core.io.safetensors import (
+    parse_json,
+    require,
+    take_fields,
+    take_flag,
+    take_items,
+    take_number,
+    take_numbers,
+    take_record,
+    take_text,
+    take_whole,
+)
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Coordinates",
+    "ImageRecord",
+    "KeptSettings",
+    "NewerRecordError",
+    "decode_records",
+    "encode_records",
+]
+
+Coordinates = tuple[tuple[float, ...], ...]
+"""Points, each with one number per axis."""
+
+FORMAT_VERSION = 1
+_MOST_AXES = 32
+_LARGEST_UPSCALE = 1e4
+_LARGEST_SIZE = 10**9
+# The last moment that Python can put into words; a bit before the year 10000.
+_LATEST = 253_000_000_000
+
+
+@dataclass(frozen=True)
+class KeptSettings:
+    """What the dock was set to.
+
+    Attributes
+    ----------
+    backbone : str
+        Its name. A block other than the backbone's own cannot be chosen in the dock.
+    own_weights : bool
+        Whether the weights came from a file that the user chose. Its path is not
+        kept: no path from inside a file is ever opened.
+    device, precision : str
+    upscale : float
+    classes : tuple of str
+        All, in their order, with prompts or without.
+    selected_class : str
+    cleaning : Cleaning
+    """
+
+    backbone: str
+    own_weights: bool
+    device: str
+    precision: str
+    upscale: float
+    classes: tuple[str, ...]
+    selected_class: str
+    cleaning: Cleaning
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """The prompts of one image and all that their mask depends on.
+
+    Attributes
+    ----------
+    key : str
+        Which layers of which program these are; a later record of the same key is
+        what became of this one.
+    fingerprint : str
+        Of the image's pixels, as `fingerprint_image`.
+    image : str
+        Its name when it was kept, for people.
+    points : (N, D) tuple of tuples of float
+        In pixels of the image: y and x last, before them the plane.
+    placed : (N, D) tuple of tuples of float
+        The same in the coordinates of their layer; empty if those are pixels.
+    classes : tuple of N str
+    thresholds : mapping of str to float
+        What the user set, by class.
+    settings : KeptSettings
+    changed : float
+        When, in seconds since 1970. Records that differ in this alone are equal.
+    """
+
+    key: str
+    fingerprint: str
+    image: str
+    points: Coordinates
+    placed: Coordinates
+    classes: tuple[str, ...]
+    thresholds: Mapping[str, float]
+    settings: KeptSettings
+    changed: float = field(default=0.0, compare=False)
+
+
+class NewerRecordError(Exception):
+    """Records that a newer version has written; it can use them."""
+
+
+def encode_records(records: Iterable[ImageRecord]) -> bytes:
+    """Return the content of a file of records."""
+    images = [
+        # Not asdict of all: it would copy thousands of points one by one.
+        {**vars(record), "settings": asdict(record.settings)}
+        for record in records
+    ]
+    content = {
+        "format_version": FORMAT_VERSION,
+        "software_version": software_version(),
+        "images": images,
+    }
+    return json.dumps(content, allow_nan=False).encode()
+
+
+def decode_records(content: bytes) -> list[ImageRecord]:
+    """Take a file of records apart, which may come from anywhere."""
+    parsed = parse_json(content)
+    require(isinstance(parsed, dict), "it holds no records")
+    version = take_whole(parsed.get("format_version"), "format version", least=1)
+    if version > FORMAT_VERSION:
+        raise NewerRecordError
+    names = {"format_version", "software_version", "images"}
+    fields = take_fields(parsed, "content", names)
+    take_text(fields["software_version"], "software version")
+    return list(take_items(fields["images"], "images", _image))
+
+
+def _image(value: Any, what: str) -> ImageRecord:
+    record = take_record(
+        value,
+        what,
+        ImageRecord,
+        key=take_text,
+        fingerprint=_fingerprint,
+        image=take_text,
+        points=partial(take_items, check=_point),
+        placed=partial(take_items, check=_point),
+        classes=partial(take_items, check=_class),
+        thresholds=partial(take_numbers, limit=1.0, key=_class),
+        settings=_settings,
+        changed=partial(take_number, least=0, most=_LATEST),
+    )
+    axes = {len(point) for point in (*record.points, *record.placed)}
+    counts = {len(record.points), len(record.classes)}
+    counts |= {len(record.placed)} - {0}
+    require(
+        len(axes) == 1 and len(counts) == 1,
+        "its points and classes do not belong together",
+    )
+    return record
+
+
+def _fingerprint(value: Any, what: str) -> str:
+    known = re.fullmatch("[0-9a-f]{64}", take_text(value, what))
+    require(known is not None, f"the {what} of an image is none")
+    return str(value)
+
+
+def _point(value: Any, what: str) -> tuple[float, ...]:
+    point = take_items(value, what, take_number)
+    require(2 <= len(point) <= _MOST_AXES, f"its {what} have {len(point)} axes")
+    return point
+
+
+def _class(value: Any, what: str) -> str:
+    name = take_text(value, what)
+    # As the dock stores what is typed: names that differ would be two classes.
+    require(bool(name) and name == " ".join(name.split()), "a class has no name")
+    return name
+
+
+def _settings(value: Any, what: str) -> KeptSettings:
+    return take_record(
+        value,
+        what,
+        KeptSettings,
+        backbone=take_text,
+        own_weights=take_flag,
+        device=take_text,
+        precision=take_text,
+        upscale=partial(take_number, least=sys.float_info.min, most=_LARGEST_UPSCALE),
+        classes=partial(take_items, check=_class),
+        selected_class=_class,
+        cleaning=_cleaning,
+    )
+
+
+def _cleaning(value: Any, what: str) -> Cleaning:
+    return take_record(
+        value,
+        what,
+        Cleaning,
+        min_size=partial(take_whole, least=0, most=_LARGEST_SIZE),
+        fill_holes=take_flag,
+        split=take_flag,
+    )

@@ -1,0 +1,1 @@
+"""A real stain compared with virtual ones; a kind of figure a file."""

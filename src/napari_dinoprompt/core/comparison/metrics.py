@@ -1,0 +1,219 @@
+"""Figures about masks: extent, agreement by pixel, ranking."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dinoprompt.core.comparison.columns import (
+    BOTH,
+    NEITHER,
+    ONLY_IN_FAKE,
+    ONLY_IN_REAL,
+)
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.views import iter_tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Agreement",
+    "Extent",
+    "PixelAgreement",
+    "average_precision",
+    "compare_pixels",
+    "map_agreement",
+    "measure_agreement",
+    "measure_extent",
+]
+
+_PART = 2048
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the pixels of a mask and of a truth are the same.
+
+    A figure that would be 0 / 0 is NaN: nothing can be said.
+
+    Attributes
+    ----------
+    iou : float
+        Pixels in both, of those in either.
+    precision : float
+        Of the mask's pixels, how many are true.
+    recall : float
+        Of the true pixels, how many are in the mask.
+    """
+
+    iou: float
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of an image belongs to one class.
+
+    Attributes
+    ----------
+    objects : int
+    pixels : int
+    fraction : float
+        Of all pixels of the image.
+    """
+
+    objects: int
+    pixels: int
+    fraction: float
+
+
+def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
+    """Compare a mask with a truth, pixel by pixel.
+
+    mask, truth: (H, W) array_like, what is not 0 belongs to an object.
+    """
+    found, true = np.asarray(mask) != 0, np.asarray(truth) != 0
+    if found.shape != true.shape:
+        msg = f"The mask is {found.shape} pixels, the truth {true.shape}."
+        raise InputError(msg)
+    both = _count(found & true)
+    return Agreement(
+        iou=_share(both, _count(found | true)),
+        precision=_share(both, _count(found)),
+        recall=_share(both, _count(true)),
+    )
+
+
+def measure_extent(mask: Any, instances: Any, number: int) -> Extent:
+    """Count the objects and pixels of one class.
+
+    mask: (H, W) uint8; instances: (H, W) int32.
+    """
+    whole = isinstance(mask, np.ndarray) and isinstance(instances, np.ndarray)
+    side = max(1, *mask.shape) if whole else _PART
+    pixels = 0
+    objects = np.zeros(0, dtype=np.int64)
+    parts = zip(iter_tiles(mask, side), iter_tiles(instances, side), strict=True)
+    for classes, numbers in parts:
+        there = classes == number
+        pixels += _count(there)
+        objects = np.union1d(objects, numbers[there])
+    return Extent(
+        objects=_count(objects),
+        pixels=pixels,
+        fraction=_share(pixels, math.prod(mask.shape)),
+    )
+
+
+def _count(array: NDArray[np.generic]) -> int:
+    return int(np.count_nonzero(array))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+@dataclass(frozen=True)
+class PixelAgreement:
+    """How far two masks are the same.
+
+    A figure that would be 0 / 0 is NaN: nothing can be said.
+
+    Attributes
+    ----------
+    iou : float
+        Pixels in both, of those in either (Jaccard, New Phytologist 11, 1912).
+    dice : float
+        Twice the pixels in both, of the sum of the two (Dice, Ecology 26, 1945).
+    precision : float
+        Of the fake's pixels, how many are in the real mask.
+    recall : float
+        Of the real mask's pixels, how many are in the fake's.
+    """
+
+    iou: float
+    dice: float
+    precision: float
+    recall: float
+
+
+def compare_pixels(
+    real: NDArray[np.bool_],
+    fake: NDArray[np.bool_],
+    valid: NDArray[np.bool_] | None = None,
+) -> PixelAgreement:
+    """Count the pixels that two masks share.
+
+    Takes real, fake, valid (H, W).
+    """
+    if valid is not None:
+        real, fake = real & valid, fake & valid
+    found = measure_agreement(fake, real)
+    # Dice follows from the IoU, and NaN stays NaN.
+    dice = 2 * found.iou / (1 + found.iou)
+    return PixelAgreement(found.iou, dice, found.precision, found.recall)
+
+
+def map_agreement(
+    real: NDArray[np.bool_],
+    fake: NDArray[np.bool_],
+    valid: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:
+    """Say of each pixel which of two masks it is in.
+
+    Takes real, fake, valid (H, W); returns (H, W).
+    """
+    if real.shape != fake.shape:
+        msg = f"The real mask is {real.shape} pixels, the fake one {fake.shape}."
+        raise InputError(msg)
+    found = np.zeros(real.shape, dtype=np.uint8)
+    found[real & fake] = BOTH
+    found[real & ~fake] = ONLY_IN_REAL
+    found[fake & ~real] = ONLY_IN_FAKE
+    if valid is not None:
+        found[~valid] = NEITHER
+    return found
+
+
+def average_precision(
+    truth: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    valid: NDArray[np.bool_] | None = None,
+) -> float:
+    """Compute the average precision of scores against a mask.
+
+    The sum over all thresholds of (R_n - R_(n-1)) P_n, with precision P and recall R
+    of the pixels at or above the n-th highest score. No threshold is chosen, and
+    there is no interpolation, which would flatter. A map that ranks at random gets
+    the fraction of true pixels. The definition is that of scikit-learn's
+    ``average_precision_score``.
+
+    Takes truth, scores, valid (H, W). Equal scores are one step: no order among them is
+    made up. NaN if no pixel is true; pixels with NaN as their score never count.
+
+    References
+    ----------
+    Davis and Goadrich, "The relationship between precision-recall and ROC curves",
+    ICML 2006 (why not to interpolate); Boyd, Eng and Page, "Area under the
+    precision-recall curve", ECML PKDD 2013 (the estimator).
+    """
+    if truth.shape != scores.shape:
+        msg = f"The mask is {truth.shape} pixels, the map {scores.shape}."
+        raise InputError(msg)
+    counted = ~np.isnan(scores)
+    if valid is not None:
+        counted &= valid
+    falling, values = truth[counted], scores[counted]
+    order = np.argsort(values)[::-1]
+    falling, values = falling[order], values[order]
+    # The last pixel of each run of equal scores.
+    steps = np.flatnonzero(np.r_[values[1:] != values[:-1], True][: len(values)])
+    hits = np.cumsum(falling)[steps]
+    if len(hits) == 0 or hits[-1] == 0:
+        return math.nan
+    return float(np.sum(np.diff(hits, prepend=0) * (hits / (steps + 1))) / hits[-1])

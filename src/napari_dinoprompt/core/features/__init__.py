@@ -1,0 +1,1 @@
+"""Feature maps: extracted, or computed where they are asked for."""

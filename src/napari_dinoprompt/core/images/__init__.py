@@ -1,0 +1,1 @@
+"""Image planes: pixels, grey values, fingerprints, alignment."""

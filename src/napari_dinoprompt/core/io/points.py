@@ -1,0 +1,124 @@
+"""Prompts as files: napari's own points CSV with a column for the class."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.atomic import write_bytes
+from napari_dinoprompt.core.io.limits import check_size
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+__all__ = ["read_prompts", "write_prompts"]
+
+_AXES = ("axis-0", "axis-1")
+# In bytes; more than half a million points.
+_LARGEST_FILE = 2**25
+
+
+def read_prompts(path: Path) -> Prompts:
+    """Read a points CSV as napari writes it.
+
+    The columns ``axis-0`` (y) and ``axis-1`` (x) are needed, in any order; ``class``
+    is optional, and where it is empty the prompt is an ``object``. Other columns, such
+    as napari's ``index``, are left alone. Blanks around a value do not count.
+
+    At least one.
+    """
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
+        msg = f"{path}, line {reader.line_num}: this is not CSV ({error})."
+        raise InputError(msg) from error
+    if not rows:
+        msg = f"{path} is empty; a points file as napari saves it is needed."
+        raise InputError(msg)
+    (line, names), *body = rows
+    header = [name.strip() for name in names]
+    _check_header(header, f"{path}, line {line}")
+    if not body:
+        msg = f"{path} holds no points, only the names of the columns."
+        raise InputError(msg)
+    points, classes = [], []
+    for line, row in body:
+        where = f"{path}, line {line}"
+        if len(row) != len(header):
+            msg = f"{where}: there are {len(row)} values for {len(header)} columns."
+            raise InputError(msg)
+        values = {name: value.strip() for name, value in zip(header, row, strict=True)}
+        points.append([_number(values[axis], axis, where) for axis in _AXES])
+        classes.append(values.get("class") or OBJECT)
+    return Prompts(np.asarray(points, dtype=np.float64), tuple(classes))
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        msg = f"There is no points file {path}."
+        raise InputError(msg)
+    try:
+        check_size(path, _LARGEST_FILE, "a points file")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        msg = f"{path}, line {line}: this is not UTF-8 text; save it as CSV in UTF-8."
+        raise InputError(msg) from error
+    except OSError as error:
+        msg = f"The points file {path} cannot be read: {error.strerror or error}."
+        raise InputError(msg) from error
+
+
+def _check_header(header: Sequence[str], where: str) -> None:
+    if "shape-type" in header:
+        msg = f"{where}: these are napari shapes; save a Points layer."
+        raise InputError(msg)
+    missing = [axis for axis in _AXES if axis not in header]
+    if missing:
+        msg = (
+            f"{where}: the column {missing[0]!r} is missing, there is "
+            f"{', '.join(header)[:80]!r}. Columns are axis-0 (y) and axis-1 (x), with "
+            "commas between them."
+        )
+        raise InputError(msg)
+    dimensions = sum(name.startswith("axis-") for name in header)
+    if dimensions > len(_AXES):
+        msg = (
+            f"{where}: the points have {dimensions} axes; they must lie on one image "
+            "plane, with axis-0 (y) and axis-1 (x)."
+        )
+        raise InputError(msg)
+    if header.count("class") > 1:
+        msg = f"{where}: the column 'class' is there twice."
+        raise InputError(msg)
+
+
+def _number(text: str, axis: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        msg = f"{where}: {axis} must be a number, not {text[:40]!r}."
+        raise InputError(msg)
+    return value
+
+
+def write_prompts(path: Path, prompts: Prompts) -> None:
+    """Write a points CSV that napari opens and `read_prompts` reads again."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["index", *_AXES, "class"])
+    pairs = zip(prompts.points.tolist(), prompts.classes, strict=True)
+    for index, (point, name) in enumerate(pairs):
+        writer.writerow([index, *point, name])
+    write_bytes(path, text.getvalue().encode())

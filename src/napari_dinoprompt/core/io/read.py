@@ -1,0 +1,206 @@
+"""Image planes from files, and results into TIFF files."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+
+from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+from napari_dinoprompt.core.images.plane import as_plane
+from napari_dinoprompt.core.io.atomic import open_atomically, software_version
+from napari_dinoprompt.core.io.limits import check_fits
+from napari_dinoprompt.core.io.tiff import open_tiff
+from napari_dinoprompt.core.io.views import PictureView, iter_tiles
+from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["open_array", "open_image", "read_image", "write_tiff"]
+
+# Little and big endian, classic and BigTIFF. The name of a file may lie.
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+# Up to so many bytes a plane is read at once.
+_IN_MEMORY = 2**26
+_TILE = 512
+# A classic TIFF holds 4 GiB, its directory included.
+_CLASSIC = 2**32 - 2**25
+
+
+def read_image(path: Path) -> NDArray[np.generic]:
+    """Read one image plane.
+
+    Returns (H, W) or (H, W, 3 or 4): grey, RGB or RGBA in the dtype of the file; grey
+    with transparency comes without it.
+    """
+    array, axes = open_array(path, in_memory=sys.maxsize)
+    image = np.asarray(_as_picture(array, axes, path))
+    with _naming(path):
+        as_plane(image)
+    return image
+
+
+def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
+    """Open one image plane, or a zarr folder with one, and read it only if it is small.
+
+    Damage within a large file is found when it is read.
+    """
+    array, axes = open_array(path, in_memory=in_memory)
+    picture = _as_picture(array, axes, path)
+    with _naming(path):
+        if isinstance(picture, np.ndarray) and not isinstance(picture, np.memmap):
+            as_plane(picture)
+        return LazyPlane(picture)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what is said against its image."""
+    try:
+        yield
+    except InputError as error:
+        msg = f"The image {path} cannot be used: {error}"
+        raise InputError(msg) from error
+
+
+def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
+    """Open all that a file holds, planes and stacks, reading it only where small.
+
+    Returns what has shape and dtype and can be sliced, and a letter per axis: ``"Y"``,
+    ``"X"``, ``"S"`` for colours, others for planes.
+    """
+    if path.is_dir() and not is_zarr(path):
+        msg = f"{path} is a folder; give the images in it."
+        raise InputError(msg)
+    if not path.exists():
+        msg = f"There is no image file {path}."
+        raise InputError(msg)
+    try:
+        if path.is_dir():
+            return open_zarr(path)
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if not magic:
+            msg = f"The image {path} is empty."
+            raise InputError(msg)
+        if magic in _TIFF_MAGIC:
+            return open_tiff(path, in_memory)
+        image = _read_other(path)
+        return image, "YX" if image.ndim == 2 else "YXS"
+    except InputError:
+        raise
+    except MemoryError as error:
+        # Of what a file truly holds this was asked before.
+        msg = (
+            f"The image {path} cannot be read: it is damaged, or there is not enough "
+            "memory."
+        )
+        raise InputError(msg) from error
+    # Decoders raise whatever they stumble over in a damaged file.
+    except Exception as error:
+        msg = f"The image {path} cannot be read: {_reason(error)}"
+        raise InputError(msg) from error
+
+
+def _as_picture(array: Any, axes: str, path: Path) -> Any:
+    """Drop axes of one and put colours last; refuse stacks."""
+    if len(axes) != len(array.shape):
+        msg = f"The image {path} cannot be read: its axes are not those of its shape."
+        raise InputError(msg)
+    # TIFF names axes of one too, zarr and OME-Zarr have them.
+    shown = [
+        (axis, size)
+        for axis, size in zip(axes, array.shape, strict=True)
+        if size != 1 or axis in "YXS"
+    ]
+    kept = "".join(axis for axis, _ in shown)
+    if kept not in ("YX", "YXS", "SYX") or "Y" not in axes or "X" not in axes:
+        shape = tuple(int(size) for size in array.shape)
+        msg = (
+            f"{path} holds a stack of shape {shape} (axes {axes}); one plane is "
+            "needed. Save the plane as a file of its own."
+        )
+        raise InputError(msg)
+    if axes in ("YX", "YXS"):
+        return array
+    view = PictureView(array, axes)
+    return view[:, :] if isinstance(array, np.ndarray) else view
+
+
+def _reason(error: Exception) -> str:
+    text = first_line(error)
+    if "imagecodecs" in text:
+        return f"its compression needs the package imagecodecs ({text})."
+    if "can not handle the given uri" in text:
+        return "it is not an image of a known kind."
+    return f"{text.rstrip('.')}."
+
+
+def _read_other(path: Path) -> NDArray[np.generic]:
+    # The content, not the name: imageio looks some names up on the web.
+    with path.open("rb") as content, iio.imopen(content, "r", plugin="pillow") as file:
+        # "..." is imageio's word for all that is in the file, not known to its types.
+        everything: Any = ...
+        found = file.properties(index=everything)
+        if found.n_images != 1:
+            msg = (
+                f"{path} holds {found.n_images} images (shape {found.shape}); one is "
+                "needed."
+            )
+            raise InputError(msg)
+        check_fits(path, math.prod(found.shape) * np.dtype(found.dtype).itemsize)
+        mode = file.metadata()["mode"]
+        # Four channels of ink are no RGBA.
+        options = {"mode": "RGB"} if mode == "CMYK" else {}
+        image: NDArray[np.generic] = file.read(index=0, **options)
+    return image[:, :, 0] if mode in ("LA", "La") else image
+
+
+def write_tiff(path: Path, array: Any) -> None:
+    """Write a map, a mask or instances as a compressed TIFF.
+
+    array: (H, W) or (K, H, W) float32, uint8, uint16 or int32. Instances of int32 are
+    stored as uint16 where they fit: more programs open it. What is no ndarray, such as
+    a zarr array, is read and written tile by tile.
+    """
+    options: dict[str, Any] = {}
+    dtype = np.dtype(array.dtype)
+    if dtype == np.int32 and math.prod(array.shape):
+        dtype = np.dtype(np.uint16) if _fits(array) else dtype
+    if isinstance(array, np.ndarray):
+        data: Any = np.ascontiguousarray(array.astype(dtype, copy=False))
+    else:
+        data = (tile.astype(dtype, copy=False) for tile in iter_tiles(array, _TILE))
+        options = {
+            "shape": tuple(array.shape),
+            "dtype": dtype,
+            "tile": (_TILE, _TILE),
+            "bigtiff": math.prod(array.shape) * dtype.itemsize > _CLASSIC,
+        }
+    with open_atomically(path) as file:
+        tifffile.imwrite(
+            file,
+            data,
+            photometric="minisblack",
+            compression="zlib",
+            metadata={"axes": "YX" if len(array.shape) == 2 else "CYX"},
+            software=f"napari-dinoprompt {software_version()}",
+            **options,
+        )
+
+
+def _fits(array: Any) -> bool:
+    """Tell whether all numbers fit into uint16."""
+    most = np.iinfo(np.uint16).max
+    parts = (array,) if isinstance(array, np.ndarray) else iter_tiles(array, 4 * _TILE)
+    return all(part.min() >= 0 and part.max() <= most for part in parts)

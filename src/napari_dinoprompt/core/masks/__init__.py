@@ -1,0 +1,1 @@
+"""Masks: cleaned, split and numbered, in planes, volumes and blocks."""

@@ -1,0 +1,186 @@
+"""From similarities to a mask of classes, a clean mask and instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.masks.splitting import split_region
+from napari_dinoprompt.core.validation import whole_from_zero
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["Cleaning", "class_mask", "clean_and_label", "clean_mask", "split_instances"]
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is done to a plain mask.
+
+    Attributes
+    ----------
+    min_size : int
+        Objects of fewer pixels are removed.
+    fill_holes : bool
+        Whether holes inside objects are filled.
+    split : bool
+        Whether touching objects are separated, and each gets a number of its own.
+
+    Raises
+    ------
+    InputError
+        If `min_size` is no whole number, or negative.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> dp.Cleaning(min_size=20, fill_holes=True, split=True)
+    Cleaning(min_size=20, fill_holes=True, split=True)
+    """
+
+    min_size: int = 0
+    fill_holes: bool = False
+    split: bool = False
+
+    def __post_init__(self) -> None:
+        size = whole_from_zero(self.min_size)
+        if size is None:
+            msg = (
+                f"The smallest object must have 0 or more pixels, not {self.min_size}."
+            )
+            raise InputError(msg)
+        # numpy's integers have an end.
+        object.__setattr__(self, "min_size", size)
+
+
+def class_mask(
+    objects: torch.Tensor,
+    thresholds: Sequence[float],
+    competing_scores: torch.Tensor | None,
+) -> NDArray[np.uint8]:
+    """Give each pixel the class that claims it.
+
+    A pixel belongs to a class if its similarity is above that class's threshold, and
+    its rival's similarity is the highest: that of the class itself among those of all
+    classes, background included.
+
+    objects: (K, H, W) float32, similarities with the object classes; rivals: (1 + K, H,
+    W) float32 or None. Returns (H, W) uint8: 0, or the number of the class counted from
+    1.
+    """
+    import torch
+
+    limits = objects.new_tensor(list(thresholds))[:, None, None]
+    claimed = objects > limits
+    mask: NDArray[np.uint8]
+    if competing_scores is None:
+        # True is 1, which is the number of the only class.
+        mask = claimed[0].cpu().numpy().view(np.uint8)
+        return mask
+    if len(claimed) == 1:
+        mask = (
+            (claimed[0] & (competing_scores[1] > competing_scores[0]))
+            .cpu()
+            .numpy()
+            .view(np.uint8)
+        )
+        return mask
+    winner = competing_scores.argmax(dim=0)
+    none = torch.zeros_like(claimed[:1])
+    held = torch.cat((none, claimed)).gather(0, winner[None])[0]
+    mask = (winner * held).byte().cpu().numpy()
+    return mask
+
+
+def clean_and_label(
+    mask: NDArray[np.uint8],
+    cleaning: Cleaning,
+    no_data: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Clean a plain mask and number its objects: (H, W) uint8 and int32.
+
+    Pixels without data stay 0, whatever is filled around them. Where splitting dropped
+    a fragment below the smallest size, both are 0.
+    """
+    cleaned = clean_mask(mask, cleaning)
+    if no_data is not None:
+        cleaned[no_data] = 0
+    instances = split_instances(cleaned, cleaning)
+    cleaned[instances == 0] = 0
+    return cleaned, instances
+
+
+def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
+    """Remove small objects and fill holes.
+
+    mask: (H, W) uint8, class numbers. Returns (H, W) uint8: a hole takes the class that
+    encloses it most closely. A speck that is removed leaves no hole in what is around
+    it.
+    """
+    cleaned = _fill_holes(mask) if cleaning.fill_holes else mask.copy()
+    if cleaning.min_size > 1:
+        cleaned = _remove_small(cleaned, cleaning.min_size)
+        if cleaning.fill_holes:
+            cleaned = _fill_holes(cleaned)
+    return cleaned
+
+
+def _remove_small(mask: NDArray[np.uint8], min_size: int) -> NDArray[np.uint8]:
+    from skimage.morphology import remove_small_objects
+
+    kept = np.zeros_like(mask)
+    for number in _classes(mask):
+        # Diagonal neighbours are one object here as in the numbering.
+        kept[
+            remove_small_objects(mask == number, max_size=min_size - 1, connectivity=2)
+        ] = number
+    return kept
+
+
+def _fill_holes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from scipy import ndimage as ndi
+
+    filled = mask.copy()
+    smallest = np.full(mask.shape, np.inf)
+    for number in _classes(mask):
+        region = mask == number
+        holes, count = ndi.label(ndi.binary_fill_holes(region) & ~region)
+        if count == 0:
+            continue
+        area = np.bincount(holes.ravel())[holes]
+        closest = (holes > 0) & (area < smallest) & (mask == 0)
+        filled[closest] = number
+        smallest[closest] = area[closest]
+    return filled
+
+
+def _classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.unique(mask[mask > 0])
+
+
+def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.int32]:
+    """Number the objects of a clean mask.
+
+    mask: (H, W) uint8, class numbers. Returns (H, W) int32: 0, or the number of the
+    object counted from 1.
+    """
+    from skimage.measure import label
+    from skimage.segmentation import relabel_sequential
+
+    instances = np.zeros(mask.shape, dtype=np.int32)
+    for number in _classes(mask):
+        region = mask == number
+        parts = split_region(region).labels if cleaning.split else label(region)
+        if cleaning.split and cleaning.min_size > 1:
+            sizes = np.bincount(parts.ravel())
+            parts[sizes[parts] < cleaning.min_size] = 0
+        found = parts > 0
+        instances[found] = parts[found] + instances.max()
+    return np.asarray(relabel_sequential(instances)[0], dtype=np.int32)

@@ -1,0 +1,208 @@
+"""All parts of the prompt study of one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.backbones import default_backbone, load_backbone
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.features.estimate import fits_whole
+from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.images.plane import as_plane, plane_shape
+from napari_dinoprompt.core.progress import (
+    Notice,
+    Progress,
+    runs_to_end,
+    scaled_progress,
+)
+from napari_dinoprompt.core.prompt_study.convergence import iter_convergence
+from napari_dinoprompt.core.prompt_study.influence import iter_influence
+from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
+from napari_dinoprompt.core.prompt_study.report import PARTS, Study
+from napari_dinoprompt.core.prompt_study.resolution import (
+    iter_resolution,
+    list_settings,
+)
+from napari_dinoprompt.core.prompt_study.subject import make_subject
+from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
+from napari_dinoprompt.core.references.reference import Reference
+from napari_dinoprompt.core.validation import as_points, check_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+    from napari_dinoprompt.core.backbones.base import Backbone
+
+__all__ = ["iter_study", "study"]
+
+_SHARE = 100
+
+
+def iter_study(
+    image: ArrayLike,
+    points: ArrayLike,
+    classes: Sequence[str] | None = None,
+    backbone: Backbone | None = None,
+    *,
+    truth: ArrayLike | None = None,
+    upscale: float = 1.0,
+    window: IntensityWindow | tuple[float, float] | None = None,
+    class_name: str | None = None,
+    orders: int = 200,
+    upscales: Sequence[float] = (1.0, 2.0, 4.0),
+    backbones: Sequence[Backbone] = (),
+    others: Mapping[str, ArrayLike] | None = None,
+    parts: Sequence[str] = PARTS,
+    seed: int = 0,
+) -> Generator[Progress | Notice, None, Study]:
+    """Study what prompts, resolution and threshold do to a result.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3 or 4) array_like
+    points : (N, 2) array_like
+        y and x of the prompts in pixels.
+    classes : sequence of N str, optional
+        ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
+    backbone : Backbone, optional
+        The backbone of choice on this machine by default.
+    truth : (H, W) array_like of bool or int, optional
+        Labels or a mask of the objects that are really there.
+    upscale : float
+        How much the image is enlarged before the backbone.
+    window : IntensityWindow or (low, high), optional
+        Grey values that become black and white; the image's own by default.
+    class_name : str, optional
+        The object class to study; the first by default.
+    orders : int
+        In how many random orders the prompts are added.
+    upscales : sequence of float
+        That the resolution is studied at, beside `upscale`.
+    backbones : sequence of Backbone
+        That it is studied with, beside `backbone`.
+    others : mapping of str to (h, w) or (h, w, 3 or 4) array_like, optional
+        The same field with other numbers of pixels, see `iter_resolution`.
+    parts : sequence of str
+        Of ``"convergence"``, ``"influence"``, ``"resolution"`` and ``"threshold"``;
+        all by default.
+    seed : int
+        Of the orders.
+
+    Yields
+    ------
+    Progress
+        Whoever stops asking stops the work.
+    Notice
+        If a device was too small.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If an image, a point or an option cannot be used.
+    WeightsNotFoundError
+        If a backbone has to be loaded and its weights are not here.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> points = [(20, 60), (20, 100), (60, 60), (60, 100)]
+    >>> found = dp.study(image, points, backbone=backbone, truth=image > 0,
+    ...                  parts=["convergence", "influence"])
+    >>> found.convergence.counts.tolist()
+    [1, 2, 3, 4]
+    >>> found.influence.outliers
+    ()
+    """
+    wanted = _check_parts(parts)
+    check_seed(seed)
+    plane = as_plane(image)
+    prompts = _prompts(points, classes)
+    backbone = backbone or load_backbone(default_backbone())
+    if not fits_whole(plane_shape(plane), backbone, upscale):
+        msg = "The image is too large to be studied as a whole; study a part of it."
+        raise InputError(msg)
+    if window is not None and not isinstance(window, IntensityWindow):
+        window = IntensityWindow(*window)
+    total = _SHARE * (1 + len(wanted))
+    yield Progress(0, total)
+    steps = iter_features(plane, backbone, upscale=upscale, window=window)
+    features = yield from scaled_progress(steps, 0, _SHARE, total)
+    reference = Reference.from_prompts(features, prompts.points, prompts.classes)
+    subject = make_subject(features, reference, truth=truth, class_name=class_name)
+    found: dict[str, object] = dict.fromkeys(PARTS)
+    notes: list[str] = []
+    shared = {"convergence", "influence"} & set(wanted)
+    maps = make_prompt_maps(subject) if shared else None
+    for done, part in enumerate(wanted, start=1):
+        job: Generator[Progress | Notice, None, object]
+        if part == "convergence":
+            if len(subject.members) < 2:
+                notes.append("One prompt cannot converge: place at least two.")
+                continue
+            job = iter_convergence(subject, orders=orders, seed=seed, maps=maps)
+        elif part == "influence":
+            job = iter_influence(subject, maps=maps)
+        elif part == "threshold":
+            job = iter_threshold(subject)
+        else:
+            rest = [one for one in backbones if one.info != backbone.info]
+            job = iter_resolution(
+                plane,
+                prompts,
+                list_settings([backbone, *rest], (upscale, *upscales)),
+                window=features.window,
+                truth=truth,
+                class_name=subject.class_name,
+                others=others,
+            )
+        found[part] = yield from scaled_progress(job, _SHARE * done, _SHARE, total)
+    yield Progress(total, total)
+    return Study(
+        **found,  # type: ignore[arg-type]
+        light=features.light.cpu().numpy(),
+        settings={
+            "backbone": str(backbone.info),
+            "upscale": upscale,
+            "class": subject.class_name,
+            "prompts": len(prompts.points),
+            "window": [features.window.low, features.window.high],
+            "with_truth": truth is not None,
+            "parts": list(wanted),
+            "seed": seed,
+        },
+        notes=tuple(notes),
+    )
+
+
+study = runs_to_end("study", iter_study)
+
+
+def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
+    for part in parts:
+        if part not in PARTS:
+            msg = f"There is no part {part!r} of a study; choose of {', '.join(PARTS)}."
+            raise InputError(msg)
+    if not parts:
+        msg = f"There is nothing to study; choose of {', '.join(PARTS)}."
+        raise InputError(msg)
+    return tuple(part for part in PARTS if part in parts)
+
+
+def _prompts(points: ArrayLike, classes: Sequence[str] | None) -> Prompts:
+    where = as_points(points)
+    if where.size == 0:
+        msg = "There is no prompt; place at least one on an object."
+        raise InputError(msg)
+    return Prompts(where, tuple(classes or (OBJECT,) * len(where)))

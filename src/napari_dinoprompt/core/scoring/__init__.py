@@ -1,0 +1,1 @@
+"""Similarity of features with prompts, and where it is cut."""

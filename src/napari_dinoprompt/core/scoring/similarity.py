@@ -1,0 +1,236 @@
+"""Cosine similarity of every cell with the prompts of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.features.guided_filter import look_up
+from napari_dinoprompt.core.prompts import BACKGROUND
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.features.guided_filter import GuidedCells
+    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
+    from napari_dinoprompt.core.tiling.grid import CellGrid
+
+__all__ = [
+    "BACKGROUND_SHARE",
+    "ScoredPlane",
+    "as_map",
+    "cosines",
+    "score_plane",
+    "similarity_map",
+    "to_pixels",
+]
+
+BACKGROUND_SHARE = 0.25
+"""How much of a vector's similarity with the nearest background prompt is taken from
+its similarity with the objects; chosen by measurement (docs/quality.md)."""
+
+# Cells in half precision that are widened at once: they should stay in the cache.
+_CELLS_WIDENED = 4096
+# Cells times background prompts that are scored at once.
+_AT_ONCE = 16_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPlane:
+    """Similarity of one plane with each class, cell by cell.
+
+    Attributes
+    ----------
+    features : FeatureMap
+        Of the plane.
+    objects : (K, rows, columns) tensor of float32
+        One map per object class, less a share of the nearest background prompt's.
+    background : (rows, columns) tensor of float32 or None
+        Cosine with the background's prototype, less the same share.
+    """
+
+    features: FeatureMap
+    objects: torch.Tensor
+    background: torch.Tensor | None
+
+    @cached_property
+    def fitted(self) -> GuidedCells | None:
+        """The objects' similarities fitted to the light; None if they are not to be."""
+        if self.features.guide_radius == 0:
+            return None
+        return self.features.guide.fit(self.objects, self.features.grid)
+
+    def object_pixels(self) -> torch.Tensor:
+        """Bring the objects' similarities to pixels, along the edges of the image.
+
+        Returns (K, H, W) float32: in [-1, 1].
+        """
+        if self.fitted is None:
+            return to_pixels(self.objects, self.features.grid)
+        return self.fitted.pixels().clamp_(-1, 1)
+
+    def competing_scores(self) -> torch.Tensor | None:
+        """Bring to pixels what classes compete by: the cells as they are.
+
+        Which class a cell is of is a matter of its own vector; fitted to the light,
+        two classes would blur into each other. Where an object ends is the light's.
+
+        Returns (1 + K, H, W) float32 or None: background, -inf if it has no prompts,
+        and the object classes; None if there is one class only.
+        """
+        if self.background is None and len(self.objects) == 1:
+            return None
+        background = self.background
+        if background is None:
+            background = torch.full_like(self.objects[0], -torch.inf)
+        cells = torch.cat((background[None], self.objects))
+        return to_pixels(cells, self.features.grid)
+
+
+def score_plane(
+    features: FeatureMap, reference: ClassVectors, lengths: CellLengths | None = None
+) -> ScoredPlane:
+    """Score each cell of a plane against every class of a reference."""
+    reference.check_backbone(features.backbone)
+    reference.check_objects()
+    lengths = lengths or CellLengths.of(
+        features, reference.statistics, reference.scoring
+    )
+    prototypes = np.stack([reference.prototype(name) for name in reference.class_names])
+    scores = cosines(features, reference, prototypes, lengths)
+    count = len(reference.object_classes)
+    if len(scores) == count:
+        return ScoredPlane(features, scores, None)
+    prompts = reference.unit_vectors()[reference.members(BACKGROUND)]
+    step = max(1, _AT_ONCE // scores[0].numel())
+    nearest = scores.new_zeros(scores.shape[1:])
+    for first in range(0, len(prompts), step):
+        near = cosines(features, reference, prompts[first : first + step], lengths)
+        nearest = torch.maximum(nearest, near.amax(dim=0))
+    scores -= BACKGROUND_SHARE * nearest
+    return ScoredPlane(features, scores[:count], scores[count])
+
+
+def cosines(
+    features: FeatureMap,
+    reference: ClassVectors,
+    units: NDArray[np.float32],
+    lengths: CellLengths,
+) -> torch.Tensor:
+    """Return the cosine of each cell with some vectors.
+
+    units: (N, D) float32. Returns (N, rows, columns) float32: in [-1, 1]; 0 where a
+    cell's vector has no length.
+    """
+    device = features.vectors.device
+    mean, inverse = reference.affine()
+    # <(v - m) / s, q> = <v, q / s> - <m, q / s>: one product with the stored vectors.
+    weights = torch.from_numpy(units * inverse).to(device)
+    offset = weights @ torch.from_numpy(mean).to(device)
+    flat = features.vectors.reshape(-1, features.vectors.shape[2])
+    scores = torch.empty((len(weights), len(flat)), device=device)
+    step = len(flat) if flat.dtype == torch.float32 else _CELLS_WIDENED
+    for some, out in zip(flat.split(step), scores.split(step, dim=1), strict=True):
+        # Rows times columns in this order reads the map once; the other is three
+        # times slower on a CPU.
+        torch.mm(weights, some.float().T, out=out)
+    scores -= offset[:, None]
+    scores *= lengths.inverse.reshape(1, -1)
+    return scores.clamp_(-1, 1).reshape(-1, *features.vectors.shape[:2])
+
+
+def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
+    """Interpolate cell values bilinearly onto the pixels of the plane.
+
+    cells: (K, rows, columns). Returns (K, H, W): a pixel on a cell's centre has exactly
+    that cell's value; beyond the outermost centres the nearest cells count.
+    """
+    height, width = grid.shape
+    if any(grid.origin):
+        return look_up(cells, grid, grid.shape, 1)
+    if grid.cell == 1:
+        return cells[:, :height, :width]
+    padded = cells[None]
+    if not grid.cell.is_integer():
+        # One repeated cell more: rounding must not make the result a pixel short.
+        padded = F.pad(padded, (0, 1, 0, 1), mode="replicate")
+    pixels = F.interpolate(
+        padded,
+        scale_factor=grid.cell,
+        mode="bilinear",
+        align_corners=False,
+        recompute_scale_factor=False,
+    )
+    return pixels[0, :, :height, :width]
+
+
+def similarity_map(
+    features: FeatureMap, reference: ClassVectors, name: str | None = None
+) -> NDArray[np.float32]:
+    """Compute the similarity map of one class.
+
+    Parameters
+    ----------
+    features : FeatureMap
+    reference : Reference
+    name : str, optional
+        A class of the reference; its first object class by default.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        Similarity in [-1, 1] as `segment` has it: the cosine with the class's
+        prototype, less a share of that with the nearest background prompt, brought to
+        pixels along the edges of the image (of background: bilinearly); NaN where the
+        image holds no data.
+
+    Raises
+    ------
+    IncompatibleReferenceError
+        If the features are of another backbone than the reference.
+    InputError
+        If the class has no prompt.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:160, :160] % 40 - 20
+    >>> image = (200 * (y**2 + x**2 < 64)).astype(np.uint8)
+    >>> backbone = dp.load_backbone("filterbank", device="cpu")
+    >>> features = dp.extract_features(image, backbone)
+    >>> points = [(20, 60), (20, 100), (60, 60)]
+    >>> reference = dp.Reference.from_prompts(features, points)
+    >>> similarity = dp.similarity_map(features, reference)
+    >>> bool(similarity[60, 100] > 0.5), bool(similarity[40, 40] < 0)
+    (True, True)
+    """
+    scored = score_plane(features, reference)
+    name = name or reference.object_classes[0]
+    reference.members(name)
+    competing_scores = scored.competing_scores() if name == BACKGROUND else None
+    if competing_scores is not None:
+        return as_map(competing_scores[0], features.no_data)
+    number = reference.object_classes.index(name)
+    return as_map(scored.object_pixels()[number], features.no_data)
+
+
+def as_map(
+    pixels: torch.Tensor, no_data: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Return similarities as an array with NaN where the image holds no data.
+
+    pixels: (H, W) float32; no_data: (H, W) bool or None. Returns (H, W) float32:
+    contiguous.
+    """
+    found: NDArray[np.float32] = pixels.cpu().contiguous().numpy()
+    if no_data is not None:
+        found = np.where(no_data, np.float32(np.nan), found)
+    return found

@@ -1,0 +1,1 @@
+"""A reference applied to planes, large planes and stacks."""

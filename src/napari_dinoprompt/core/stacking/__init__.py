@@ -1,1 +1,0 @@
-"""All planes of a stack, and what is found in them in 3-D."""

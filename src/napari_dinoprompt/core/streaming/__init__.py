@@ -1,1 +1,0 @@
-"""Planes too large to hold: features, similarities and masks, region by region."""

@@ -1,1 +1,0 @@
-"""Weights of networks: found, fetched, read without running anything in them."""

@@ -1,0 +1,195 @@
+"""What is open now: images with their prompts and results, and the user's choices.
+
+Plain state without Qt or computation. Panels show it, the controller changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.backbones import FILTERBANK, BackboneChoice
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
+from napari_dinoprompt.session.image_state import (
+    FeatureRequest,
+    ImageState,
+    PromptSnapshot,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Image
+
+    from napari_dinoprompt.core.references.reference import Reference
+
+__all__ = [
+    "FeatureRequest",
+    "ImageState",
+    "Phase",
+    "PromptSnapshot",
+    "Session",
+]
+
+# Okabe & Ito's palette: told apart by colour-blind people too.
+_COLOURS = ("#009E73", "#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#F0E442", "#0072B2")
+
+
+class Phase(Enum):
+    """Where the features of an image stand."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    READY = "ready"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(eq=False)
+class Session:
+    """The state of one viewer.
+
+    Attributes
+    ----------
+    request : FeatureRequest
+        Backbone and upscale that the user chose.
+    classes : list of str
+        *object* and *background* first, then by name.
+    selected_class : str
+        Class of the next prompt; its map is on show.
+    cleaning : Cleaning
+    phase : Phase
+        Of the current image's features.
+    message : str
+        What went wrong last, or what the user should know; empty if nothing.
+    said : str
+        What was said last of references: kept, applied, or used in a batch.
+    current : ImageState or None
+    """
+
+    request: FeatureRequest = field(
+        default_factory=lambda: FeatureRequest(BackboneChoice(FILTERBANK), 1.0)
+    )
+    classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])
+    selected_class: str = OBJECT
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    phase: Phase = Phase.WAITING
+    message: str = ""
+    said: str = ""
+    current: ImageState | None = None
+    _states: list[ImageState] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[ImageState]:
+        return iter(self._states)
+
+    def open(self, image: Image) -> ImageState:
+        """Return the state of an image, the one it had before if there is one."""
+        for state in self._states:
+            if state.image is image:
+                return state
+        state = ImageState(image)
+        self._states.append(state)
+        return state
+
+    def forget(self, state: ImageState) -> None:
+        """Drop an image that is no longer there."""
+        self._states.remove(state)
+        if self.current is state:
+            self.current = None
+
+    def add_class(self, name: str) -> str:
+        """Add a class by name, or find it, and return its name as it is stored."""
+        name = " ".join(name.split())
+        if name and name not in self.classes:
+            self.classes.append(name)
+        return name
+
+    def colours(self) -> dict[str, str]:
+        """Return the colour of each class."""
+        return {
+            name: _COLOURS[index % len(_COLOURS)]
+            for index, name in enumerate(self.classes)
+        }
+
+    def shown_class(self) -> str | None:
+        """Return the class whose map is on show, if there is a result.
+
+        The selected class, or the first with prompts where it has none.
+        """
+        if self.current is None or self.current.result is None:
+            return None
+        names = self.current.result.reference.class_names
+        return self.selected_class if self.selected_class in names else names[0]
+
+    def threshold_class(self) -> str:
+        """Return the class whose threshold the slider sets: an object class."""
+        if self.selected_class != BACKGROUND:
+            return self.selected_class
+        if self.current is not None and self.current.result is not None:
+            return self.current.result.names[0]
+        return OBJECT
+
+    def threshold_in_force(self) -> tuple[float | None, bool]:
+        """Return the threshold on the slider, and whether it is auto."""
+        state, name = self.current, self.threshold_class()
+        if state is None:
+            return None, True
+        value = state.thresholds.get(name)
+        if value is None and state.result is not None:
+            value = state.result.thresholds.get(name)
+        return value, name not in state.thresholds
+
+    def reference(self) -> Reference | None:
+        """Return the reference of the prompts as they are now, if there is one.
+
+        It carries the thresholds that the user set.
+        """
+        state = self.current
+        if state is None or state.result is None or state.outdated:
+            return None
+        if self.phase is not Phase.READY:
+            # Prompts may have been placed on planes that are being computed.
+            return None
+        reference = state.result.reference
+        names = reference.object_classes
+        chosen = {n: value for n, value in state.thresholds.items() if n in names}
+        return reference.with_thresholds(chosen)
+
+    def hint(self) -> str:
+        """Say in one line what to do next."""
+        if self.current is None:
+            return "Open an image (File > Open, or File > Open Sample) to begin."
+        prompts = sum(self.current.counts().values())
+        if self.phase is Phase.FAILED:
+            return self.message
+        if self.phase is Phase.STOPPED:
+            return "Stopped. Press Compute features to go on."
+        if self.current.prompts is None:
+            return "The prompts layer is gone. Press Add prompts for a new one."
+        if self.phase in (Phase.PREPARING, Phase.WAITING):
+            if prompts == 0:
+                return (
+                    f"Computing features with {self.request.backbone.name}. You can "
+                    "click on objects of interest already."
+                )
+            return f"Computing features; your {_count(prompts)} will count when ready."
+        if self.message:
+            return self.message
+        if prompts == 0:
+            return "Click on a few objects of interest in the image."
+        if self.current.result is not None and self.current.result.nothing:
+            return "This image is blank or nothing but noise: there is nothing to find."
+        if not any(name != BACKGROUND for name in self.current.counts()):
+            return "All prompts are background: choose object and click on one."
+        if prompts == 1:
+            return "Add two or three more prompts: the threshold then adapts to them."
+        return (
+            "Refine: add prompts where the mask misses, background prompts where it "
+            "is wrong, or move the threshold."
+        )
+
+
+def _count(prompts: int) -> str:
+    return "1 prompt" if prompts == 1 else f"{prompts} prompts"
