@@ -1,16 +1,15 @@
 """Zero-shot prompt segmentation with DINOv2 features.
 
-The public functions are imported when they are first used: importing the package
+The public names are imported when the first of them is used: importing the package
 loads neither torch nor Qt nor napari.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.backbones import load_backbone
+    from napari_dinoprompt.core.backbones.load import load_backbone
     from napari_dinoprompt.core.comparison.compare import compare
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.errors import DinopromptError
@@ -63,38 +62,14 @@ __all__ = [
     "study",
 ]
 
-_HOMES = {
-    "Cleaning": "masks.cleaning",
-    "Comparison": "comparison.report",
-    "DinopromptError": "errors",
-    "FeatureMap": "features.feature_map",
-    "IntensityWindow": "images.intensity",
-    "LargeSegmentation": "segmentation.large",
-    "LazyFeatures": "features.large",
-    "Reference": "references.reference",
-    "SegmentOptions": "segmentation.segment",
-    "Segmentation": "segmentation.segment",
-    "StackSegmentation": "segmentation.stack_results",
-    "Study": "prompt_study.report",
-    "compare": "comparison.compare",
-    "extract_features": "features.extraction",
-    "finish_volume": "masks.volumes",
-    "iter_features": "features.extraction",
-    "lazy_features": "features.source",
-    "load_backbone": "backbones",
-    "measure_window": "images.intensity",
-    "segment": "segmentation.segment",
-    "segment_stack": "segmentation.stack",
-    "similarity_map": "scoring.similarity",
-    "study": "prompt_study.study",
-}
-
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.core.{_HOMES[name]}"), name)
+    from napari_dinoprompt import api
+
+    return getattr(api, name)
 
 
 def __dir__() -> list[str]:

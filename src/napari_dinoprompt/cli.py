@@ -25,7 +25,6 @@ from napari_dinoprompt._cli import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["app", "main"]
 
 _EXAMPLES = """Examples:
 

@@ -32,8 +32,8 @@ from safetensors.torch import save_file
 from scipy import ndimage as ndi
 from skimage.draw import disk
 
-from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.extraction import extract_features

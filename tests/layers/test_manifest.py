@@ -14,7 +14,7 @@ import yaml
 from npe2 import PluginManifest
 from npe2.manifest.contributions import ContributionPoints
 
-from napari_dinoprompt.core.backbones import backbone_names
+from napari_dinoprompt.core.backbones.load import backbone_names
 from napari_dinoprompt.core.tiling.cache import DEFAULT_GIGABYTES
 
 NAME = "napari-dinoprompt"
@@ -23,11 +23,11 @@ PACKAGE = ROOT / "src" / "napari_dinoprompt"
 
 COMMANDS = {
     f"{NAME}.prompt_segmentation": "napari_dinoprompt._qt.dock:PromptSegmentation",
-    f"{NAME}.open_early": "napari_dinoprompt.contributions:open_early_sample",
-    f"{NAME}.open_late": "napari_dinoprompt.contributions:open_late_sample",
-    f"{NAME}.open_ihc": "napari_dinoprompt.contributions:open_ihc_sample",
-    f"{NAME}.read_reference": "napari_dinoprompt.contributions:get_reference_reader",
-    f"{NAME}.write_reference": "napari_dinoprompt.contributions:write_reference",
+    f"{NAME}.open_early": "napari_dinoprompt.sample_data:open_early_sample",
+    f"{NAME}.open_late": "napari_dinoprompt.sample_data:open_late_sample",
+    f"{NAME}.open_ihc": "napari_dinoprompt.sample_data:open_ihc_sample",
+    f"{NAME}.read_reference": "napari_dinoprompt.session.reference_layers:get_reference_reader",
+    f"{NAME}.write_reference": "napari_dinoprompt.session.reference_layers:write_reference",
 }
 
 

@@ -7,19 +7,15 @@ import pytest
 import torch
 from napari.layers import Image
 
-from napari_dinoprompt.core.backbones import BackboneChoice
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
+from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.segmentation.interactive import LiveResult, score_prompts
 from napari_dinoprompt.core.segmentation.plane_features import PlaneFeatures
 from napari_dinoprompt.layers import make_prompt_layer
-from napari_dinoprompt.session.session import (
-    FeatureRequest,
-    Phase,
-    PromptSnapshot,
-    Session,
-)
+from napari_dinoprompt.session.image_state import FeatureRequest, PromptSnapshot
+from napari_dinoprompt.session.session import Phase, Session
 
 
 @pytest.fixture

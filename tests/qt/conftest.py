@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_dinoprompt._qt.controller import Controller
-    from napari_dinoprompt.session.session import ImageState
+    from napari_dinoprompt.session.image_state import ImageState
 
 WAIT_MS = 20_000
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.session.session import FeatureRequest, Phase
+from napari_dinoprompt.core.backbones.load import BackboneChoice
+from napari_dinoprompt.session.image_state import FeatureRequest
+from napari_dinoprompt.session.session import Phase
 
 
 def from_scratch(plane: object, points: object, upscale: float) -> dp.Segmentation:

@@ -18,7 +18,7 @@ import tifffile
 import torch
 from batch_images import finished_images
 
-from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.batch.run import segment_batch
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation.segment import SegmentOptions

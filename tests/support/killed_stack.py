@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation.stack import segment_stack
 

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QApplication
 from small_stack import DIM, DISCS, EMPTY, SHAPE, draw_plane, draw_stack
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.backbones import BackboneChoice, load_backbone
+from napari_dinoprompt.core.backbones.load import BackboneChoice, load_backbone
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.features.statistics import pool_measures
 from napari_dinoprompt.core.images.intensity import (
@@ -33,7 +33,7 @@ from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.prompts import BACKGROUND, Prompts
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.similarities import score_classes
-from napari_dinoprompt.session.session import FeatureRequest
+from napari_dinoprompt.session.image_state import FeatureRequest
 
 PLACES = [*map(tuple, DISCS), DIM, EMPTY, (3.0, 3.0), (46.0, 20.0), (-5.0, 9.0)]
 UPSCALES = (1.0, 1.5, 2.0)

@@ -11,7 +11,8 @@ from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.features.statistics import FeatureStatistics
 from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.references.reference import Reference, Source
+from napari_dinoprompt.core.references.header import Source
+from napari_dinoprompt.core.references.reference import Reference
 
 names = st.text(string.ascii_letters + "äöüßµ 日本\"'\\/{}\n", min_size=1, max_size=12)
 classes_of_prompts = names | st.sampled_from(["object", "nucleus", BACKGROUND])

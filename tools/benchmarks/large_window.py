@@ -27,9 +27,9 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage as ndi
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.backbones import BackboneChoice
+from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.sample_data import sample_files
-from napari_dinoprompt.session.session import FeatureRequest
+from napari_dinoprompt.session.image_state import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

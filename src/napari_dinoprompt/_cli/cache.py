@@ -11,8 +11,6 @@ from napari_dinoprompt._cli.console import tell
 if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = ["cache"]
-
 
 def cache(
     clear: Annotated[

@@ -26,7 +26,6 @@ from napari_dinoprompt._cli.options import (
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
 
-__all__ = ["EXAMPLES", "compare"]
 
 EXAMPLES = """Examples:
 

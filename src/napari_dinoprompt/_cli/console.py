@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.progress import Notice, Progress
 
-__all__ = ["follow", "progress_bar", "results_console", "say", "side_console", "tell"]
 
 T = TypeVar("T")
 

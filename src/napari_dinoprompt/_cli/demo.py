@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt._cli.demo_figure import FieldStory
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["demo", "has_display", "missing_packages", "tell_field"]
 
 # Role of each sample image that the reference is applied to, and what it shows.
 _STAINS = {

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.large import LargeSegmentation
     from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 
-__all__ = ["FieldStory", "StainResult", "demo_rows", "demo_table", "draw_demo"]
 
 PROMPT, OUTLINE = "#ffd23f", "#3ddbd9"
 FOUND, MISSED, EXTRA = AGREEMENT_COLOURS.values()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["models"]
 
 DINOV2_PATCH = 14
 DINOV2_DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
@@ -60,8 +59,8 @@ def _show_models() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from napari_dinoprompt.core.backbones import load_backbone
     from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
+    from napari_dinoprompt.core.backbones.load import load_backbone
     from napari_dinoprompt.core.backbones.weights import describe_size, dinov2_weights
 
     table = Table(title="Backbones", title_justify="left")

@@ -14,30 +14,10 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.segmentation.segment import WindowPolicy
 
-__all__ = [
-    "Checkpoint",
-    "Device",
-    "FillHoles",
-    "ImageFile",
-    "MinSize",
-    "OutputFolder",
-    "PointsFile",
-    "Precision",
-    "ReferenceFile",
-    "SourceWindow",
-    "Split",
-    "Window",
-    "choose_backbone",
-    "parse_source_window",
-    "parse_spacing",
-    "parse_target_window",
-    "parse_threshold",
-    "refuse_overwriting",
-]
 
 ImageFile = Annotated[
     Path, typer.Argument(help="The image that the prompts were placed on.")
@@ -94,7 +74,7 @@ def choose_backbone(
     block: int | None = None,
 ) -> BackboneChoice:
     """Choose a backbone; without a name, that of choice on this machine."""
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
 
     weights = None if checkpoint is None else str(checkpoint)
     name = name or _default_backbone(weights)
@@ -103,7 +83,7 @@ def choose_backbone(
 
 def _default_backbone(weights: str | None) -> str:
     """Name DINOv2 if its weights are here or given, else say what is used."""
-    from napari_dinoprompt.core.backbones import CHOICE, default_backbone
+    from napari_dinoprompt.core.backbones.load import CHOICE, default_backbone
 
     chosen = CHOICE if weights is not None else default_backbone()
     if chosen != CHOICE:

@@ -19,8 +19,6 @@ from napari_dinoprompt._cli.options import (
     parse_source_window,
 )
 
-__all__ = ["EXAMPLES", "reference"]
-
 EXAMPLES = """Examples:
 
 dinoprompt reference real.tif --points prompts.csv --output nuclei

@@ -36,13 +36,12 @@ from napari_dinoprompt._cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.reference import Reference
 
     Steps = Generator[BatchStep, None, BatchReport]
 
-__all__ = ["EXAMPLES", "segment"]
 
 EXAMPLES = """Examples:
 

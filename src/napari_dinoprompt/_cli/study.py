@@ -21,8 +21,6 @@ from napari_dinoprompt._cli.options import (
     refuse_overwriting,
 )
 
-__all__ = ["EXAMPLES", "study"]
-
 _TRIED = (1.0, 2.0, 4.0)
 
 EXAMPLES = """Examples:

@@ -26,8 +26,9 @@ from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
 from napari_dinoprompt._qt.study.job import StudyJob
+from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
-from napari_dinoprompt.session.session import FeatureRequest, Phase, Session
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt.core.masks.cleaning import Cleaning
 
-__all__ = ["Controller", "LayerSync", "TabJobs", "controller_of"]
 
 _WEIGHTS_WANTED = (
     "The prompts are back. Their weights were a file of yours: choose it again under "

@@ -44,9 +44,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_dinoprompt._qt.controller import Controller
-    from napari_dinoprompt.session.session import FeatureRequest
+    from napari_dinoprompt.session.image_state import FeatureRequest
 
-__all__ = ["PromptSegmentation", "SegmentTab", "open_demo", "prompt_sample"]
 
 _HINT_LINES = 3
 

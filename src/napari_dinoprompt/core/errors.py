@@ -9,21 +9,6 @@ from __future__ import annotations
 
 import errno
 
-__all__ = [
-    "CannotWriteError",
-    "CheckpointError",
-    "DinopromptError",
-    "FetchError",
-    "IncompatibleReferenceError",
-    "InputError",
-    "ReferenceFileError",
-    "WeightsNotFoundError",
-    "explain",
-    "first_line",
-    "is_out_of_memory",
-    "reason_of",
-]
-
 _FULL = "the disk is full. Make room there, or choose another place"
 _NOT_ALLOWED = (
     "this user is not allowed to. Change the permissions, or choose another place"

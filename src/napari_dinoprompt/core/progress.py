@@ -13,15 +13,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = [
-    "Notice",
-    "Progress",
-    "map_steps",
-    "run_to_end",
-    "runs_to_end",
-    "scaled_progress",
-    "without_repeats",
-]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BACKGROUND", "OBJECT", "PlaneIndex", "Prompts", "list_classes"]
 
 PlaneIndex = tuple[int, ...]
 """Which plane of a stack: indices along the axes before the last two."""

@@ -12,8 +12,6 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_array", "as_points", "check_seed", "float_type", "whole_from_zero"]
-
 
 def as_array(given: ArrayLike) -> NDArray[Any]:
     """Return anything that is an array or can be made one.

@@ -28,17 +28,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = [
-    "blank_planes",
-    "colour_classes",
-    "colour_instances",
-    "colour_numbers",
-    "empty_result",
-    "fits",
-    "make_mask_layer",
-    "make_similarity_layer",
-    "put_plane",
-]
 
 _APPLIED = "applied "
 # Below 0 nothing resembles the prompts; the same limits for all images, so that maps

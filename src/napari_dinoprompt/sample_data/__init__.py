@@ -8,6 +8,7 @@ imports nothing heavy.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 __all__ = ["FIELDS", "ROLES", "sample_files", "sample_path"]
 
@@ -23,6 +24,14 @@ ROLES = {
     "prompts": "prompts.csv",
 }
 """What is stored of each field, and how the name of its file ends."""
+
+_LayerData = tuple[Any, dict[str, Any], str]
+_TITLES = {
+    "membrane": "membrane",
+    "nuclei_fake_undertrained": "nuclei (virtual, undertrained)",
+    "nuclei_fake_trained": "nuclei (virtual, trained)",
+    "nuclei_real": "nuclei (real)",
+}
 
 
 def sample_path(name: str) -> Path:
@@ -74,3 +83,35 @@ def sample_files(field: str) -> dict[str, Path]:
     if field not in FIELDS:
         raise ValueError(f"field must be one of {FIELDS}, not {field!r}")
     return {role: sample_path(f"{field}_{end}") for role, end in ROLES.items()}
+
+
+def open_early_sample() -> list[_LayerData]:
+    """Open the early field: few, large cells."""
+    return _open_field("early")
+
+
+def open_late_sample() -> list[_LayerData]:
+    """Open the late field: many small cells."""
+    return _open_field("late")
+
+
+def open_ihc_sample() -> list[_LayerData]:
+    """Open real tissue: immunohistochemistry of colon, from scikit-image."""
+    from skimage.data import immunohistochemistry
+
+    return [(immunohistochemistry(), {"name": "immunohistochemistry"}, "image")]
+
+
+def _open_field(field: str) -> list[_LayerData]:
+    """Return the images of a sample field; the real nuclei alone are on show."""
+    import imageio.v3 as iio
+
+    files = sample_files(field)
+    return [
+        (
+            iio.imread(files[role]),
+            {"name": f"{field} {title}", "visible": role == "nuclei_real"},
+            "image",
+        )
+        for role, title in _TITLES.items()
+    ]

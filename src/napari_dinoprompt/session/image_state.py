@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.files import FoundRecord
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
-
-__all__ = ["FeatureRequest", "ImageState", "PromptSnapshot"]
 
 
 @dataclass(frozen=True)

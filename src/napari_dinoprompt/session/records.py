@@ -17,22 +17,16 @@ from napari_dinoprompt.core.autosave.records import (
     ImageRecord,
     KeptSettings,
 )
-from napari_dinoprompt.session.session import FeatureRequest
+from napari_dinoprompt.session.image_state import FeatureRequest
 
 if TYPE_CHECKING:
     from napari.layers import Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.keeper import Keeper
-    from napari_dinoprompt.session.session import ImageState, Session
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
 
-__all__ = [
-    "describe_session",
-    "keep_last",
-    "keys_in_use",
-    "record_key",
-    "restore_settings",
-]
 
 _LONGEST_NAME = 200
 # Of more, looking once a second would be felt; nobody has clicked them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from napari_dinoprompt import layers
 from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.images.fingerprint import hash_plane, hash_planes
 from napari_dinoprompt.core.images.plane import as_plane
+from napari_dinoprompt.core.references.file import SUFFIX
 from napari_dinoprompt.core.references.library import Library
 from napari_dinoprompt.session.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from napari.components import ViewerModel
     from napari.layers import Image
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
-
-__all__ = ["open_reference", "prompts_for", "reference_of_layer"]
 
 
 def open_reference(path: Path) -> list[Any]:
@@ -141,3 +140,25 @@ def _data(reference: Reference, mine: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.concatenate(
         [planes.reshape(len(mine), -1), reference.points[mine]], axis=1
     )
+
+
+def get_reference_reader(path: Any) -> Callable[[Any], list[Any]] | None:
+    """Return what reads reference files; None where one of several is none."""
+    paths = path if isinstance(path, list) else [path]
+    return _read if all(str(one).endswith(SUFFIX) for one in paths) else None
+
+
+def _read(path: Any) -> list[Any]:
+    paths = path if isinstance(path, list) else [path]
+    found = [layer for one in paths for layer in open_reference(Path(one))]
+    # napari's sign for a file that was read and makes no layer.
+    return found or [(None,)]
+
+
+def write_reference(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save the prompts of a layer that the dock has made, with their vectors.
+
+    Refused with a DinopromptError if it is another layer, or if its prompts have
+    changed since they were used.
+    """
+    return [str(reference_of_layer(data, meta).save(path))]

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.backbones import FILTERBANK, BackboneChoice
+from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from napari_dinoprompt.session.image_state import (
     FeatureRequest,
     ImageState,
-    PromptSnapshot,
 )
 
 if TYPE_CHECKING:
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "FeatureRequest",
-    "ImageState",
-    "Phase",
-    "PromptSnapshot",
-    "Session",
-]
 
 # Okabe & Ito's palette: told apart by colour-blind people too.
 _COLOURS = ("#009E73", "#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#F0E442", "#0072B2")

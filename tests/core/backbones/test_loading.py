@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_dinoprompt.core.backbones import (
+from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.backbones.load import (
     BackboneChoice,
-    BackboneInfo,
     backbone_names,
     load_backbone,
 )

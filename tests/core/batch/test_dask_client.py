@@ -20,7 +20,7 @@ from batch_images import differences, finished_images, write_images
 from distributed import LocalCluster
 
 from napari_dinoprompt import cli
-from napari_dinoprompt.core.backbones import BackboneChoice
+from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.batch import dask_client as batch_cluster
 from napari_dinoprompt.core.batch import dask_worker as batch_worker
 from napari_dinoprompt.core.batch import image as batch_image

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_dinoprompt.core.comparison.metrics import (
+from napari_dinoprompt.core.comparison.columns import (
     BOTH,
     NEITHER,
     ONLY_IN_FAKE,
     ONLY_IN_REAL,
-    compare_pixels,
-    map_agreement,
 )
+from napari_dinoprompt.core.comparison.metrics import compare_pixels, map_agreement
 from napari_dinoprompt.core.errors import InputError
 
 REAL = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=bool)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
 Blobs = Any  # of the conftest, which cannot be imported
 
 WINDOW = IntensityWindow(20, 200)

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.prompt_study.resolution import (
 )
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation.segment import score_classes
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 
 
 def study_resolution(*given, **options):

@@ -13,7 +13,7 @@ from napari_dinoprompt.core.prompt_study.threshold import (
     information_by_cut,
     iter_threshold,
 )
-from napari_dinoprompt.core.segmentation.segment import score_classes
+from napari_dinoprompt.core.segmentation.similarities import score_classes
 
 
 def test_the_curves_are_those_of_the_masks(

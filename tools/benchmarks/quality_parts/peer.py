@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.backbones import FILTERBANK
+from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.errors import InputError
 from quality_parts.methods import Method, Score, Scored
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__ = ["NAME", "feed_tokens", "peer_method"]

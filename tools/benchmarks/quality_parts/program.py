@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt._cli.console import progress_bar
-from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import open_atomically
 from quality_parts.data import find_data, find_planes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
     from quality_parts.cases import Unit
     from quality_parts.methods import Method
     from quality_parts.settings import Settings

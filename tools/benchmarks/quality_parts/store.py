@@ -13,7 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from napari_dinoprompt.core.backbones import FILTERBANK, BackboneInfo
+from napari_dinoprompt.core.backbones.base import BackboneInfo
+from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
 
 __all__ = ["FeatureStore", "protocol_upscale"]
 

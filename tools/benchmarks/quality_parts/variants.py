@@ -19,7 +19,7 @@ from napari_dinoprompt.core.tiling.tiles import plan_overlapping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.backbones import Backbone, BackboneInfo, Scoring
+    from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.tiling.cache import TileCache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.backbones import FILTERBANK, load_backbone
+from napari_dinoprompt.core.backbones.load import FILTERBANK, load_backbone
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.masks.cleaning import Cleaning

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_dinoprompt.core.backbones import load_backbone
 from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.backbones.vit import (
     VisionTransformer,
     import_timm,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from fault_parts.inputs import centres, draw
 from napari_dinoprompt._qt.dock import PromptSegmentation
-from napari_dinoprompt.core.backbones import BackboneChoice
-from napari_dinoprompt.session.session import FeatureRequest
+from napari_dinoprompt.core.backbones.load import BackboneChoice
+from napari_dinoprompt.session.image_state import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

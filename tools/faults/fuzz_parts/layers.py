@@ -53,7 +53,7 @@ WRITTEN = st.fixed_dictionaries(
 
 def try_writer(case: Case) -> None:
     """The writer of references."""
-    from napari_dinoprompt.contributions import write_reference
+    from napari_dinoprompt.session.reference_layers import write_reference
 
     data = np.zeros(case["shape"])
     mark = case["mark"]
@@ -84,7 +84,7 @@ READ = st.fixed_dictionaries(
 
 def try_reader(case: Case) -> None:
     """The reader of references, which puts them into the library."""
-    from napari_dinoprompt.contributions import get_reference_reader
+    from napari_dinoprompt.session.reference_layers import get_reference_reader
 
     with tempfile.TemporaryDirectory() as folder:
         content = damaged(whole_files.reference_file(), case["edits"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.backbones import load_backbone
+from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.backbones.vit import wrap_model
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.references.reference import Reference
@@ -20,7 +20,7 @@ from .pictures import Picture
 sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 __all__ = [

@@ -14,7 +14,7 @@ from scenes.stage import LAPTOP, open_dock, open_viewer, settle, shoot
 
 def rotated(folder: Path) -> None:
     """A layer with scale, rotation and shear: prompts and mask lie right."""
-    from napari_dinoprompt.contributions import open_early_sample
+    from napari_dinoprompt.sample_data import open_early_sample
 
     viewer = open_viewer()
     data, _, _ = open_early_sample()[-1]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_dinoprompt._qt.dock import PromptSegmentation
-    from napari_dinoprompt.session.session import ImageState
+    from napari_dinoprompt.session.image_state import ImageState
 
 THRESHOLD = 0.2
 NAME = "nuclei, early field"

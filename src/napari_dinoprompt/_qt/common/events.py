@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
-__all__ = ["ImageEvents", "later", "transform_events"]
-
 
 class ImageEvents(QObject):
     """Tells when a watched image is moved or gets other pixels."""

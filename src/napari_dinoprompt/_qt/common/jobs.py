@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["BackboneShelf", "Export", "LatestJob", "TabJob"]
 
 # Under napari's event loop this is done when it ends. In a script without one, a worker
 # that is left would speak through signals that are gone, and abort the process.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["LayerBox", "LayerChecklist", "ReferenceBox"]
 
 _CURRENT_PROMPTS = "current prompts"
 _LEAST_ROWS, _MOST_ROWS = 2, 5

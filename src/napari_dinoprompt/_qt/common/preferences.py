@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_dinoprompt.core.backbones import (
+from napari_dinoprompt.core.backbones.load import (
     CHOICE,
     FILTERBANK,
     BackboneChoice,
@@ -13,8 +13,6 @@ from napari_dinoprompt.core.backbones import (
 )
 from napari_dinoprompt.core.backbones.weights import find_dinov2
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-
-__all__ = ["PLUGIN", "Preferences", "read_preferences"]
 
 PLUGIN = "napari-dinoprompt"
 _AUTO = "auto"

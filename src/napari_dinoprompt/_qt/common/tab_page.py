@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
-__all__ = ["TabPage", "WorkTab", "ruler"]
 
 # The dock has its own; width is scarce.
 _MARGINS = (4, 6, 4, 6)

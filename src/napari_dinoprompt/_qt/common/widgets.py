@@ -41,24 +41,6 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QContextMenuEvent, QKeyEvent, QPaintEvent
     from qtpy.QtWidgets import QLayout
 
-__all__ = [
-    "ElidedLabel",
-    "FocusRing",
-    "MessageLabel",
-    "NarrowBox",
-    "Section",
-    "button",
-    "explain",
-    "in_column",
-    "label_of",
-    "literal",
-    "new_form",
-    "no_margins",
-    "put_in_tab_order",
-    "row_of",
-    "shorten",
-    "wrap",
-]
 
 _Widget = TypeVar("_Widget", bound=QWidget)
 # What napari's style leaves free around the text of a label, on both sides.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-__all__ = ["WindowBox", "WindowChoice"]
 
 _REFERENCE, _IMAGE = "as the reference", "match this image"
 _FORGIVES = {

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["CompareJob"]
-
 
 class CompareJob(TabJob):
     """One comparison at a time; the latest request wins."""

@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = [
-    "AGREEMENT",
-    "CompareLayers",
-    "SideBySide",
-    "add_quietly",
-    "lay_over",
-    "remove",
-]
 
 AGREEMENT = {
     BOTH: "in both",

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.objects import UnmatchedObject
     from napari_dinoprompt.core.comparison.report import Comparison
 
-__all__ = ["CompareObjects"]
 
 _KEYS = {
     "only in fake": "only_in_fake",

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
 
-__all__ = ["ComparePanel", "CompareRequest"]
 
 _DRAWS = 20
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["CompareTab"]
 
 # For two fakes with the noise floor beside them; more are scrolled to.
 _WIDTH = 368

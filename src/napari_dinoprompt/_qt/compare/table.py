@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.measures import Report
     from napari_dinoprompt.core.comparison.report import Comparison
 
-__all__ = ["CompareTable"]
 
 _ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 _DIRECTIONS = {

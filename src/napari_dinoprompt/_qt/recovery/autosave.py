@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.autosave.records import ImageRecord
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["Autosave"]
 
 _DELAY_MS = 1000
 

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.autosave.records import ImageRecord
-    from napari_dinoprompt.session.session import ImageState, Session
-
-__all__ = ["Recovery", "RecoveryPanel", "describe_time"]
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
 
 
 class Recovery(QObject):

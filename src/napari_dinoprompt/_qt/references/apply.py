@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["AppliedLayers", "ApplyJob", "ApplyPanel", "means_of"]
 
 _KINDS = ("similarity", "mask", "instances")
 

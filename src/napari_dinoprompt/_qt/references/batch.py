@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["BatchJob", "BatchPanel"]
 
 _FILTER = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
 _LOG_HEIGHT = 90

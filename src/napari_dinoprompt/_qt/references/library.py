@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.library import Entry, Library
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["LibraryJob", "LibraryPanel", "LibraryState", "resolve"]
 
 _FILTER = "References (*.reference.safetensors)"
 _SUFFIX = ".reference.safetensors"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt.core.backbones import Backbone, BackboneChoice
+    from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions, WindowPolicy
 
-__all__ = [
-    "Applied",
-    "Means",
-    "Target",
-    "apply",
-    "batch",
-    "compare",
-    "save_comparison",
-]
 
 # Of the progress of one plane.
 _STEPS = 100

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["ReferencesTab"]
 
 _HINT = (
     "Save the prompts of an image as a reference, or select one and apply it to other "

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.estimate import Estimate
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.session import FeatureRequest, ImageState, Session
+    from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+    from napari_dinoprompt.session.session import Session
 
-__all__ = ["FeatureController"]
 
 # Features of images other than the current one are kept up to this size.
 _KEPT_BYTES = 4_000_000_000

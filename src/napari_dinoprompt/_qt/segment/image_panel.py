@@ -22,15 +22,15 @@ from napari_dinoprompt._qt.common.widgets import (
     new_form,
     row_of,
 )
-from napari_dinoprompt.core.backbones import BackboneChoice, backbone_names
 from napari_dinoprompt.core.backbones.download import fetch_weights
+from napari_dinoprompt.core.backbones.load import BackboneChoice, backbone_names
 from napari_dinoprompt.core.backbones.weights import (
     describe_size,
     dinov2_weights,
     find_dinov2,
 )
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.session.session import FeatureRequest
+from napari_dinoprompt.session.image_state import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.estimate import Estimate
     from napari_dinoprompt.core.progress import Progress
 
-__all__ = ["ImagePanel", "WeightsPanel"]
 
 _UPSCALES = ("×1", "×2", "×4")
 _FILE = (

@@ -11,7 +11,7 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import later, transform_events
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.tiling.grid import lies_on_plane
-from napari_dinoprompt.session.session import PromptSnapshot
+from napari_dinoprompt.session.image_state import PromptSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.autosave.records import ImageRecord
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.session import ImageState, Session
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
 
-__all__ = ["PromptLayer", "placed_prompts", "usable_prompts"]
 
 _MAX_HISTORY = 200
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari.layers import Points
     from qtpy.QtWidgets import QAbstractButton
 
-__all__ = ["ClassChip", "PromptPanel"]
 
 _SWATCH = 14
 # Drawn larger, so that it is sharp on fine screens.

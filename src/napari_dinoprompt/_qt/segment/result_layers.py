@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
-    from napari_dinoprompt.session.session import ImageState
-
-__all__ = ["ResultLayers", "empty_layer", "layer_for", "move_over"]
+    from napari_dinoprompt.session.image_state import ImageState
 
 
 def layer_for(

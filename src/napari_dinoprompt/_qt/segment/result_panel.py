@@ -24,8 +24,6 @@ from napari_dinoprompt._qt.common.widgets import (
 )
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 
-__all__ = ["ResultPanel"]
-
 _MOST_LETTERS = 30
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned
-    from napari_dinoprompt.session.session import ImageState, Session
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
 
-__all__ = ["Scoring"]
 
 _CLEANING_DELAY_MS = 120
 # How often the layers are drawn anew while the regions of a large plane come in.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
-    from napari_dinoprompt.core.backbones import Backbone
+    from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.masks.volumes import FinishedVolume
@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.stack import Stack
     from napari_dinoprompt.core.segmentation.stack_results import StackPlane
-    from napari_dinoprompt.session.session import ImageState, Session
-
-__all__ = ["StackJob", "StackPanel"]
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
 
 
 class StackPanel(QWidget):

@@ -29,14 +29,13 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
-    from napari_dinoprompt.session.session import (
+    from napari_dinoprompt.session.image_state import (
         FeatureRequest,
         ImageState,
         PromptSnapshot,
-        Session,
     )
+    from napari_dinoprompt.session.session import Session
 
-__all__ = ["StudyJob", "StudyKey", "StudyOptions", "StudyResult", "save", "study"]
 
 _LARGE = (
     "This image is too large to be studied as a whole. Open a part of it as a layer of "

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.influence import Influence
     from napari_dinoprompt.core.prompt_study.resolution import Resolution
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.session import ImageState
+    from napari_dinoprompt.session.image_state import ImageState
 
-__all__ = ["StudyOverlays"]
 
 # Of the size of a prompt.
 _RING_SIZE = 2.2

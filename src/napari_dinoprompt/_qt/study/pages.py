@@ -26,7 +26,7 @@ from napari_dinoprompt._qt.common.widgets import (
     put_in_tab_order,
 )
 from napari_dinoprompt._qt.study.table import StudyTable
-from napari_dinoprompt.core.backbones import FILTERBANK, backbone_names
+from napari_dinoprompt.core.backbones.load import FILTERBANK, backbone_names
 from napari_dinoprompt.core.backbones.weights import find_dinov2
 from napari_dinoprompt.core.errors import WeightsNotFoundError
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.influence import Influence
     from napari_dinoprompt.core.prompt_study.resolution import Resolution
 
-__all__ = ["ConvergencePage", "InfluencePage", "ResolutionPage"]
 
 _ORDERS, _MOST_ORDERS = 200, 5000
 _UPSCALES = (1.0, 2.0, 4.0)

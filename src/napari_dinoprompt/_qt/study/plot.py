@@ -18,7 +18,6 @@ from napari_dinoprompt.core.prompt_study.figures import DRAWN
 if TYPE_CHECKING:
     from qtpy.QtGui import QWheelEvent
 
-__all__ = ["StudyPlot", "theme_colours"]
 
 _LEAST_WIDTH, _HEIGHT = 240, 250
 _FONT = 8.0

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt._qt.study.plot import StudyPlot
     from napari_dinoprompt.session.session import Session
 
-__all__ = ["StudyTab"]
 
 _WIDTH = 368
 _STALE = "Of earlier prompts or settings; press Run for those of now. "

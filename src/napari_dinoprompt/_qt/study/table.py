@@ -13,7 +13,6 @@ from napari_dinoprompt._qt.common.widgets import explain, shorten, wrap
 if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.resolution import Resolution, Trial
 
-__all__ = ["StudyTable"]
 
 _COLUMNS = (
     ("s", "Seconds for the features; nothing was taken from the disk."),

@@ -30,23 +30,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.autosave.records import ImageRecord
 
-__all__ = [
-    "FOLDER_VARIABLE",
-    "KEPT_DAYS",
-    "MOST_FILES",
-    "SUFFIX",
-    "FoundRecord",
-    "OwnFile",
-    "claim",
-    "default_recovery_folder",
-    "find_records",
-    "forget",
-    "lock_path",
-    "make_lock",
-    "release",
-    "remove_locks",
-    "tidy",
-]
 
 KEPT_DAYS = 30
 """How long a file of records is kept after it was last written."""

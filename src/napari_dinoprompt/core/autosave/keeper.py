@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.autosave.records import ImageRecord
 
-__all__ = ["Keeper"]
-
 
 class Keeper:
     """Keeps the last record of each key.

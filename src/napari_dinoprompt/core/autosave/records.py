@@ -27,15 +27,6 @@ from napari_dinoprompt.core.masks.cleaning import Cleaning
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "FORMAT_VERSION",
-    "Coordinates",
-    "ImageRecord",
-    "KeptSettings",
-    "NewerRecordError",
-    "decode_records",
-    "encode_records",
-]
 
 Coordinates = tuple[tuple[float, ...], ...]
 """Points, each with one number per axis."""

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.cache import TileCache
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
-__all__ = ["Backbone", "BackboneInfo", "Scoring"]
 
 Scoring = Literal["plain", "centred", "standardised"]
 """What the statistics of the source do to a vector before the cosine: nothing,

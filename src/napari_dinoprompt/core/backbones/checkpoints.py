@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["hash_weights", "load_weights", "read_checkpoint"]
-
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a safetensors or PyTorch file.

@@ -8,8 +8,6 @@ import torch
 
 from napari_dinoprompt.core.errors import InputError
 
-__all__ = ["DeviceName", "Precision", "choose_device", "choose_precision"]
-
 DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 

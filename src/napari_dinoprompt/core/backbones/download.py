@@ -39,17 +39,6 @@ from napari_dinoprompt.core.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
-__all__ = [
-    "PATIENCE",
-    "WEIGHTS_FILE",
-    "HubFile",
-    "Transfer",
-    "ask_hub",
-    "fetch_weights",
-    "http_errors",
-    "hub_endpoint",
-    "partial_file",
-]
 
 T = TypeVar("T")
 

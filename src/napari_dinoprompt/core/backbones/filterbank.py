@@ -18,8 +18,6 @@ import torch.nn.functional as F
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_abutting
 
-__all__ = ["FilterBank"]
-
 VERSION = "filterbank-1"
 PATCH = 2
 LEVELS = 5

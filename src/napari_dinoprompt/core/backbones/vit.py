@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = ["VisionTransformer", "check_dinov2", "import_timm", "load_vit", "wrap_model"]
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8

@@ -8,22 +8,6 @@ from pathlib import Path
 
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
-__all__ = [
-    "DINOV2_SIZES",
-    "FOLDERS_VARIABLE",
-    "Dinov2Weights",
-    "describe_size",
-    "dinov2_weights",
-    "find_checkpoint",
-    "find_dinov2",
-    "find_timm",
-    "how_by_hand",
-    "hub_cache_folder",
-    "is_dinov2",
-    "torch_hub_folder",
-    "weights_folders",
-]
-
 DINOV2_SIZES = ("small", "base", "large", "giant")
 FOLDERS_VARIABLE = "DINOPROMPT_WEIGHTS"
 """Environment variable that names folders with weights."""

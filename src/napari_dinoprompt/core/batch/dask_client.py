@@ -34,14 +34,13 @@ if TYPE_CHECKING:
     from distributed import Client, Future
     from numpy.typing import ArrayLike
 
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.dask_worker import BatchWorker, WorkerState
     from napari_dinoprompt.core.batch.image import ImageTask
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep, Outcome
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-__all__ = ["LocalWorkers", "parse_scheduler", "segment_batch_on_cluster"]
 
 _GONE = (
     "The scheduler is gone, or another program has cancelled the batch. Run it again "

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from distributed import Worker
     from numpy.typing import ArrayLike
 
-    from napari_dinoprompt.core.backbones import BackboneChoice
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
     from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
-
-__all__ = ["BatchWorker", "WorkerState", "ask_worker", "dask_setup", "work_on"]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-__all__ = ["ImageJob", "ImageTask", "ReadImage", "check_settings"]
 
 # Whatever of these a user can do something about concerns the one image.
 _TROUBLES = (MemoryError, OSError, RuntimeError, ValueError)

@@ -27,17 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.segment import Segmentation
     from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
 
-__all__ = [
-    "COLUMNS",
-    "Job",
-    "check_ours",
-    "open_record",
-    "other_rows",
-    "read_record",
-    "results_in",
-    "summarise",
-    "write_record",
-]
 
 COLUMNS: dict[str, type] = {
     "image": str,

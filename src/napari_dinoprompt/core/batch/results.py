@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.large import LargeSegmentation
     from napari_dinoprompt.core.segmentation.segment import Segmentation
 
-__all__ = [
-    "append_table",
-    "name_results",
-    "result_paths",
-    "write_segmentation",
-    "write_table",
-]
 
 _KINDS = ("similarity", "mask", "instances")
 

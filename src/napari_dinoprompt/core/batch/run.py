@@ -43,16 +43,6 @@ if TYPE_CHECKING:
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
 
-__all__ = [
-    "SUMMARY",
-    "BatchReport",
-    "BatchState",
-    "BatchStep",
-    "find_images",
-    "follow_batch",
-    "name_images",
-    "segment_batch",
-]
 
 SUMMARY = "segmentation.csv"
 """Name of the table of all images."""

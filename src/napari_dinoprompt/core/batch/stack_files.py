@@ -45,13 +45,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
     from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
 
-__all__ = [
-    "StackFile",
-    "is_stack_file",
-    "iter_segment_stack_file",
-    "open_stack_file",
-    "write_stack",
-]
 
 # Little and big endian, classic and BigTIFF. The name of a file may lie.
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")

@@ -34,16 +34,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "LEAST_PROMPTS",
-    "Draw",
-    "Drawn",
-    "draw_references",
-    "intervals",
-    "lies_on",
-    "noise_floor",
-    "true_side",
-]
 
 LEAST_PROMPTS = 3
 """Of fewer prompts there are too few different draws."""

@@ -9,21 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "AGREEMENT_COLOURS",
-    "BOTH",
-    "COLUMNS",
-    "NEITHER",
-    "ONLY_IN_FAKE",
-    "ONLY_IN_REAL",
-    "Better",
-    "Column",
-    "Group",
-    "column",
-    "format_figure",
-    "format_interval",
-]
-
 NEITHER, BOTH, ONLY_IN_REAL, ONLY_IN_FAKE = range(4)
 """Values of an agreement map."""
 AGREEMENT_COLOURS = {BOTH: "#009E73", ONLY_IN_REAL: "#56B4E9", ONLY_IN_FAKE: "#D55E00"}

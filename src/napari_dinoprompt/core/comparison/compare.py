@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.prepared_images import Applied, PreparedImage
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["compare", "iter_compare"]
 
 # Steps that the features of an image count as; a draw of the prompts is one.
 _STEPS = 20

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.comparison.measures import Findings, Report
 
-__all__ = ["draw_comparison", "render"]
 
 _MAIN = (
     *("iou", "own_threshold_iou", "average_precision", "matched"),

@@ -13,7 +13,6 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GreyAgreement", "as_grey", "compare_greys"]
 
 # Values are windowed to [0, 1].
 _DATA_RANGE = 1.0

@@ -35,17 +35,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.segmentation.segment import Segmentation
 
-__all__ = [
-    "Findings",
-    "Maps",
-    "Measures",
-    "Report",
-    "Side",
-    "measure_masks",
-    "measure_pair",
-    "valid_pixels",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Side:

@@ -20,16 +20,6 @@ from napari_dinoprompt.core.io.views import iter_tiles
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "Agreement",
-    "Extent",
-    "PixelAgreement",
-    "average_precision",
-    "compare_pixels",
-    "map_agreement",
-    "measure_agreement",
-    "measure_extent",
-]
 
 _PART = 2048
 

@@ -24,13 +24,6 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "Match",
-    "ObjectMatching",
-    "UnmatchedKind",
-    "UnmatchedObject",
-    "match_objects",
-]
 
 UnmatchedKind = Literal["displaced or split", "only in real", "only in fake"]
 

@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
     Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-__all__ = [
-    "LPIPS",
-    "WEIGHTS",
-    "cell_distances",
-    "distance_map",
-    "find_network",
-    "mean_distance",
-    "perceptual_distance",
-]
 
 LPIPS = Column(
     "lpips",

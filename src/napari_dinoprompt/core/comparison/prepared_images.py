@@ -36,14 +36,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 
-__all__ = [
-    "Applied",
-    "PreparedImage",
-    "apply_reference",
-    "iter_prepared_image",
-    "place_fake",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:

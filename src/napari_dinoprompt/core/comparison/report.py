@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Comparison", "comparison_paths"]
 
 _TABLE, _SETTINGS, _OBJECTS = "comparison.csv", "comparison.json", "objects.csv"
 _LONGEST = 180

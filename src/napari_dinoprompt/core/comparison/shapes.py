@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.comparison.objects import Match
 
-__all__ = ["MatchedShapes", "compare_shapes"]
-
 
 @dataclass(frozen=True, eq=False)
 class MatchedShapes:

@@ -12,7 +12,6 @@ from napari_dinoprompt.core.tiling.grid import CellGrid
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["Estimate", "estimate", "fits_whole"]
 
 # A plane that takes more is done part by part. The same on every machine: what is
 # sampled of a large plane must not depend on how much memory is free.

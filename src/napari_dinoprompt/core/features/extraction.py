@@ -42,15 +42,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.cache import TileCache
     from napari_dinoprompt.core.tiling.tiles import Tile
 
-__all__ = [
-    "TileVectors",
-    "check_memory",
-    "extract_features",
-    "guide_image",
-    "iter_features",
-    "run_tiles",
-    "whole_bytes",
-]
 
 _FLOAT_BYTES = 4
 # The map and what scoring keeps beside it: lengths, light, fit, similarities, masks.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
-__all__ = ["CellLengths", "FeatureMap"]
 
 _ROWS_MEASURED = 32
 

@@ -22,7 +22,6 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
-__all__ = ["Guide", "GuidedCells", "look_up", "window_blocks"]
 
 # Variance of the light (in [0, 1]) below which it is taken for noise.
 _NOISE = 1e-3

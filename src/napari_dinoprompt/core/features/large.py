@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.tiling.tiles import Tile, TilePlan
 
-__all__ = ["LazyFeatures", "PlanePart"]
 
 # Tokens of the tiles that were used last; the others are on the disk.
 _KEPT_BYTES = 250_000_000

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
-__all__ = ["Region", "RegionPlan", "cut_regions", "group_points", "plan_regions"]
 
 # Of a region, in pixels.
 _SIDE = 1024

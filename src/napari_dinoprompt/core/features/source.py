@@ -35,14 +35,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
-__all__ = [
-    "NoDataError",
-    "iter_any_features",
-    "iter_lazy_features",
-    "lazy_features",
-    "sample_regions",
-    "sample_window",
-]
 
 # A grid of places, one somewhere in each of its fields.
 _FIELDS = 4

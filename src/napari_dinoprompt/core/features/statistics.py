@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Scoring
 
-__all__ = [
-    "FeatureStatistics",
-    "SourceMeasures",
-    "measure_vectors",
-    "pool_measures",
-    "unit_vectors",
-]
 
 # A feature that varies less than this in the source (float32 noise on features of
 # order 1) says nothing there, and dividing by it would say a lot elsewhere.

@@ -16,7 +16,6 @@ from napari_dinoprompt.core.images.plane import no_data_pixels, plane_shape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_same_field", "match_labels", "match_plane", "match_range"]
 
 # In this the two may differ, whatever rounding to whole pixels did.
 _ASPECT_TOLERANCE = 0.01

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = ["fingerprint_image", "hash_plane", "hash_planes"]
 
 # Bytes that are copied at once where the pixels do not lie one after the other.
 _BLOCK = 16_000_000

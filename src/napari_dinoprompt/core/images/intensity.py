@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = [
-    "LOWER_PERCENTILE",
-    "UPPER_PERCENTILE",
-    "GreyCurve",
-    "IntensityWindow",
-    "iter_sample",
-    "match_histogram",
-    "measure_stack_window",
-    "measure_window",
-    "notice_of_window",
-    "sample_planes",
-]
 
 LOWER_PERCENTILE = 0.1
 UPPER_PERCENTILE = 99.9

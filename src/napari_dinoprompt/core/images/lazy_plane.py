@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LEVELS", "LazyArray", "LazyPlane", "level_shapes", "read_part"]
 
 LEVELS = 6
 """Most levels of a pyramid; each has half the pixels of the one before along a side."""

@@ -13,14 +13,6 @@ from napari_dinoprompt.core.validation import as_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "as_plane",
-    "check_kind",
-    "holds_data",
-    "no_data_pixels",
-    "plane_shape",
-    "shows_nothing",
-]
 
 _BLOCKS = (2, 4, 8, 16)
 # Of fewer blocks the variance is too uncertain to judge by.

@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-__all__ = [
-    "as_csv",
-    "as_json",
-    "check_place",
-    "clean_name",
-    "csv_lines",
-    "explaining_writes",
-    "free_name",
-    "open_atomically",
-    "remove_leftovers",
-    "software_version",
-    "temporary_path",
-    "user_folder",
-    "write_bytes",
-]
 
 _DAY = 86_400
 # Of the folders above it, where they cannot be made.

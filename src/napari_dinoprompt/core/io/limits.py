@@ -13,8 +13,6 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_fits", "check_size"]
-
 
 def check_fits(path: Path, needed: int, *, on_disk: bool = False) -> None:
     """Refuse an image that would not fit once it is unpacked.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = ["read_prompts", "write_prompts"]
-
 _AXES = ("axis-0", "axis-1")
 # In bytes; more than half a million points.
 _LARGEST_FILE = 2**25

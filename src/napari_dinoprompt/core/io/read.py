@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["open_array", "open_image", "read_image", "write_tiff"]
 
 # Little and big endian, classic and BigTIFF. The name of a file may lie.
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")

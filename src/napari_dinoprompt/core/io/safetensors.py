@@ -27,24 +27,6 @@ if TYPE_CHECKING:
     Expected = Mapping[str, tuple[str, tuple[int, ...]]]
     Check = Callable[[Any, str], Any]
 
-__all__ = [
-    "LARGEST_FILE",
-    "LARGEST_HEADER",
-    "TensorLayout",
-    "check_tensors",
-    "parse_json",
-    "read_layout",
-    "read_tensors",
-    "require",
-    "take_fields",
-    "take_flag",
-    "take_items",
-    "take_number",
-    "take_numbers",
-    "take_record",
-    "take_text",
-    "take_whole",
-]
 
 LARGEST_FILE = 512 * 2**20
 """In bytes; tens of thousands of prompts of the largest backbone."""

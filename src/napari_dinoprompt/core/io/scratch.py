@@ -15,8 +15,6 @@ from zarr.storage import LocalStore
 
 from napari_dinoprompt.core.errors import CannotWriteError
 
-__all__ = ["free_bytes", "scratch_folder", "scratch_store"]
-
 _PREFIX = "scratch-"
 
 

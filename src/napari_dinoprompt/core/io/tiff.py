@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TiffPlanes", "check_shape", "only_series", "open_tiff", "tiff_file"]
 
 _KEPT = 2**27
 

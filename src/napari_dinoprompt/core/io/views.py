@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["NativeOrder", "PictureView", "SlicedArray", "iter_tiles"]
-
 
 class SlicedArray:
     """What is read where it is sliced; numpy can read all of it."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["check_array", "is_zarr", "open_zarr", "stamp"]
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 _MOST_FILES = 200_000

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks.blocks import Block, Regions
     from napari_dinoprompt.core.masks.splitting import Parts
 
-__all__ = ["PartTable", "SplitSizes", "split_blocks", "split_large"]
 
 # In the array of instances: belongs to an object that is yet to be split.
 _PENDING = -1

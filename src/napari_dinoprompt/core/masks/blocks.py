@@ -24,8 +24,6 @@ if TYPE_CHECKING:
         NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]
     ]
 
-__all__ = ["Block", "Regions", "cut_blocks", "join_numbers", "number_regions"]
-
 
 @dataclass(frozen=True)
 class Block(Region):

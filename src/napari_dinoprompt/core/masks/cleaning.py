@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Cleaning", "class_mask", "clean_and_label", "clean_mask", "split_instances"]
-
 
 @dataclass(frozen=True)
 class Cleaning:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks.blocks import Block, Regions
     from napari_dinoprompt.core.masks.cleaning import Cleaning
 
-__all__ = ["finish_streamed"]
 
 _CHUNK = 512
 _NO_HOLE = np.iinfo(np.int64).max

@@ -10,7 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REACH", "Parts", "first_pixels", "split_region"]
 
 # Neighbouring maxima of the distance transform that differ by less are one object.
 _MIN_DEPTH = 0.75

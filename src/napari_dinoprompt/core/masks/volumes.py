@@ -26,14 +26,6 @@ if TYPE_CHECKING:
         [PlaneIndex], tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
     ]
 
-__all__ = [
-    "FinishedVolume",
-    "check_spacing",
-    "check_volume_memory",
-    "finish_volume",
-    "iter_finish_volume",
-    "iter_volumes",
-]
 
 # As in a plane: maxima of the distance that differ by less, in pixels, are one object.
 _MIN_DEPTH = 0.75

@@ -23,14 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.subject import Subject
     from napari_dinoprompt.core.prompt_study.subsets import Found
 
-__all__ = [
-    "QUANTILES",
-    "Convergence",
-    "describe_stop",
-    "iter_convergence",
-    "stop_with_truth",
-    "stop_without_truth",
-]
 
 QUANTILES = (5, 25, 50, 75, 95)
 """The rows of the curves, in per cent."""

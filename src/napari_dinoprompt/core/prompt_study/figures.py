@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.resolution import Resolution, Trial
     from napari_dinoprompt.core.prompt_study.threshold import ThresholdCurve
 
-__all__ = ["DRAWN", "draw_figure"]
 
 # They differ in lightness too, and show on white and on black.
 _MAIN, _SECOND, _THIRD, _BAD = "#2a9d8f", "#5b7fd4", "#a0a0a0", "#e0457b"

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
-__all__ = [
-    "Influence",
-    "alike_groups",
-    "find_outliers",
-    "iter_influence",
-    "likeness",
-]
 
 # A prompt whose absence changes less of the mask can be spared.
 _SPARE = 0.02

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
-__all__ = ["BlockMaps", "PromptMaps", "block_means", "make_prompt_maps"]
 
 # Blocks of a mask, cells that are searched for matches, and points of a histogram:
 # larger maps are thinned to these, evenly.

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompt_study.resolution import Resolution
     from napari_dinoprompt.core.prompt_study.threshold import ThresholdCurve
 
-__all__ = ["PARTS", "Study", "study_paths"]
 
 PARTS = ("convergence", "influence", "resolution", "threshold")
 """Names of the parts in their order."""

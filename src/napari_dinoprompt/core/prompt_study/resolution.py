@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import Prompts
 
-__all__ = [
-    "Resolution",
-    "Setting",
-    "Trial",
-    "advise",
-    "iter_resolution",
-    "list_settings",
-]
 
 _PARTS = 100
 # A cheaper setting whose IoU is this near to the best one is as good.

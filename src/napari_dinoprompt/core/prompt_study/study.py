@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.backbones import default_backbone, load_backbone
+from napari_dinoprompt.core.backbones.load import default_backbone, load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.estimate import fits_whole
 from napari_dinoprompt.core.features.extraction import iter_features
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["iter_study", "study"]
 
 _SHARE = 100
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["Subject", "make_subject"]
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:

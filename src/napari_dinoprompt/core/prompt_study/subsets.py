@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
 
-__all__ = ["Found", "Subset", "iou"]
 
 # A sum of opposite vectors has no direction.
 _SHORTEST = 1e-6

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
-__all__ = ["ThresholdCurve", "find_plateau", "information_by_cut", "iter_threshold"]
 
 _FIRST, _LAST, _STEP = -0.2, 1.0, 0.01
 # Largest over smallest area within a plateau.

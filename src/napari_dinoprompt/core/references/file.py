@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "SUFFIX",
-    "decode_reference",
-    "encode_reference",
-    "load_reference",
-    "read_header",
-    "save_reference",
-]
 
 SUFFIX = ".reference.safetensors"
 # Features are far smaller, and scales far larger or 0. Within these the squares of

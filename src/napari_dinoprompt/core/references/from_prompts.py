@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
-__all__ = ["NewReference", "iter_reference", "make_reference"]
-
 
 @dataclass(frozen=True, eq=False)
 class NewReference:

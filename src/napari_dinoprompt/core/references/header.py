@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = [
-    "FORMAT_VERSION",
-    "ReferenceFields",
-    "ReferenceHeader",
-    "Source",
-    "describe",
-    "parse_header",
-    "version_of",
-]
 
 FORMAT_VERSION = 1
 _MOST_AXES = 32

@@ -16,7 +16,6 @@ from napari_dinoprompt.core.references.header import ReferenceFields, Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["join_references"]
 
 _ROUNDING = 1e-9
 

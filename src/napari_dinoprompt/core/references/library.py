@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.header import ReferenceHeader
 
-__all__ = ["FOLDER_VARIABLE", "Entry", "Library", "default_library_folder"]
 
 FOLDER_VARIABLE = "DINOPROMPT_LIBRARY"
 """Environment variable that names the folder of the library."""

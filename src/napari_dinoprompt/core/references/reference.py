@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.prompts import PlaneIndex
 
-__all__ = ["Reference", "Source", "check_threshold", "resolve_thresholds"]
 
 # Objects that differ by less in size look the same to a backbone.
 _PIXEL_TOLERANCE = 0.05

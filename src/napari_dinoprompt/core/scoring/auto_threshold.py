@@ -29,19 +29,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
-__all__ = [
-    "MOST_PEAKS",
-    "SourceMap",
-    "SourceView",
-    "auto_thresholds",
-    "choose_threshold",
-    "fitted_peaks",
-    "most_prompted_planes",
-    "rarity_of",
-    "sample_map",
-    "threshold_elsewhere",
-    "typical_similarity",
-]
 
 # Of a stack with prompts on many planes, those with most of them.
 _MOST_PLANES = 4

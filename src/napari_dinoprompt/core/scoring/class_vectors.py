@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
     from napari_dinoprompt.core.features.statistics import FeatureStatistics
 
-__all__ = ["ClassVectors"]
-
 
 @dataclass(frozen=True, eq=False)
 class ClassVectors:

@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
-__all__ = [
-    "BACKGROUND_SHARE",
-    "ScoredPlane",
-    "as_map",
-    "cosines",
-    "score_plane",
-    "similarity_map",
-    "to_pixels",
-]
 
 BACKGROUND_SHARE = 0.25
 """How much of a vector's similarity with the nearest background prompt is taken from

@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, Scores
 
-__all__ = ["LiveResult", "prepare_planes", "score_prompts"]
-
 
 @dataclass(frozen=True, eq=False)
 class LiveResult:

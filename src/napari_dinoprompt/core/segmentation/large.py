@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["LargeSegmentation", "iter_segment_large"]
-
 
 @dataclass(frozen=True, eq=False)
 class LargeSegmentation(Segmented):

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
 
-__all__ = ["ImageFeatures", "PlaneFeatures"]
 
 # Features of planes that hold no prompt are kept up to this size, for scrolling back.
 _KEPT_BYTES = 2_000_000_000

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.similarities import Cleaned
 
-__all__ = ["RegionScores", "ResultStore", "iter_scores", "page"]
 
 # All levels of a pyramid together, in pixels of the finest.
 _PYRAMID = 4 / 3

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_dinoprompt.core.backbones import BackboneChoice
+from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.estimate import fits_whole
 from napari_dinoprompt.core.features.extraction import iter_features
@@ -44,19 +44,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "SegmentOptions",
-    "Segmentation",
-    "Window",
-    "WindowPolicy",
-    "check_like",
-    "fitting_backbone",
-    "iter_segment",
-    "segment",
-    "target_plane",
-    "target_window",
-    "threshold_and_clean",
-]
 
 WindowPolicy = Literal["reference", "image", "histogram"]
 """How an image's grey values become black and white.

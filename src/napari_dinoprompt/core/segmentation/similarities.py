@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
-__all__ = [
-    "Cleaned",
-    "Scores",
-    "Segmented",
-    "Similarities",
-    "score_classes",
-    "scores_to_pixels",
-]
 
 # Rows that are looked at together.
 _ROWS = 512

@@ -73,14 +73,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.segment import Segmentation
     from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays
 
-__all__ = [
-    "Stack",
-    "as_stack",
-    "describe_settings",
-    "follow_stack",
-    "iter_segment_stack",
-    "segment_stack",
-]
 
 # Of the progress of one plane.
 _STEPS = 100

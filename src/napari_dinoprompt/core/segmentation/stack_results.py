@@ -31,13 +31,6 @@ if TYPE_CHECKING:
     # Class numbers before they are cleaned, and the pixels without data.
     PlainMask = tuple[NDArray[np.uint8], Missing]
 
-__all__ = [
-    "PlainMasks",
-    "StackArrays",
-    "StackPlane",
-    "StackSegmentation",
-    "open_arrays",
-]
 
 # Up to this size results are plain numpy arrays.
 _NUMPY_BYTES = 1_000_000_000

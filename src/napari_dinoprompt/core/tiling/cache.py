@@ -38,22 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "DEFAULT_GIGABYTES",
-    "FOLDER_VARIABLE",
-    "HEADER_BYTES",
-    "LARGEST_GIGABYTES",
-    "LARGEST_TILE",
-    "LIMIT_VARIABLE",
-    "TILE_KEY",
-    "TileCache",
-    "cache_limit",
-    "default_cache_folder",
-    "open_cache",
-    "read_tile",
-    "tile_key",
-    "write_tile",
-]
 
 TILE_KEY = re.compile(r"[0-9a-f]{64}")
 """What a key looks like."""

@@ -24,7 +24,6 @@ from napari_dinoprompt.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CellGrid", "Taps", "lies_on_plane", "mirror", "resample", "resampling_taps"]
 
 _ROUNDING = 1e-12
 # In cells: what is left of a plane is the difference of large numbers.

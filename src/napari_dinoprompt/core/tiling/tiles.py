@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
-__all__ = [
-    "CropReader",
-    "Tile",
-    "TilePlan",
-    "TileSums",
-    "plan_abutting",
-    "plan_overlapping",
-]
 
 # They are listed before the first is computed.
 _MOST_TILES = 4_000_000

@@ -1,0 +1,56 @@
+"""The public names, imported plainly; the package imports them when one is used."""
+
+from __future__ import annotations
+
+from napari_dinoprompt.core.backbones.load import load_backbone
+from napari_dinoprompt.core.comparison.compare import compare
+from napari_dinoprompt.core.comparison.report import Comparison
+from napari_dinoprompt.core.errors import DinopromptError
+from napari_dinoprompt.core.features.extraction import (
+    extract_features,
+    iter_features,
+)
+from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.features.large import LazyFeatures
+from napari_dinoprompt.core.features.source import lazy_features
+from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
+from napari_dinoprompt.core.masks.cleaning import Cleaning
+from napari_dinoprompt.core.masks.volumes import finish_volume
+from napari_dinoprompt.core.prompt_study.report import Study
+from napari_dinoprompt.core.prompt_study.study import study
+from napari_dinoprompt.core.references.reference import Reference
+from napari_dinoprompt.core.scoring.similarity import similarity_map
+from napari_dinoprompt.core.segmentation.large import LargeSegmentation
+from napari_dinoprompt.core.segmentation.segment import (
+    Segmentation,
+    SegmentOptions,
+    segment,
+)
+from napari_dinoprompt.core.segmentation.stack import segment_stack
+from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
+
+__all__ = [
+    "Cleaning",
+    "Comparison",
+    "DinopromptError",
+    "FeatureMap",
+    "IntensityWindow",
+    "LargeSegmentation",
+    "LazyFeatures",
+    "Reference",
+    "SegmentOptions",
+    "Segmentation",
+    "StackSegmentation",
+    "Study",
+    "compare",
+    "extract_features",
+    "finish_volume",
+    "iter_features",
+    "lazy_features",
+    "load_backbone",
+    "measure_window",
+    "segment",
+    "segment_stack",
+    "similarity_map",
+    "study",
+]

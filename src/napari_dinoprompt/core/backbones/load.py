@@ -1,0 +1,145 @@
+"""Backbones by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_dinoprompt.core.backbones.weights import DINOV2_SIZES, find_dinov2
+from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo
+
+FILTERBANK = "filterbank"
+CHOICE = "dinov2-small"
+"""The backbone of choice wherever its weights are."""
+
+
+def backbone_names() -> tuple[str, ...]:
+    """Return the names that are offered; ``timm:<name>`` adds any other."""
+    return (*(f"dinov2-{size}" for size in DINOV2_SIZES), FILTERBANK)
+
+
+def default_backbone(weights_folder: str | Path | None = None) -> str:
+    """Return the backbone of choice on this machine.
+
+    ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
+    """
+    try:
+        find_dinov2(CHOICE, weights_folder)
+    except WeightsNotFoundError:
+        return FILTERBANK
+    return CHOICE
+
+
+def load_backbone(
+    name: str,
+    *,
+    checkpoint: str | Path | None = None,
+    weights_folder: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    block: int | None = None,
+    cache_gigabytes: float | None = None,
+) -> Backbone:
+    """Load a backbone; nothing is downloaded.
+
+    Parameters
+    ----------
+    name : str
+        ``dinov2-small|base|large|giant`` (``-plain`` appended: without registers),
+        ``timm:<name>`` for any other timm vision transformer, or ``filterbank``.
+    checkpoint : str or Path, optional
+        Weights, a safetensors or PyTorch file or a folder that holds it; else they
+        are looked for on this machine.
+    weights_folder : str or Path, optional
+        A folder to look in, after those that the environment variable
+        ``DINOPROMPT_WEIGHTS`` names and before the caches of this machine.
+    device : {"auto", "cuda", "mps", "cpu"}
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        Of networks; the filter bank always computes in fp32.
+    block : int, optional
+        Transformer block counted from 0, negative from the end; the last by default.
+    cache_gigabytes : float, optional
+        Disk space for what a network has computed, so that an image that is opened
+        again need not be computed again; 0 keeps nothing. By default 10, or what the
+        environment variable ``DINOPROMPT_CACHE_GB`` says.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    InputError
+        If a name or option does not exist, or does not apply to the backbone.
+    WeightsNotFoundError
+        If the weights are not on this machine.
+    CheckpointError
+        If the file is damaged or another model's.
+
+    Examples
+    --------
+    >>> import napari_dinoprompt as dp
+    >>> backbone = dp.load_backbone("filterbank")
+    >>> backbone.info.name, backbone.info.dimension
+    ('filterbank', 30)
+    """
+    from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
+
+    where = choose_device(device)
+    dtype = choose_precision(precision, where)
+    if name == FILTERBANK:
+        if checkpoint is not None or block is not None:
+            msg = "The filter bank has neither weights nor blocks."
+            raise InputError(msg)
+        from napari_dinoprompt.core.backbones.filterbank import FilterBank
+
+        return FilterBank(where)
+    if not name.startswith(("timm:", "dinov2-")):
+        names = ", ".join(backbone_names())
+        msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
+        raise InputError(msg)
+    from napari_dinoprompt.core.backbones.vit import load_vit
+    from napari_dinoprompt.core.tiling.cache import open_cache
+
+    # Before the network, which takes its time: it may be named wrongly.
+    cache = open_cache(cache_gigabytes)
+    network = load_vit(
+        name,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        weights_folder=weights_folder,
+        block=block,
+        device=where,
+        dtype=dtype,
+    )
+    return replace(network, cache=cache)
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """Everything that decides which backbone is loaded, as `load_backbone` takes it."""
+
+    name: str
+    checkpoint: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    weights_folder: str | None = None
+    cache_gigabytes: float | None = None
+    block: int | None = None
+
+    def fitting(self, info: BackboneInfo) -> BackboneChoice:
+        """Choose the backbone of a reference, loaded as this one is."""
+        return replace(
+            self,
+            name=info.name,
+            # A file of weights is one model's.
+            checkpoint=self.checkpoint if self.name == info.name else None,
+            block=info.block if info.block >= 0 else None,
+        )
+
+    def load(self) -> Backbone:
+        """Load the backbone; errors as `load_backbone`."""
+        return load_backbone(**vars(self))
