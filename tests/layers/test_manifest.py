@@ -26,8 +26,12 @@ COMMANDS = {
     f"{NAME}.open_early": "napari_dinoprompt.sample_data:open_early_sample",
     f"{NAME}.open_late": "napari_dinoprompt.sample_data:open_late_sample",
     f"{NAME}.open_ihc": "napari_dinoprompt.sample_data:open_ihc_sample",
-    f"{NAME}.read_reference": "napari_dinoprompt.session.reference_layers:get_reference_reader",
-    f"{NAME}.write_reference": "napari_dinoprompt.session.reference_layers:write_reference",
+    f"{NAME}.read_reference": (
+        "napari_dinoprompt.session.reference_layers:get_reference_reader"
+    ),
+    f"{NAME}.write_reference": (
+        "napari_dinoprompt.session.reference_layers:write_reference"
+    ),
 }
 
 
