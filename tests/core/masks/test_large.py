@@ -187,7 +187,7 @@ from pathlib import Path
 import numpy as np, zarr
 from scipy import ndimage as ndi
 from napari_dinoprompt.core.masks.cleaning import Cleaning
-from napari_dinoprompt.core.progress import run_through
+from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.masks.block_splitting import SplitSizes
 from napari_dinoprompt.core.masks.large import finish_streamed
 
@@ -205,7 +205,7 @@ for y in range(0, 2000, 500):
         mask[y:y + 500, x:x + 500] = tile
 cleaning = Cleaning(min_size=9, split=True)
 warm = group.create_group("warm")
-run_through(finish_streamed(tile, cleaning, warm, sizes=SplitSizes(256, 256)))
+run_to_end(finish_streamed(tile, cleaning, warm, sizes=SplitSizes(256, 256)))
 before, most, done = held(), 0.0, threading.Event()
 
 def watch():
@@ -216,7 +216,7 @@ def watch():
 watcher = threading.Thread(target=watch)
 watcher.start()
 small = SplitSizes(256, 256, 128)
-found = run_through(finish_streamed(mask, cleaning, group, sizes=small))
+found = run_to_end(finish_streamed(mask, cleaning, group, sizes=small))
 done.set()
 watcher.join()
 assert found[1][-600:].max() > 700
