@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
-__all__ = ["main"]
 
 _CLICKS = 5
 _FEW_TILES = 20

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
-__all__ = ["main", "seam_jumps"]
 
 _PROMPTS = 5
 _SIDES = (1024, 1036, 2048)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from quality_parts.settings import Settings
 
-__all__ = ["main"]
-
 
 def main(words: Sequence[str] | None = None) -> int:
     """Compute and write the table.

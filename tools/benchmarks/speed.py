@@ -26,8 +26,6 @@ from napari_dinoprompt.core.errors import DinopromptError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
-
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark.

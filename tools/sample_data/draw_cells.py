@@ -18,7 +18,6 @@ from scipy.spatial import cKDTree
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CellSheet", "draw_cells", "draw_membranes", "smooth_noise"]
 
 RELAXATIONS = 3
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from draw_cells import CellSheet
     from numpy.typing import NDArray
 
-__all__ = ["NucleiLayer", "Nucleus", "draw_haze_and_debris", "draw_nuclei"]
 
 NUCLEI_PER_CELL = (0.10, 0.79, 0.11)
 """Share of cells with no, one and two nuclei."""

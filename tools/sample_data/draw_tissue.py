@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from draw_nuclei import Nucleus
     from numpy.typing import NDArray
 
-__all__ = ["EARLY", "LATE", "CellRecord", "FieldStyle", "TissueField", "draw_field"]
 
 FIELD_PX = 512
 MARGIN_PX = 64

@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "draw_prompts",
-    "draw_sample_field",
-    "files_that_differ",
-    "main",
-    "read_image",
-    "write_prompts",
-]
 
 STYLES = {"early": EARLY, "late": LATE}
 # Of a few seeds tried, these have the usual share of empty cells, 8 to 9 %.

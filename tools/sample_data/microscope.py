@@ -11,7 +11,6 @@ from scipy.ndimage import gaussian_filter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Camera", "photograph"]
 
 PHOTON_STEPS = 64
 

@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from draw_tissue import TissueField
     from numpy.typing import NDArray
 
-__all__ = [
-    "FakeStainNet",
-    "TrainingPlan",
-    "TrainingResult",
-    "predict_nuclei",
-    "reproducible_torch",
-    "train_fake_stain",
-]
-
 
 @dataclass(frozen=True)
 class TrainingPlan:

@@ -61,10 +61,8 @@ class PromptSegmentation(QWidget):
         Given by napari when the dock is opened from a menu.
     """
 
-    def __init__(
-        self, napari_viewer: napari.Viewer, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
         self.controller = controller_of(napari_viewer)
         session, tab_jobs = self.controller.session, self.controller.tab_jobs
         self.status = StatusPanel()
@@ -168,8 +166,8 @@ class StatusPanel(QWidget):
     compute_requested = Signal()
     """The user wants the extraction started."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._hint = MessageLabel("what to do next", _HINT_LINES)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         # When all else that changed at the same time has its place.
@@ -234,8 +232,8 @@ class StatusPanel(QWidget):
 class SegmentTab(WorkTab):
     """Passes on to the controller what the user wants, and shows the session."""
 
-    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
         self._controller = controller
         session = controller.session
         self.image = ImagePanel(session.request)

@@ -11,7 +11,6 @@ from scipy import ndimage as ndi
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Edited", "plant", "remove"]
 
 _Value = TypeVar("_Value", np.float32, np.bool_)
 # Pixels of blending around an object.

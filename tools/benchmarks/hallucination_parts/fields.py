@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Field", "find_fields"]
-
 
 @dataclass(frozen=True, eq=False)
 class Field:

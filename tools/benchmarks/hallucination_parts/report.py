@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from hallucination_parts.trials import Trial
 
-__all__ = ["detection", "draw", "write_tables"]
 
 # The real does not change, and cuts of their own are not made here.
 _IDLE = ("objects_in_real", "own_threshold_iou")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hallucination_parts.fields import Field
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["HARMLESS", "MAPS", "Edit", "Stage", "Trial"]
 
 Edit = Literal["planted", "removed"]
 MAPS = ("agreement", "ssim", "squared_error", "feature_distance", "similarity")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quality_parts.data import Plane
 
-__all__ = ["ANYWHERE", "APART", "CORRECTIONS", "Case", "Outcome", "Unit"]
 
 ANYWHERE = "wrong"
 """The largest regions that are wrongly found."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.scoring.auto_threshold import SourceMap
 
-__all__ = ["GRID", "Combination", "CutCase", "cut_case", "shipped"]
 
 _CUTS = np.linspace(-1, 1, 2001)
 

@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "ALL_SETS",
-    "CLICKS",
-    "FAKES",
-    "IMAGE",
-    "MITO_SETS",
-    "NUCLEI_SETS",
-    "PLACED",
-    "RANDOM",
-    "SAMPLE_SETS",
-    "SETS",
-    "STAIN_SETS",
-    "Draw",
-    "Plane",
-    "find_data",
-    "find_planes",
-]
 
 MITO_SETS = ("mito_lucchi", "mito_vnc")
 NUCLEI_SETS = ("nuclei_bright", "nuclei_fluo", "nuclei_histo")

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.images.intensity import IntensityWindow
 
-__all__ = ["EMPTY", "draw_empty"]
 
 EMPTY = ("blank", "noise")
 """Nothing may be found in these."""

@@ -10,7 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["QUANTILES", "Best", "best_iou", "boundary_f_score"]
 
 QUANTILES = np.linspace(0.02, 0.995, 100)
 """Shares of a map's pixels below the thresholds that are tried."""

@@ -13,7 +13,6 @@ from napari_dinoprompt import core
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["code_of", "core_code", "feature_code", "join"]
 
 _CORE = Path(core.__file__).parent
 _PARTS = Path(__file__).parent

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from quality_parts.data import Plane
     from quality_parts.store import FeatureStore
 
-__all__ = ["CutCases", "compute_cuts", "write_choices"]
 
 CutCases = dict[str, dict[int, list[CutCase]]]
 """By set and number of prompts."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
-__all__ = ["Method", "Score", "Scored", "find_methods", "method", "method_names"]
 
 _FILES = ("scorings", "trials", "trials_cuts", "trials_maps")
 

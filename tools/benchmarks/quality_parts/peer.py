@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
-__all__ = ["NAME", "feed_tokens", "peer_method"]
 
 NAME = "peer"
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from quality_parts.results import Run
     from quality_parts.store import FeatureStore
 
-__all__ = ["draw_pictures"]
 
 _TITLES = ("image", "similarity", "mask", "truth")
 _DPI = 100

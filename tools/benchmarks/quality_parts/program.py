@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from quality_parts.methods import Method
     from quality_parts.settings import Settings
 
-__all__ = ["open_store", "run_benchmark", "run_of"]
-
 
 def run_benchmark(settings: Settings, console: Console) -> int:
     """Compute what is missing and write everything.

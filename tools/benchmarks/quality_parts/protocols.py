@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from quality_parts.methods import Method, Scored
     from quality_parts.store import FeatureStore
 
-__all__ = ["PROTOCOLS", "USUAL", "plan_units", "run_case", "score_case", "wrong_places"]
 
 PROTOCOLS = ("self", "correct", "transfer", "stain")
 USUAL = 5

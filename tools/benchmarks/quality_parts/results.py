@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from quality_parts.methods import Method
 
-__all__ = ["Row", "Run", "find_runs"]
 
 _ABOUT = "run.json"
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.statistics import SourceMeasures
 
-__all__: list[str] = []
-
 
 @method("product")
 def _product(

@@ -16,8 +16,6 @@ from quality_parts.variants import VARIANTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Settings", "read_settings"]
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from quality_parts.results import Row
 
-__all__ = ["write_cases", "write_summary", "write_times"]
 
 _NAMES = ("backbone", "protocol", "set", "method", "stain")
 _CASE = ("placed", "prompts", "background", "corrects")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["FeatureStore", "protocol_upscale"]
 
 _SMALL = 700
 _ENLARGED = 4.0

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from quality_parts.results import Row
 
-__all__ = ["Step", "distinct", "over_planes", "paired", "plane_means", "select", "step"]
-
 
 def select(rows: Iterable[Row], **wanted: object) -> list[Row]:
     """Keep the rows whose fields, or whose case's, have these values."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from quality_parts.results import Row
 
-__all__ = ["write_markdown"]
 
 _NOTHING = "-"
 

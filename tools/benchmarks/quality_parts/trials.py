@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.statistics import SourceMeasures
 
-__all__: list[str] = []
 
 _SHRINKAGES = (0.5, 0.2, 0.05)
 _SEVERAL = 3

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
-__all__: list[str] = []
 
 _SHARE = 0.8
 

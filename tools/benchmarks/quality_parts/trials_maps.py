@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
-__all__: list[str] = []
-
 
 def _try(
     name: str,

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = ["Trial", "cells_like", "cut", "prompt_units", "settle", "source_view"]
-
 
 @dataclass(frozen=True, eq=False)
 class Trial:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.cache import TileCache
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
-__all__ = ["VARIANTS", "Extract"]
-
 
 class Extract(Protocol):
     """A way from an image to its features."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from speed_parts.settings import Settings
 
-__all__ = ["measure_cache"]
 
 _LIMIT = 4_000_000_000
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from speed_parts.settings import Settings
 
-__all__ = ["PROMPTS", "as_prompts", "find", "measure_apply", "measure_clicks"]
 
 PROMPTS = 5
 _CLICKS = 9

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
     from speed_parts.settings import Settings
 
-__all__ = ["count_tiles", "measure_extraction", "precisions"]
 
 OURS = "ours"
 PEER = "peer"

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.similarities import Similarities
     from speed_parts.settings import Settings
 
-__all__ = ["measure_half"]
 
 _PROMPTS = 5
 _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -29,7 +29,6 @@ from speed_parts.processes import anonymous_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["JOBS"]
 
 _VIEW = 512
 _CLEANING = Cleaning(min_size=20, fill_holes=True)

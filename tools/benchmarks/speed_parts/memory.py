@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from speed_parts.settings import Settings
 
-__all__ = ["measure_large", "measure_memory"]
 
 _STEPS = {
     "open": "opened, ready to click",

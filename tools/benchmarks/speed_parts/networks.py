@@ -20,7 +20,6 @@ from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RANDOM", "KeptWhole", "NetworkChoice", "overlapping", "rewrap"]
 
 RANDOM = "random"
 """DINOv2-small's architecture with random weights: as fast, and needs no weights."""

@@ -11,7 +11,6 @@ from speed_parts.timing import seconds
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
-__all__ = ["computes_half", "matmul_peak", "pass_flops"]
 
 _SIDE = {"cuda": 8192, "cpu": 2048}
 _PROBE_SIDE = 256

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
-__all__ = ["Peer", "PeerNetwork"]
 
 _THRESHOLD = 0.5  # where its slider stands
 

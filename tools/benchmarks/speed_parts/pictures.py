@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["large_plane", "picture", "places_on_objects"]
 
 _REAL = "nuclei_real"
 _PIECE = 256

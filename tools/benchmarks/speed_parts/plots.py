@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from speed_parts.rows import Row
 
-__all__ = ["write_plots"]
-
 
 def write_plots(folder: Path, rows: Sequence[Row]) -> list[str]:
     """Write a picture for each part that has one.

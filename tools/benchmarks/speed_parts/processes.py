@@ -16,7 +16,6 @@ from napari_dinoprompt.core.errors import DinopromptError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JobError", "Outcome", "anonymous_bytes", "run_job"]
 
 _EVERY = 0.02
 _WORKER = Path(__file__).parents[1] / "speed_worker.py"

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.vit import VisionTransformer
 
-__all__ = ["profile_extraction"]
 
 _KINDS = {
     "matrix products": ("mm", "gemm", "linear", "cutlass", "xmma"),

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from speed_parts.rows import Row
     from speed_parts.settings import Settings
 
-__all__ = ["run_benchmark"]
-
 
 def run_benchmark(settings: Settings, console: Console, command: str) -> list[Row]:
     """Measure what is asked for, and write it down after each part.

@@ -18,8 +18,6 @@ from napari_dinoprompt.core.io.atomic import open_atomically
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Row", "fill_document", "machine", "write_rows"]
-
 
 @dataclass(frozen=True)
 class Row:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
-__all__ = ["jump_ratio", "tile_borders"]
-
 
 def tile_borders(plan: TilePlan, cell: float = 1.0) -> tuple[list[int], list[int]]:
     """List where tiles begin and end inside the plane.

@@ -13,7 +13,6 @@ from speed_parts.networks import RANDOM, NetworkChoice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PARTS", "Settings", "read_settings"]
 
 PARTS = ("extraction", "click", "apply", "cache", "memory", "large", "half")
 _Kind = TypeVar("_Kind", int, float)

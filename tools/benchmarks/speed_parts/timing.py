@@ -11,8 +11,6 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["in_turn", "ratio", "seconds"]
-
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
     """Time one run, until the device is done.

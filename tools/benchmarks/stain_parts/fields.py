@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["StainField", "deepliif_images", "find_stain_fields"]
 
 _SAMPLE_FAKES = {
     "undertrained": "nuclei_fake_undertrained",

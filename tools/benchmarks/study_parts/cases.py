@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
-__all__ = ["Case", "find_cases", "lay_out", "subject_of"]
 
 SETS = ("nuclei_fluo", "nuclei_bright", "nuclei_histo", "mito_lucchi", "mito_vnc")
 _SMALL = 700

@@ -21,7 +21,6 @@ from study_parts.cases import Case, lay_out, subject_of
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["curves_rows", "threshold_rows", "timing_rows"]
 
 _SHOWN = (1, 2, 3, 5, 10, 20)
 _MEDIAN = 2

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-__all__ = ["planted_rows"]
-
 
 def planted_rows(
     case: Case, backbone: Backbone, counts: tuple[int, ...] = (3, 5, 10)

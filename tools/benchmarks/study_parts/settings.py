@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from study_parts.cases import Case
 
-__all__ = ["resolution_rows"]
 
 _LARGE = 700
 

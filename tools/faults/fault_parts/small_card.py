@@ -17,8 +17,6 @@ from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.core.tiling.tiles import Tile
 
-__all__ = ["compute_on_small_card", "leave_the_card"]
-
 
 def compute_on_small_card(arguments: list[str]) -> None:
     """Run the command with a network of which only so many tiles fit at once.

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from bad_pixels import BAD_PIXELS
-from small_card import compute_on_small_card, leave_the_card
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
@@ -37,26 +36,6 @@ from napari_dinoprompt.core.references.library import Library
 from napari_dinoprompt.core.segmentation import stack as _stacks
 from napari_dinoprompt.core.tiling.cache import TileCache
 
-__all__ = [
-    "add_in_turns",
-    "add_once",
-    "call_api",
-    "command",
-    "compute_as_large",
-    "compute_on_small_card",
-    "compute_while_disk_fills",
-    "compute_with_network",
-    "keep_tiles",
-    "leave_the_card",
-    "make_weights",
-    "prepare_comparisons",
-    "prepare_studies",
-    "save_in_turns",
-    "segment_while_files_go",
-    "tell_one_field",
-    "write_in_turns",
-    "write_once",
-]
 # Imported for the time that it takes, once and not in each child.
 _ = (_batch, _comparison, _figure, _figures, _stacks, vit)
 torch.set_num_threads(1)

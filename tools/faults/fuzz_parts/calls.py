@@ -26,8 +26,6 @@ from .checks import (
 )
 from .pictures import Picture, pictures
 
-__all__ = ["FeatureCase", "PromptCase", "SegmentCase"]
-
 Case = dict[str, Any]
 
 

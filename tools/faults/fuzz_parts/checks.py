@@ -12,15 +12,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
 
-__all__ = [
-    "check_features",
-    "check_map",
-    "check_numbering",
-    "check_segmentation",
-    "expect",
-    "same",
-    "unchanged",
-]
 
 # A cosine, less a quarter of that with the nearest background prompt.
 _MOST = 1.25 + 1e-3

@@ -11,19 +11,6 @@ from napari_dinoprompt.core.images.intensity import IntensityWindow
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-__all__ = [
-    "any_floats",
-    "class_lists",
-    "cleanings",
-    "names",
-    "options",
-    "point_lists",
-    "spacings",
-    "thresholds",
-    "upscales",
-    "windows",
-]
-
 _NAMES = (
     *("object", "background", "nucleus", "", " ", "Zellkern ü", "細胞核", "a" * 3000),
     *("..", "../x", "/etc/passwd", "C:\\x", "CON", "a\0b", "a\nb", "=1+1", "@x", "-"),

@@ -9,8 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["Edit", "damaged", "edits"]
-
 _NUMBERS = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 65535, 2**16, 2**31 - 1, 2**31)
 _HOSTILE_JSON: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 2.5, 1e308, 10**18, -(10**18), 10**400, "", "../../x"),

@@ -12,8 +12,6 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
-__all__ = ["DTYPES", "Picture", "is_plane", "pictures", "stacks"]
-
 DTYPES = (
     *("?", "u1", "i1", "<u2", ">u2", "<i2", ">i2", "<u4", "<i4", ">i4", "<u8", "<i8"),
     *("<f2", ">f2", "<f4", ">f4", "<f8", ">f8"),

@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
-__all__ = [
-    "BACKBONES",
-    "REFERENCES",
-    "backbone",
-    "features",
-    "points",
-    "reference",
-    "warm_up",
-]
 
 BACKBONES = ("filterbank", "filterbank", "toy")
 _SOURCES = {

@@ -15,7 +15,6 @@ from napari_dinoprompt.core.errors import DinopromptError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SECONDS", "Fault", "bounded_memory", "judge"]
 
 SECONDS = 20.0
 _LONGEST_MESSAGE = 700

@@ -18,15 +18,6 @@ from .pictures import Picture
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "PICTURES",
-    "TIFFS",
-    "checkpoint",
-    "picture",
-    "reference_file",
-    "tiff",
-    "tile",
-]
 
 _GREY = Picture("spots", (40, 44), "u1", 1)
 _DEEP = Picture("spots", (3, 24, 20), "<u2", 1)

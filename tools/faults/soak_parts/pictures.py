@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     import napari
 
-__all__ = ["open_images"]
 
 _LARGE = 6_000
 

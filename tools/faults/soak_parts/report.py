@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from soak_parts.user import User
     from soak_parts.watch import Reading, StallWatch
 
-__all__ = ["Faults", "write_report"]
 
 _SHOWN = 12
 

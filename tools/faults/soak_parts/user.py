@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     import napari
 
-__all__ = ["User"]
 
 _WAITS_S = (0, 0, 0.02, 0.1, 0.4, 1.5)
 _PATIENCE_S = 400

@@ -18,7 +18,6 @@ from qtpy.QtWidgets import QApplication
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Reading", "StallWatch", "read_process"]
 
 _TICK_MS = 10
 _LONG_S = 0.5

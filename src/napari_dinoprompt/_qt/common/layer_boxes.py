@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QListWidget, QListWidgetItem
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.widgets import NarrowBox, explain, wrap
@@ -29,8 +29,8 @@ class LayerBox(NarrowBox):
     chosen = Signal()
     """Another layer is chosen, by the user or because the old one is gone."""
 
-    def __init__(self, nothing: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, nothing: str = "") -> None:
+        super().__init__()
         self._nothing = nothing
         self._offered: list[tuple[str, Layer | None]] = []
         self.currentIndexChanged.connect(self._on_index)
@@ -74,8 +74,8 @@ class LayerChecklist(QListWidget):
     ticked = Signal()
     """Another choice of layers is ticked."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._offered: list[tuple[str, Layer]] = []
         self.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -137,8 +137,8 @@ class LayerChecklist(QListWidget):
 class ReferenceBox(NarrowBox):
     """A box of references; damaged ones are not offered."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._current: Reference | None = None
         self._entries: list[Entry] = []
         explain(self, "The prompts of the current image, or a saved reference.")

@@ -22,8 +22,8 @@ _EDGE = 2
 class TabPage(QScrollArea):
     """Widgets below each other; never narrower than they need, and as low as wanted."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._content = QWidget()
         self.column = QVBoxLayout(self._content)
         self.column.setContentsMargins(*_MARGINS)

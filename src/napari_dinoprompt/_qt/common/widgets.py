@@ -149,8 +149,8 @@ def no_margins(layout: QLayout) -> None:
 class ElidedLabel(QElidingLabel):
     """The name of a file, cut in its middle where there is no room."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.setEllipsesWidth(_PADDING)
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -170,10 +170,8 @@ class Section(QCollapsible):
     triangle is part of the text and has its colour, in every theme.
     """
 
-    def __init__(
-        self, title: str, tooltip: str, content: QWidget, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(title, parent, QIcon(), QIcon())
+    def __init__(self, title: str, tooltip: str, content: QWidget) -> None:
+        super().__init__(title, None, QIcon(), QIcon())
         self._title = title
         self.setDuration(0)
         self.toggleButton().setStyleSheet("")
@@ -200,10 +198,8 @@ class MessageLabel(QLabel):
     name says what it is, for a screen reader.
     """
 
-    def __init__(
-        self, name: str, lines: int = 0, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, name: str, lines: int = 0) -> None:
+        super().__init__()
         self._said = ""
         self._name = name
         self._lines = lines
@@ -281,8 +277,8 @@ def _with_breaks(found: re.Match[str]) -> str:
 class NarrowBox(QComboBox):
     """What is chosen is cut where there is no room, and whole in the tooltip."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )

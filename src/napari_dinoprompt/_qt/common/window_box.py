@@ -53,8 +53,8 @@ class WindowBox(QWidget):
     changed = Signal()
     """Another policy is chosen."""
 
-    def __init__(self, *, real: bool = False, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, *, real: bool = False) -> None:
+        super().__init__()
         self._real = real
         self._offered: list[tuple[str, Image]] | None = None
         self._choices: list[WindowChoice] = []

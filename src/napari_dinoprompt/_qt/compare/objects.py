@@ -28,8 +28,8 @@ class CompareObjects(QWidget):
     clicked = Signal(object)
     """The centre (y, x) of an object, in pixels of the real."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._comparison: Comparison | None = None
         self._objects: list[UnmatchedObject] = []
         self._fake = NarrowBox()

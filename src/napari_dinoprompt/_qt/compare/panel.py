@@ -66,8 +66,8 @@ class ComparePanel(QWidget):
     compare_requested = Signal(object)
     """A `CompareRequest`."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._images: list[Image] = []
         self._real = LayerBox()
         explain(self._real, "The stain that was measured.")

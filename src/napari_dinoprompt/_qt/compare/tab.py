@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import MessageLabel, button
@@ -42,13 +42,9 @@ class CompareTab(WorkTab):
     """What is compared, and what was found."""
 
     def __init__(
-        self,
-        session: Session,
-        comparing: CompareJob,
-        library: LibraryJob,
-        parent: QWidget | None = None,
+        self, session: Session, comparing: CompareJob, library: LibraryJob
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._session = session
         self._work = comparing
         self._library = library

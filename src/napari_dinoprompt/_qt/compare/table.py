@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
 
 from napari_dinoprompt._qt.common.widgets import explain, shorten, wrap
 from napari_dinoprompt.core.comparison.columns import format_figure
@@ -41,8 +41,8 @@ class CompareTable(QTableWidget):
     explained = Signal(str)
     """What the figure that the user turned to means."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setWordWrap(False)
         # Tab leaves the table; arrow keys go through it.

@@ -164,8 +164,8 @@ class RecoveryPanel(QWidget):
     forget_requested = Signal()
     """The user does not want them any more."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._shown: ImageRecord | None = None
         self._restore = button(
             "Restore prompts", "Bring back the prompts that this image had before."

@@ -54,8 +54,8 @@ class ApplyPanel(QWidget):
     apply_requested = Signal()
     """The reference is to be applied to the ticked images."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._name = ""
         self._title = MessageLabel("what is applied")
         self._images = explain(

@@ -46,8 +46,8 @@ class BatchPanel(QWidget):
     cancel_requested = Signal()
     """The batch is to be stopped."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.images: list[Path] = []
         """The chosen files, or one folder."""
         self.folder: Path | None = None

@@ -61,8 +61,8 @@ class LibraryPanel(QWidget):
     export_requested = Signal(object, object)
     """An entry is to be copied to a path."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._entries: list[Entry] = []
         self._current: Reference | None = None
         self._folder: Path | None = None

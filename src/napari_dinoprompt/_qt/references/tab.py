@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Labels
-    from qtpy.QtWidgets import QWidget
 
     from napari_dinoprompt._qt.references.apply import ApplyJob
     from napari_dinoprompt._qt.references.batch import BatchJob
@@ -38,9 +37,8 @@ class ReferencesTab(WorkTab):
         library: LibraryJob,
         applying: ApplyJob,
         batches: BatchJob,
-        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._session = session
         self._library, self._applying, self._batches = library, applying, batches
         self.library = LibraryPanel()

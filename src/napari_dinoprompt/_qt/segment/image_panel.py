@@ -59,8 +59,8 @@ class ImagePanel(QWidget):
     features_requested = Signal(object)
     """The user chose a `FeatureRequest`."""
 
-    def __init__(self, request: FeatureRequest, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, request: FeatureRequest) -> None:
+        super().__init__()
         self._shown: FeatureRequest | None = None
         self._weights_folder = request.backbone.weights_folder
         self._cache_gigabytes = request.backbone.cache_gigabytes
@@ -172,8 +172,8 @@ class AdvancedRows(QWidget):
     changed = Signal()
     """The user chose something else."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._device = ComboBox(choices=["auto", "cuda", "mps", "cpu"])
         explain(
             self._device.native, "Where to compute; auto takes a GPU if there is one."
@@ -234,8 +234,8 @@ class WeightsPanel(QWidget):
     fetched = Signal(str)
     """The weights of this backbone are here now."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._missing: str | None = None
         self._fetching = ""
         self._progress: Progress | None = None

@@ -39,8 +39,8 @@ _BRIGHT = 0.18
 class ClassChip(QToolButton):
     """Chooses a class. The chosen one is ticked and bold: colour alone says nothing."""
 
-    def __init__(self, name: str, colour: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, name: str, colour: str) -> None:
+        super().__init__()
         self._name = name
         self._swatches = {on: _swatch(colour, ticked=on) for on in (False, True)}
         self.setObjectName(name)
@@ -83,8 +83,8 @@ class PromptPanel(QWidget):
     layer_requested = Signal(object)
     """The user chose the Points layer that holds the prompts."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._chips: dict[str, ClassChip] = {}
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)

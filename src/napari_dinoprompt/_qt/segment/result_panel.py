@@ -35,8 +35,8 @@ class ResultPanel(QWidget):
     cleaning_requested = Signal(object)
     """The user chose a `Cleaning`."""
 
-    def __init__(self, cleaning: Cleaning, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, cleaning: Cleaning) -> None:
+        super().__init__()
         self._title = QLabel("threshold")
         self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self._slider.setRange(-1.0, 1.0)

@@ -57,8 +57,8 @@ class StackPanel(QWidget):
     objects_3d_requested = Signal(bool)
     """Objects are to be numbered through the planes, or in each plane."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._start = button(
             "All planes",
             "Find the objects in all planes of the stack, with the prompts and "

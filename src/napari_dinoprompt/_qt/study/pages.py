@@ -47,8 +47,8 @@ _OWN_LAYER = "The prompts are in a layer of your own, which no button changes."
 class ConvergencePage(QWidget):
     """In how many orders prompts are added."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._orders = QSpinBox()
         self._orders.setRange(1, _MOST_ORDERS)
         self._orders.setValue(_ORDERS)
@@ -73,8 +73,8 @@ class InfluencePage(QWidget):
     remove_requested = Signal(int)
     """The user wants a prompt removed, by its place in the reference."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._column = QVBoxLayout(self)
         no_margins(self._column)
         self._buttons: list[QPushButton] = []
@@ -116,8 +116,8 @@ class InfluencePage(QWidget):
 class ResolutionPage(QWidget):
     """What is tried; the table of what it gave is in `answer`, to be put below."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._upscales = {value: QCheckBox(f"×{value:g}") for value in _UPSCALES}
         self._backbones: dict[str, QCheckBox] = {}
         self._shown: Resolution | None = None

@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_dinoprompt.core.prompt_study.figures import DRAWN
 
@@ -26,9 +26,8 @@ _FONT = 8.0
 class StudyPlot(FigureCanvasQTAgg):
     """A figure that is drawn again and again."""
 
-    def __init__(self, theme: str, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: str) -> None:
         super().__init__(Figure(layout="constrained"))  # type: ignore[no-untyped-call]
-        self.setParent(parent)
         self.setMinimumSize(_LEAST_WIDTH, _HEIGHT)
         # As high as ever; wide as the dock.
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -69,14 +69,8 @@ class StudyTab(WorkTab):
     undo_requested = Signal()
     """Take back the last change of the prompts."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        work: StudyJob,
-        session: Session,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: ViewerModel, work: StudyJob, session: Session) -> None:
+        super().__init__()
         self._work = work
         self._session = session
         self._viewer = viewer
