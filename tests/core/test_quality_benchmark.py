@@ -11,13 +11,10 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import quality
-import quality_choices
 import tifffile
 import torch
-from quality_parts.choices import GRID, CutCase, cut_case, shipped
 from quality_parts.data import CLICKS, RANDOM, find_planes
 from quality_parts.figures import QUANTILES, best_iou, boundary_f_score
-from quality_parts.held_out import write_choices
 from quality_parts.methods import find_methods, method_names
 from quality_parts.peer import feed_tokens
 from quality_parts.program import run_benchmark
@@ -38,8 +35,6 @@ from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.images.intensity import IntensityWindow
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation.similarities import score_classes
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
@@ -484,47 +479,6 @@ def test_shifted_tokens_lie_on_the_centres_of_the_fine_cells() -> None:
         np.testing.assert_allclose(shown[inner], expected[inner], atol=1e-3)
     with pytest.raises(InputError, match="quarter"):
         VARIANTS["shifted"](ramp, MeanOfPatch(), upscale=3, window=window)
-
-
-def test_the_grid_of_constants_holds_the_products_own(
-    plane: Plane, features: FeatureMap
-) -> None:
-    points = plane.draws[RANDOM][0].objects[:5]
-    case = cut_case(features, features.measures, points, plane.truth)
-    reference = Reference.from_prompts(features, points)
-    mask = score_classes(features, reference).mask(reference.auto_thresholds) > 0
-    own = (mask & plane.truth).sum() / (mask | plane.truth).sum()
-    assert case.own[GRID.index(shipped("standardised"))] == pytest.approx(own, abs=0.01)
-    assert shipped("centred") in GRID
-    assert case.best >= own
-    assert len(set(case.own)) > 5
-
-
-def test_what_is_chosen_for_a_set_is_chosen_on_the_others() -> None:
-    def cases(good: int) -> dict[int, list[CutCase]]:
-        own = [0.5] * len(GRID)
-        own[good] = 0.9
-        return {5: [CutCase(1.0, tuple(own))]}
-
-    text = write_choices({"a": cases(3), "b": cases(7)}, "title", "centred")
-    table = [line.split(" | ") for line in text.splitlines()]
-    lines = [line for line in table if line[0] in ("| a", "| b")]
-    assert [line[1] for line in lines] == [str(GRID[7]), str(GRID[3])]
-    assert [line[4] for line in lines] == [str(GRID[3]), str(GRID[7])]
-    assert [line[2] for line in lines] == ["0.500", "0.500"]
-
-
-def test_the_choices_are_written(data: Path, tmp_path: Path) -> None:
-    words = ["--data", str(data), "--output", str(tmp_path), "--draws", "1"]
-    words += ["--prompts", "5", "--limit", "1", "--device", "cpu"]
-    assert quality_choices.main(words) == 0
-    (path,) = tmp_path.glob("choices-*.md")
-    text = path.read_bytes()
-    assert b"| mito_lucchi |" in text
-    assert b"| nuclei_fluo |" in text
-    assert quality_choices.main(words) == 0
-    assert path.read_bytes() == text
-    assert quality_choices.main(["--data", str(tmp_path)]) == 2
 
 
 def test_a_limit_spreads_over_the_set(data: Path) -> None:
