@@ -133,11 +133,12 @@ class PromptSegmentation(QWidget):
     def _refresh(self) -> None:
         """Show in the tab in view how all is."""
         work, tab = self.controller, self.tab
+        labels = layers.own_labels(work.viewer.layers)
+        tab.refresh(work.images(), labels)
+        # What it advises depends on what it shows.
         self.status.show_hint(tab.hint)
         self.status.show_work(running=tab.running, stopped=tab.stopped)
         self._shortcut.setEnabled(tab.running)
-        labels = layers.own_labels(work.viewer.layers)
-        tab.refresh(work.images(), labels)
         if tab is not self.segment:
             # Others follow what is chosen there, and it is seen by other docks.
             self.segment.refresh(work.images(), labels)
