@@ -1,4 +1,4 @@
-"""The public names, imported plainly; the package imports them when one is used."""
+"""The public names, imported plainly when the package is asked for one of them."""
 
 from __future__ import annotations
 
@@ -28,29 +28,3 @@ from napari_dinoprompt.core.segmentation.segment import (
 )
 from napari_dinoprompt.core.segmentation.stack import segment_stack
 from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
-
-__all__ = [
-    "Cleaning",
-    "Comparison",
-    "DinopromptError",
-    "FeatureMap",
-    "IntensityWindow",
-    "LargeSegmentation",
-    "LazyFeatures",
-    "Reference",
-    "SegmentOptions",
-    "Segmentation",
-    "StackSegmentation",
-    "Study",
-    "compare",
-    "extract_features",
-    "finish_volume",
-    "iter_features",
-    "lazy_features",
-    "load_backbone",
-    "measure_window",
-    "segment",
-    "segment_stack",
-    "similarity_map",
-    "study",
-]
