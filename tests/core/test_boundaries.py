@@ -225,15 +225,13 @@ def test_state_and_layers_know_no_qt(module: str) -> None:
     assert not trespassers(found, QT)
 
 
-def test_importing_the_package_is_quick_and_pulls_in_nothing_heavy() -> None:
+def test_importing_the_package_pulls_in_nothing_heavy() -> None:
     code = """
-import json, sys, time
-start = time.perf_counter()
+import json, sys
 import napari_dinoprompt
-print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+print(json.dumps(sorted(sys.modules)))
 """
-    runs = [json.loads(run_python(code)) for _ in range(3)]
-    loaded = runs[0][1]
-    assert not [name for name in loaded if within(name, (*COMPUTING, "napari", *QT))]
-    # The best of the runs: other programs can only make an import slower.
-    assert min(seconds for seconds, _ in runs) < 0.1
+    loaded = json.loads(run_python(code))
+    heavy = (*COMPUTING, "numpy", "napari", *QT)
+    assert not [name for name in loaded if within(name, heavy)]
+    assert len([name for name in loaded if within(name, (PACKAGE.name,))]) == 1

@@ -217,13 +217,13 @@ def test_only_known_codecs_are_used(tmp_path: Path, form: int) -> None:
 def peak_of(read: Any) -> tuple[str, int, float]:
     """Return what is said against a file, the memory it took, and the time."""
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         read()
         said = ""
     except DinopromptError as error:
         said = str(error)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return said, peak, seconds
@@ -357,10 +357,10 @@ def test_an_entity_bomb_in_ome_metadata_does_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
     tifffile.imwrite(path, image, description=bomb, metadata=None)
-    begun = time.perf_counter()
+    begun = time.process_time()
     read_image(path)
     is_stack_file(path)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 # --- no path from inside a file is followed ------------------------------------------

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -478,7 +477,7 @@ def test_version(run: Run) -> None:
     assert ran.out.startswith("dinoprompt ")
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = """
 import json, sys
 from napari_dinoprompt import cli
@@ -488,18 +487,12 @@ except SystemExit:
     print()
     print(json.dumps(sorted(sys.modules)))
 """
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        seconds.append(time.perf_counter() - start)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     heavy = {"torch", "numpy", "skimage", "matplotlib", "napari", "imageio", "tifffile"}
     assert not loaded & heavy
-    # The best of the runs: other programs can only make it slower.
-    assert min(seconds) < 1.0
 
 
 def test_models_names_places_and_device(run: Run) -> None:

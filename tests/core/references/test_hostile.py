@@ -36,7 +36,7 @@ def content(blob_reference: Reference) -> bytes:
 def attempt(path: Path, content: bytes) -> str:
     """Load a file both ways; return what is said against it."""
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()  # the machine may be busy
     said = ""
     for read in (read_header, Reference.load):
         try:
@@ -46,7 +46,7 @@ def attempt(path: Path, content: bytes) -> str:
             assert "\n" not in said
             assert len(said) < len(str(path)) + 200
             assert path.name in said
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert path.read_bytes() == content
     return said
 
