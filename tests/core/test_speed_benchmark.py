@@ -7,8 +7,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import against_peer
 import imageio.v3 as iio
 import numpy as np
+import overlap
 import pytest
 import speed
 import tifffile
@@ -18,6 +20,7 @@ from speed_parts.extraction import count_tiles
 from speed_parts.networks import KeptWhole, NetworkChoice, overlapping, rewrap
 from speed_parts.peak import matmul_peak, pass_flops
 from speed_parts.pictures import large_plane, picture, places_on_objects
+from speed_parts.seams import jump_ratio
 from speed_parts.timing import in_turn, ratio
 
 from napari_dinoprompt.core.features.extraction import extract_features
@@ -140,6 +143,36 @@ def test_a_large_plane_and_memory_in_processes_of_their_own(
     assert 100 < peak < 3000
     assert values(rows, "objects")["filterbank"] > 0
     assert (tmp_path / "large.png").exists()
+
+
+def test_overlaps_are_compared(tmp_path: Path, weights: Path) -> None:
+    options = ["--backbone", f"timm:{ARCHITECTURE}", "--checkpoint", str(weights)]
+    options += ["--seams-only", "--sides", "448", "--output", str(tmp_path)]
+    assert overlap.main(options) == 0
+    lines = (tmp_path / "overlap.md").read_text("utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| 448")]
+    # 28 cells are two tiles of 14; with anything to share they are three.
+    assert [row[1:3] for row in rows] == [
+        *(["0", "4"], ["1", "9"], ["2", "9"], ["4", "9"])
+    ]
+
+
+def test_seams_are_seen() -> None:
+    smooth = np.tile(np.arange(20.0), (20, 1))
+    step = smooth + 5 * (np.arange(20) >= 8)
+    assert jump_ratio(smooth, ([], [8])) == pytest.approx(740 / 360)
+    assert jump_ratio(step, ([], [8])) == 6 * jump_ratio(smooth, ([], [8]))
+    assert jump_ratio(step, ([], [])) == 1
+
+
+def test_product_and_peer_in_turn(tmp_path: Path, weights: Path) -> None:
+    pytest.importorskip("napari_dinosim", reason="the peer is not installed")
+    options = ["--backbone", f"timm:{ARCHITECTURE}", "--checkpoint", str(weights)]
+    options += ["--sizes", "300", "--upscales", "1", "--rounds", "1"]
+    assert against_peer.main([*options, "--output", str(tmp_path)]) == 0
+    lines = (tmp_path / "against_peer.md").read_text("utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| 300")]
+    assert [row[2:4] for row in rows] == [["product", "4"], ["peer", "4"]]
 
 
 def test_plans_and_operations(network: VisionTransformer) -> None:
