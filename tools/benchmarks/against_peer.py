@@ -116,8 +116,8 @@ def _compare(
     backbone: VisionTransformer, side: int, upscale: float, rounds: int
 ) -> list[str]:
     image = picture(side)
-    truth = picture(side, role="nuclei_truth") > 0
-    points = _centroids(picture(side, role="nuclei_truth"))
+    labels = picture(side, role="nuclei_truth")
+    points = _centroids(labels)
     peer = Peer(backbone, upscale)
     grid = CellGrid(image.shape, backbone.info.patch, upscale)  # type: ignore[arg-type]
     plan = backbone.plan(grid.cells)
@@ -156,8 +156,8 @@ def _compare(
         similarity = dp.similarity_map(features, reference)
         seam = f"{jump_ratio(similarity, tile_borders(plan, grid.cell)):.2f}"
         mask = similarity > reference.auto_thresholds[OBJECT]
-        iou = f"{measure_agreement(mask, truth).iou:.3f}"
-    peer_iou = measure_agreement(peer.click(points) > 0, truth).iou
+        iou = f"{measure_agreement(mask, labels > 0).iou:.3f}"
+    peer_iou = measure_agreement(peer.click(points) > 0, labels > 0).iou
     head = f"| {side}² | {upscale:g} "
     return [
         f"{head}| product | {len(plan.tiles)} | {_times(ours)} | "

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.tiling.cache import TileCache
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
 
@@ -84,8 +83,8 @@ def _shifted(
 
 
 @dataclass(frozen=True, eq=False)
-class _Other:
-    """A backbone whose members are those of another."""
+class _Nothing:
+    """A backbone that gives zeros: for all of a feature map but its vectors."""
 
     backbone: Backbone
 
@@ -113,8 +112,9 @@ class _Other:
         return self.backbone.kept_as
 
     @property
-    def cache(self) -> TileCache | None:
-        return self.backbone.cache
+    def cache(self) -> None:
+        # The crops are the backbone's own, and so would be the keys.
+        return None
 
     @property
     def batch_size(self) -> int:
@@ -122,22 +122,6 @@ class _Other:
 
     def on(self, device: torch.device) -> Backbone:
         return replace(self, backbone=self.backbone.on(device))
-
-    def plan(self, grid: tuple[int, int]) -> TilePlan:
-        return self.backbone.plan(grid)
-
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        return self.backbone(batch)
-
-
-@dataclass(frozen=True, eq=False)
-class _Nothing(_Other):
-    """Zeros: for all of a feature map but its vectors."""
-
-    @property
-    def cache(self) -> None:
-        # The crops are the backbone's own, and so would be the keys.
-        return None
 
     def plan(self, grid: tuple[int, int]) -> TilePlan:
         return plan_overlapping(grid, size=max(grid), overlap=0, ramp=1)
