@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 
-_FILES = ("scorings", "trials", "trials_cuts", "trials_maps")
+_FILES = ("scorings",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The product's own path, and the same with another scoring."""
+"""The product's own path, of points only, and with another scoring."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def _product(
     return _score(source, target, points, classes, source.scoring)
 
 
+@method("points")
+def _points(
+    source: FeatureMap,
+    target: FeatureMap,
+    image: NDArray[np.generic],
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+) -> Scored:
+    return _score(source, target, points, classes, source.scoring, points_only=True)
+
+
 @method("plain")
 def _plain(
     source: FeatureMap,
@@ -62,10 +73,14 @@ def _score(
     points: NDArray[np.float64],
     classes: Sequence[str],
     scoring: Scoring,
+    *,
+    points_only: bool = False,
 ) -> Scored:
     measures = _measures(source, scoring)
     start = perf_counter()
-    reference = Reference.from_prompts(source, points, classes, measures=measures)
+    reference = Reference.from_prompts(
+        source, points, classes, measures=measures, points_only=points_only
+    )
     thresholds = resolve_thresholds(reference)
     similarities = score_classes(target, reference)
     mask = similarities.mask(thresholds)

@@ -20,7 +20,11 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.comparison.measures import measure_masks
-from napari_dinoprompt.core.scoring.auto_threshold import SourceView, auto_thresholds
+from napari_dinoprompt.core.scoring.places import (
+    all_values,
+    auto_thresholds,
+    find_places,
+)
 from napari_dinoprompt.core.scoring.similarity import score_plane
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.prepared_images import PreparedImage
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.scoring.places import Places
 
 
 LEAST_PROMPTS = 3
@@ -53,58 +58,44 @@ _IDENTICAL = {
 _SAME = 0.02
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """One draw of the prompts.
-
-    Attributes
-    ----------
-    reference : Reference
-        Of the prompts as drawn, some of them several times.
-    distinct : Reference
-        Each of them once: a copy of a prompt among the others would praise it, so
-        what prompts have in common is asked of these.
-    """
-
-    reference: Reference
-    distinct: Reference
-
-
 def draw_references(
     reference: Reference, real: PreparedImage, draws: int, seed: int
-) -> Iterator[Draw]:
-    """Draw the prompts again and again.
+) -> Iterator[Reference]:
+    """Draw the prompts again and again, some of them several times.
 
     Where all of them lie on the real, it is their source, and automatic thresholds are
     chosen on it anew for each draw; otherwise they are kept.
     """
     rng = np.random.default_rng(seed)
-    is_source = lies_on(reference, real.features)
+    places = source_places(reference, real.features)
     for _ in range(draws):
         chosen = _draw(reference, rng)
         drawn = _take(reference, chosen)
-        distinct = _take(reference, np.unique(chosen))
-        if is_source:
+        if places is not None:
             with torch.inference_mode():
                 scored = score_plane(real.features, drawn, real.lengths)
-            everywhere = np.ones(len(distinct.points), dtype=np.bool_)
-            look = SourceView(scored, distinct.points, everywhere)
-            thresholds = auto_thresholds(distinct, [look])
+            values = all_values(drawn, places.of(chosen))
+            thresholds = auto_thresholds(drawn, values, [scored])
             drawn = replace(drawn, auto_thresholds=thresholds)
-        yield Draw(drawn, distinct)
+        yield drawn
 
 
-def lies_on(reference: Reference, features: FeatureMap) -> bool:
-    """Tell whether all prompts of a reference were placed on an image.
+def source_places(reference: Reference, features: FeatureMap) -> Places | None:
+    """Find the places of prompts that were placed on an image; None if they were not.
 
-    The vectors tell: they are those that the image has at the same points.
+    The vectors tell: they are those that the image has at the same places.
     """
     points = reference.points
     if len(set(reference.planes)) > 1 or not features.holds_data(points).all():
-        return False
-    apart = np.linalg.norm(features.interpolate(points) - reference.vectors, axis=1)
+        return None
+    places = find_places(features, reference, points)
+    found = features.interpolate(points)
+    for number, place in enumerate(places.prompts):
+        if place is not None and reference.areas[number]:
+            found[number] = place.vector()
+    apart = np.linalg.norm(found - reference.vectors, axis=1)
     lengths = np.linalg.norm(reference.vectors, axis=1)
-    return bool((apart <= _SAME * lengths).all())
+    return places if (apart <= _SAME * lengths).all() else None
 
 
 def _draw(reference: Reference, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -121,6 +112,7 @@ def _take(reference: Reference, chosen: NDArray[np.int64]) -> Reference:
         reference,
         vectors=reference.vectors[chosen],
         classes=tuple(reference.classes[i] for i in chosen),
+        areas=reference.areas[chosen],
         points=reference.points[chosen],
         planes=tuple(reference.planes[i] for i in chosen),
         source_of=reference.source_of[chosen],

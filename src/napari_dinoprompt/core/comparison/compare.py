@@ -183,7 +183,7 @@ def iter_compare(
     yield Progress(0, total)
     views = yield from _iter_views(request, total)
     applied = [apply_reference(view, reference, options, name) for view in views]
-    drawn = yield from _iter_draws(request, views, total)
+    drawn = yield from _iter_draws(request, views, applied, total)
     return _assemble(request, applied, drawn)
 
 
@@ -243,7 +243,10 @@ def _iter_views(
 
 
 def _iter_draws(
-    request: _Request, views: list[PreparedImage], total: int
+    request: _Request,
+    views: list[PreparedImage],
+    applied: Sequence[Applied],
+    total: int,
 ) -> Generator[Progress | Notice, None, Drawn]:
     """Measure again what depends on the prompts, for each draw of them."""
     drawn = Drawn(len(views), request.truth)
@@ -252,8 +255,8 @@ def _iter_draws(
     for done, draw in enumerate(draws, start=1):
         drawn.add(
             [
-                apply_reference(view, draw.reference, options, name, draw.distinct).side
-                for view in views
+                apply_reference(view, draw, options, name, one.matches).side
+                for view, one in zip(views, applied, strict=True)
             ]
         )
         yield Progress(total - request.draws + done, total)

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.images.intensity import match_histogram
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.references.reference import resolve_thresholds
-from napari_dinoprompt.core.scoring.auto_threshold import threshold_elsewhere
+from napari_dinoprompt.core.scoring.places import find_matches, threshold_elsewhere
 from napari_dinoprompt.core.scoring.similarity import score_plane
 from napari_dinoprompt.core.segmentation.segment import (
     target_window,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.scoring.places import Place
     from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 
 
@@ -66,11 +67,14 @@ class Applied:
         Of one class.
     own_threshold : float
         Where the image itself would be cut.
+    matches : tuple of Place
+        By which that was chosen.
     """
 
     segmentation: Segmentation
     side: Side
     own_threshold: float
+    matches: tuple[Place, ...]
 
 
 def place_fake(
@@ -120,12 +124,12 @@ def apply_reference(
     reference: Reference,
     options: SegmentOptions,
     name: str,
-    distinct: Reference | None = None,
+    matches: tuple[Place, ...] | None = None,
 ) -> Applied:
     """Segment a view, at the threshold of the options and at its own.
 
-    One object class is compared; `distinct` is the same reference without copies of
-    prompts, if it holds any.
+    One object class is compared; `matches` are its best ones in the view, if they are
+    known from other prompts.
     """
     thresholds = resolve_thresholds(reference, options.threshold)
     with torch.inference_mode():
@@ -134,8 +138,11 @@ def apply_reference(
     no_data = view.features.no_data
     segmentation = threshold_and_clean(similarities, thresholds, options.cleaning)
     mask, instances = segmentation.mask, segmentation.instances
-    used = distinct or reference
-    own = threshold_elsewhere(used, scored, name, used.auto_thresholds[name])
+    if matches is None:
+        matches = find_matches(reference, scored, name)
+    own = reference.auto_thresholds[name]
+    if matches:
+        own = threshold_elsewhere(reference, name, matches)
     # Only the pixels of this mask are compared: it need not be split into objects.
     own_mask, _ = clean_and_label(
         similarities.mask({**thresholds, name: own}),
@@ -153,4 +160,4 @@ def apply_reference(
         affine=reference.affine(),
         no_data=no_data,
     )
-    return Applied(segmentation, side, own)
+    return Applied(segmentation, side, own, matches)

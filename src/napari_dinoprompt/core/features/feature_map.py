@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,19 +11,24 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.guided_filter import Guide
+from napari_dinoprompt.core.features.guided_filter import Guide, bilinear
+from napari_dinoprompt.core.features.regions import RegionPlan
 from napari_dinoprompt.core.features.statistics import measure_vectors
 from napari_dinoprompt.core.validation import as_points
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
+    from napari_dinoprompt.core.features.regions import Region
     from napari_dinoprompt.core.features.statistics import (
         FeatureStatistics,
         SourceMeasures,
     )
     from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
 
@@ -89,6 +95,68 @@ class FeatureMap:
         return Guide.of(self.light, self.grid.cell, self.guide_radius)
 
     @cached_property
+    def regions(self) -> RegionPlan:
+        """Which parts lie on whole blocks, and what has to be read around them."""
+        return RegionPlan.of(self.grid, self.guide_radius, tile=1)
+
+    def part(self, region: Region) -> FeatureMap:
+        """Return the features of a part of the plane.
+
+        Parameters
+        ----------
+        region : Region
+            On whole blocks, as those of `regions`.
+
+        Returns
+        -------
+        FeatureMap
+            As if the part were a plane of its own that shares the cells of the whole.
+        """
+        starts = (region.rows.start, region.columns.start)
+        shape = (region.rows.stop - starts[0], region.columns.stop - starts[1])
+        first = [
+            math.floor((start - origin) / self.grid.cell)
+            for start, origin in zip(starts, self.grid.origin, strict=True)
+        ]
+        row, column = first
+        top, left = (
+            origin + number * self.grid.cell - start
+            for start, origin, number in zip(
+                starts, self.grid.origin, first, strict=True
+            )
+        )
+        grid = replace(self.grid, shape=shape, origin=(top, left))
+        rows, columns = grid.cells
+        return replace(
+            self,
+            vectors=self.vectors[row : row + rows, column : column + columns],
+            grid=grid,
+            light=self.light[region.part],
+            no_data=None if self.no_data is None else self.no_data[region.part],
+            content_hash="",
+        )
+
+    def iter_part(self, region: Region) -> Generator[Notice, None, FeatureMap]:
+        """Return `part`, step by step as `LazyFeatures` computes it.
+
+        Parameters
+        ----------
+        region : Region
+            As `part` takes it.
+
+        Yields
+        ------
+        Notice
+            Never.
+
+        Returns
+        -------
+        FeatureMap
+        """
+        yield from ()
+        return self.part(region)
+
+    @cached_property
     def measures(self) -> SourceMeasures:
         """Mean and scale of the features in cells that hold data; measured once."""
         vectors = self.vectors.flatten(0, 1)
@@ -137,24 +205,9 @@ class FeatureMap:
         -------
         (N, D) ndarray of float32
         """
-        last = np.asarray(self.vectors.shape[:2]) - 1
-        position = np.clip(self.grid.to_cells(points), 0, last)
-        low = np.floor(position).astype(np.int64)
-        high = np.minimum(low + 1, last)
-        share = torch.from_numpy((position - low).astype(np.float32))
-        dy, dx = share.to(self.vectors.device).split(1, dim=1)
-        top = torch.lerp(self._take(low, low), self._take(low, high), dx)
-        bottom = torch.lerp(self._take(high, low), self._take(high, high), dx)
-        found: NDArray[np.float32] = torch.lerp(top, bottom, dy).cpu().numpy()
-        return found
-
-    def _take(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> torch.Tensor:
-        found = self.vectors[
-            torch.from_numpy(rows[:, 0]), torch.from_numpy(columns[:, 1])
-        ]
-        return found.float()
+        places = self.grid.to_cells(points)
+        found = bilinear(self.vectors.movedim(2, 0), places)
+        return np.ascontiguousarray(found.T.cpu().numpy())
 
     def holds_data(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points lie on the plane and on a pixel that holds data.

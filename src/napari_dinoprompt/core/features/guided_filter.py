@@ -16,10 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
 
@@ -103,6 +106,16 @@ class GuidedCells:
         """
         return self.slope[number] * self.guide.coarse + self.offset[number]
 
+    def at(self, pixels: NDArray[np.int64]) -> torch.Tensor:
+        """Return the values of some pixels, as `pixels` has them.
+
+        pixels: (N, 2) int64, rows and columns. Returns (K, N) float32.
+        """
+        places = (pixels + 0.5) / self.guide.step - 0.5
+        slope, offset = (bilinear(one, places) for one in (self.slope, self.offset))
+        rows, columns = torch.from_numpy(pixels.T).to(slope.device)
+        return torch.addcmul(offset, slope, self.guide.light[rows, columns])
+
     def pixels(self) -> torch.Tensor:
         """Return the values of the pixels.
 
@@ -156,6 +169,33 @@ def _window_mean(blocks: torch.Tensor, radius: int) -> torch.Tensor:
             total += padded.narrow(axis, shift, length)
         padded = total
     return (padded / (side * side)).reshape(blocks.shape)
+
+
+def bilinear(values: torch.Tensor, places: NDArray[np.float64]) -> torch.Tensor:
+    """Interpolate between the values of a grid, whose edge is repeated outside.
+
+    values: (K, rows, columns); places: (N, 2) float64, in rows and columns. Returns
+    (K, N) float32.
+    """
+    last = np.asarray(values.shape[1:]) - 1
+    position = np.clip(places, 0, last)
+    low = np.floor(position).astype(np.int64)
+    high = np.minimum(low + 1, last)
+    share = torch.from_numpy((position - low).astype(np.float32)).to(values.device)
+    (top, left), (bottom, right) = (
+        torch.from_numpy(one.T).to(values.device) for one in (low, high)
+    )
+    dy, dx = share.T
+    # In half precision, values of networks are widened.
+    corners = (
+        values[:, row, column].float()
+        for row in (top, bottom)
+        for column in (left, right)
+    )
+    upper_left, upper_right, lower_left, lower_right = corners
+    above = torch.lerp(upper_left, upper_right, dx)
+    below = torch.lerp(lower_left, lower_right, dx)
+    return torch.lerp(above, below, dy)
 
 
 def look_up(

@@ -17,7 +17,6 @@ from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.features.regions import (
     Region,
     RegionPlan,
-    group_points,
     plan_regions,
 )
 from napari_dinoprompt.core.features.statistics import pool_measures
@@ -55,10 +54,6 @@ if TYPE_CHECKING:
 
 # Tokens of the tiles that were used last; the others are on the disk.
 _KEPT_BYTES = 250_000_000
-# Around a prompt: enough to see where an object ends.
-_CELLS_AROUND = 12
-_PIXELS_AROUND = 96
-_MOST_PROMPT_VIEWS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +70,10 @@ class PlanePart:
     features: FeatureMap
     region: Region
 
-    def holds(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which points of the plane lie in the part."""
-        return self.features.grid.contains(self.place(points))
-
-    def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Express points of the plane in pixels of the part."""
-        start = (self.region.rows.start, self.region.columns.start)
-        return np.asarray(points - np.array(start, dtype=np.float64))
+    @property
+    def corner(self) -> NDArray[np.int64]:
+        """The pixel of the plane in which the part begins."""
+        return np.array([self.region.rows.start, self.region.columns.start])
 
 
 class LazyFeatures:
@@ -294,7 +285,7 @@ class LazyFeatures:
             )
             features = yield from self.iter_part(region)
             yield Progress(number + 1, 0)
-            place = PlanePart(features, region).place(where[[number]])
+            place = where[[number]] - PlanePart(features, region).corner
             if not features.holds_data(place).all():
                 msg = f"The image holds no data at the point (y={y:g}, x={x:g})."
                 raise InputError(msg)
@@ -324,45 +315,25 @@ class LazyFeatures:
         ]
         return np.asarray(inside & np.array(held, dtype=np.bool_))
 
-    def iter_views(
-        self, points: NDArray[np.float64]
-    ) -> Generator[Notice | Progress, None, list[PlanePart]]:
-        """Compute parts that tell what the map of some prompts looks like.
-
-        Parameters
-        ----------
-        points : (N, 2) ndarray of float64
-            The prompts, y and x in pixels.
+    def iter_sample(self) -> Generator[Notice | Progress, None, list[PlanePart]]:
+        """Compute the parts that stand for the plane.
 
         Yields
         ------
         Progress
             After each part.
+        Notice
+            If the device was too small.
 
         Returns
         -------
         list of PlanePart
-            Around the prompts, at most twelve, and the sample.
         """
-        reach = max(_CELLS_AROUND * self.grid.cell, _PIXELS_AROUND)
-        around = []
-        for group in list(group_points(points, reach))[:_MOST_PROMPT_VIEWS]:
-            low, high = points[group].min(axis=0), points[group].max(axis=0)
-            rows, columns = (
-                (math.floor(begin - reach), math.ceil(end + reach))
-                for begin, end in zip(low, high, strict=True)
-            )
-            region = self.regions.around(rows, columns)
-            features = yield from self.iter_part(region)
-            around.append(PlanePart(features, region))
-            yield Progress(len(around), 0)
         yield from self.iter_measures()
-        return [*around, *self._sampled_parts()]
+        return self._sampled_parts()
 
     def _sampled_parts(self) -> list[PlanePart]:
         return [self._sampled[number] for number in range(len(self.sample))]
-
-    views = runs_to_end("views", iter_views)
 
     @property
     def measures(self) -> SourceMeasures:

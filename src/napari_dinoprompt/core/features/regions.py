@@ -16,7 +16,7 @@ from napari_dinoprompt.core.features.guided_filter import window_blocks
 from napari_dinoprompt.core.images.lazy_plane import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -171,19 +171,3 @@ def _distance(region: Region, points: NDArray[np.float64]) -> float:
     # Of the regions that hold points, those with the points in their middle first.
     off = np.abs(points - np.asarray(region.middle))
     return float((np.hypot(*apart.T) + 1e-3 * np.hypot(*off.T)).min())
-
-
-def group_points(
-    points: NDArray[np.float64], side: float
-) -> Sequence[NDArray[np.int64]]:
-    """Gather points that fit together into squares.
-
-    points: (N, 2) float64. Indices of the points of each square; each point is in one.
-    """
-    left = np.arange(len(points))
-    groups = []
-    while len(left):
-        near = np.abs(points[left] - points[left[0]]).max(axis=1) <= side / 2
-        groups.append(left[near])
-        left = left[~near]
-    return groups

@@ -66,15 +66,12 @@ def class_mask(
     """Give each pixel the class that claims it.
 
     A pixel belongs to a class if its similarity is above that class's threshold, and
-    its rival's similarity is the highest: that of the class itself among those of all
-    classes, background included.
+    it competes best for the pixel among all classes.
 
-    objects: (K, H, W) float32, similarities with the object classes; rivals: (1 + K, H,
-    W) float32 or None. Returns (H, W) uint8: 0, or the number of the class counted from
-    1.
+    objects: (K, H, W) float32, similarities with the object classes; competing_scores:
+    (K, H, W) float32 or None. Returns (H, W) uint8: 0, or the number of the class
+    counted from 1.
     """
-    import torch
-
     limits = objects.new_tensor(list(thresholds))[:, None, None]
     claimed = objects > limits
     mask: NDArray[np.uint8]
@@ -82,18 +79,9 @@ def class_mask(
         # True is 1, which is the number of the only class.
         mask = claimed[0].cpu().numpy().view(np.uint8)
         return mask
-    if len(claimed) == 1:
-        mask = (
-            (claimed[0] & (competing_scores[1] > competing_scores[0]))
-            .cpu()
-            .numpy()
-            .view(np.uint8)
-        )
-        return mask
     winner = competing_scores.argmax(dim=0)
-    none = torch.zeros_like(claimed[:1])
-    held = torch.cat((none, claimed)).gather(0, winner[None])[0]
-    mask = (winner * held).byte().cpu().numpy()
+    held = claimed.gather(0, winner[None])[0]
+    mask = ((winner + 1) * held).byte().cpu().numpy()
     return mask
 
 

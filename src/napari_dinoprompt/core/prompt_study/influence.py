@@ -181,7 +181,9 @@ class _Table:
 
     def take_background(self, index: int) -> None:
         """Leave out one background prompt; alone it finds nothing."""
-        without = make_prompt_maps(self._subject, without=index)
+        without = make_prompt_maps(
+            self._subject, without=index, places=self._maps.places
+        )
         self._compare(index, self._find(without, range(without.count)))
 
     def _compare(self, index: int, mask: NDArray[np.bool_]) -> None:

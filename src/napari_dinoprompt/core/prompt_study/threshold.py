@@ -148,7 +148,7 @@ def _values(subject: Subject) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     values = found.objects[number].cpu().numpy().copy()
     if found.competing_scores is not None:
         winner = found.competing_scores.argmax(dim=0).cpu().numpy()
-        values[winner != number + 1] = -1
+        values[winner != number] = -1
     held = np.ones(values.shape, dtype=np.bool_)
     if found.no_data is not None:
         held = ~found.no_data

@@ -68,6 +68,7 @@ def encode_reference(reference: ReferenceFields) -> bytes:
     numbers: dict[str, NDArray[Any]] = {
         "vectors": np.ascontiguousarray(reference.vectors, np.float32),
         "points": np.ascontiguousarray(reference.points, np.float64),
+        "areas": np.ascontiguousarray(reference.areas, np.float64),
         "source_of": np.ascontiguousarray(reference.source_of, np.int64),
         "mean": np.ascontiguousarray(statistics.mean, np.float32),
         "scale": np.ascontiguousarray(statistics.scale, np.float32),
@@ -99,6 +100,7 @@ def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     return ReferenceFields(
         vectors=tensors["vectors"],
         classes=header.classes,
+        areas=tensors.get("areas", np.zeros(len(header.classes))),
         points=tensors["points"],
         planes=header.planes,
         sources=header.sources,
@@ -170,6 +172,8 @@ def _check_numbers(
     for name in ("vectors", "mean", "scale"):
         possible = bool((np.abs(tensors[name]) <= _LARGEST).all())
         require(possible, f"{name} has numbers that no backbone makes")
+    areas = tensors.get("areas", np.zeros(0))
+    require(bool((areas >= 0).all()), "an area is negative")
     scale, source_of = tensors["scale"], tensors["source_of"]
     require(
         bool(((scale == 0) | (scale >= _SMALLEST_SCALE)).all()),

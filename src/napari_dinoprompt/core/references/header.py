@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since version 2 there are the areas that prompts stand for."""
+
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 
@@ -57,7 +59,8 @@ class ReferenceHeader:
     def tensors(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """The dtype and shape of each tensor that belongs to this header."""
         count, dimension = len(self.classes), self.backbone.dimension
-        return {
+        areas = {"areas": ("F64", (count,))} if self.format_version > 1 else {}
+        return areas | {
             "vectors": ("F32", (count, dimension)),
             "points": ("F64", (count, 2)),
             "source_of": ("I64", (count,)),

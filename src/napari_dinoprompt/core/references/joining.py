@@ -52,6 +52,7 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
     return ReferenceFields(
         vectors=np.concatenate([first.vectors, second.vectors[kept]]),
         classes=(*first.classes, *(second.classes[i] for i in kept)),
+        areas=np.concatenate([first.areas, second.areas[kept]]),
         points=np.concatenate([first.points, second.points[kept]]),
         planes=(*first.planes, *(second.planes[i] for i in kept)),
         sources=sources,

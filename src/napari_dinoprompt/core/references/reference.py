@@ -42,9 +42,12 @@ class Reference(ReferenceFields):
     Attributes
     ----------
     vectors : (N, D) ndarray of float32
-        One vector per prompt, as the backbone gave it.
+        One vector per prompt, as the backbone gave it; of a prompt that stands for an
+        object, their mean in that object.
     classes : tuple of str
         The class of each prompt.
+    areas : (N,) ndarray of float64
+        Pixels of the object that each prompt stands for; 0 is the point alone.
     points : (N, 2) ndarray of float64
         y and x of each prompt in pixels of its source.
     planes : tuple of N tuples of int
@@ -113,6 +116,7 @@ class Reference(ReferenceFields):
         source: str = "image",
         pixel_size: tuple[float, float] | None = None,
         measures: SourceMeasures | None = None,
+        points_only: bool = False,
     ) -> Reference:
         """Make a reference from prompts on one image.
 
@@ -130,6 +134,9 @@ class Reference(ReferenceFields):
             Height and width of a pixel, if known.
         measures : SourceMeasures, optional
             Of `features`, if they are known already.
+        points_only : bool
+            Take the features at the prompts alone, not those of the objects that they
+            are on.
 
         Returns
         -------
@@ -153,7 +160,12 @@ class Reference(ReferenceFields):
         prompts = Prompts(where, names)
         measures = measures or features.measures
         return cls.from_planes(
-            {(): features}, prompts, measures, source=source, pixel_size=pixel_size
+            {(): features},
+            prompts,
+            measures,
+            source=source,
+            pixel_size=pixel_size,
+            points_only=points_only,
         )
 
     @classmethod
@@ -165,6 +177,7 @@ class Reference(ReferenceFields):
         *,
         source: str = "image",
         pixel_size: tuple[float, float] | None = None,
+        points_only: bool = False,
     ) -> Reference:
         """Make a reference from prompts on several planes of one stack.
 
@@ -181,6 +194,8 @@ class Reference(ReferenceFields):
             Name of the stack.
         pixel_size : (float, float), optional
             Height and width of a pixel, if known.
+        points_only : bool
+            As `from_prompts`.
 
         Returns
         -------
@@ -194,7 +209,12 @@ class Reference(ReferenceFields):
         from napari_dinoprompt.core.references.from_prompts import make_reference
 
         made = make_reference(
-            features, prompts, measures, source=source, pixel_size=pixel_size
+            features,
+            prompts,
+            measures,
+            source=source,
+            pixel_size=pixel_size,
+            points_only=points_only,
         )
         return cls.of(made.fields)
 

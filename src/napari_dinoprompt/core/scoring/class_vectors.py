@@ -25,9 +25,12 @@ class ClassVectors:
     Attributes
     ----------
     vectors : (N, D) ndarray of float32
-        One vector per prompt, as the backbone gave it.
+        One vector per prompt, as the backbone gave it; of a prompt that stands for an
+        object, their mean in that object.
     classes : tuple of str
         The class of each prompt.
+    areas : (N,) ndarray of float64
+        Pixels of the object that each prompt stands for; 0 is the point alone.
     backbone : BackboneInfo
         What computed the vectors.
     statistics : FeatureStatistics
@@ -38,6 +41,7 @@ class ClassVectors:
 
     vectors: NDArray[np.float32]
     classes: tuple[str, ...]
+    areas: NDArray[np.float64]
     backbone: BackboneInfo
     statistics: FeatureStatistics
     scoring: Scoring

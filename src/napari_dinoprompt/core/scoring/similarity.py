@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_dinoprompt.core.features.feature_map import CellLengths
-from napari_dinoprompt.core.features.guided_filter import look_up
+from napari_dinoprompt.core.features.guided_filter import bilinear, look_up
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _AT_ONCE = 16_000_000
 
 @dataclass(frozen=True, eq=False)
 class ScoredPlane:
-    """Similarity of one plane with each class, cell by cell.
+    """Similarity of one plane with each object class, cell by cell.
 
     Attributes
     ----------
@@ -43,13 +43,10 @@ class ScoredPlane:
         Of the plane.
     objects : (K, rows, columns) tensor of float32
         One map per object class, less a share of the nearest background prompt's.
-    background : (rows, columns) tensor of float32 or None
-        Cosine with the background's prototype, less the same share.
     """
 
     features: FeatureMap
     objects: torch.Tensor
-    background: torch.Tensor | None
 
     @cached_property
     def fitted(self) -> GuidedCells | None:
@@ -67,46 +64,78 @@ class ScoredPlane:
             return to_pixels(self.objects, self.features.grid)
         return self.fitted.pixels().clamp_(-1, 1)
 
+    def at(self, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what `object_pixels` has at some pixels.
+
+        pixels: (N, 2) int64, rows and columns. Returns (K, N) float32.
+        """
+        if self.fitted is None:
+            places = self.features.grid.to_cells(pixels)
+            found = bilinear(self.objects, places)
+        else:
+            found = self.fitted.at(pixels)
+        return np.asarray(found.clamp(-1, 1).cpu().numpy())
+
     def competing_scores(self) -> torch.Tensor | None:
         """Bring to pixels what classes compete by: the cells as they are.
 
         Which class a cell is of is a matter of its own vector; fitted to the light,
         two classes would blur into each other. Where an object ends is the light's.
 
-        Returns (1 + K, H, W) float32 or None: background, -inf if it has no prompts,
-        and the object classes; None if there is one class only.
+        Returns (K, H, W) float32 or None if there is one class only.
         """
-        if self.background is None and len(self.objects) == 1:
+        if len(self.objects) == 1:
             return None
-        background = self.background
-        if background is None:
-            background = torch.full_like(self.objects[0], -torch.inf)
-        cells = torch.cat((background[None], self.objects))
-        return to_pixels(cells, self.features.grid)
+        return to_pixels(self.objects, self.features.grid)
 
 
 def score_plane(
     features: FeatureMap, reference: ClassVectors, lengths: CellLengths | None = None
 ) -> ScoredPlane:
-    """Score each cell of a plane against every class of a reference."""
+    """Score each cell of a plane against every object class of a reference."""
     reference.check_backbone(features.backbone)
     reference.check_objects()
+    prototypes = [reference.prototype(name) for name in reference.object_classes]
+    return score_vectors(features, reference, np.stack(prototypes), lengths)
+
+
+def score_vectors(
+    features: FeatureMap,
+    reference: ClassVectors,
+    units: NDArray[np.float32],
+    lengths: CellLengths | None = None,
+) -> ScoredPlane:
+    """Score each cell of a plane against some vectors as against prototypes.
+
+    units: (K, D) float32.
+    """
     lengths = lengths or CellLengths.of(
         features, reference.statistics, reference.scoring
     )
-    prototypes = np.stack([reference.prototype(name) for name in reference.class_names])
-    scores = cosines(features, reference, prototypes, lengths)
-    count = len(reference.object_classes)
-    if len(scores) == count:
-        return ScoredPlane(features, scores, None)
-    prompts = reference.unit_vectors()[reference.members(BACKGROUND)]
-    step = max(1, _AT_ONCE // scores[0].numel())
-    nearest = scores.new_zeros(scores.shape[1:])
-    for first in range(0, len(prompts), step):
-        near = cosines(features, reference, prompts[first : first + step], lengths)
-        nearest = torch.maximum(nearest, near.amax(dim=0))
-    scores -= BACKGROUND_SHARE * nearest
-    return ScoredPlane(features, scores[:count], scores[count])
+    scores = cosines(features, reference, units, lengths)
+    if BACKGROUND in reference.classes:
+        grounds = reference.unit_vectors()[reference.members(BACKGROUND)]
+        scores -= BACKGROUND_SHARE * nearest(features, reference, grounds, lengths)
+    return ScoredPlane(features, scores)
+
+
+def nearest(
+    features: FeatureMap,
+    reference: ClassVectors,
+    units: NDArray[np.float32],
+    lengths: CellLengths,
+) -> torch.Tensor:
+    """Return the cosine of each cell with the nearest of some vectors, at least 0.
+
+    units: (N, D) float32. Returns (rows, columns) float32.
+    """
+    rows, columns = features.vectors.shape[:2]
+    step = max(1, _AT_ONCE // (rows * columns))
+    found = torch.zeros((rows, columns), device=features.vectors.device)
+    for first in range(0, len(units), step):
+        near = cosines(features, reference, units[first : first + step], lengths)
+        found = torch.maximum(found, near.amax(dim=0))
+    return found
 
 
 def cosines(
@@ -203,14 +232,15 @@ def similarity_map(
     >>> bool(similarity[60, 100] > 0.5), bool(similarity[40, 40] < 0)
     (True, True)
     """
-    scored = score_plane(features, reference)
     name = name or reference.object_classes[0]
-    reference.members(name)
-    competing_scores = scored.competing_scores() if name == BACKGROUND else None
-    if competing_scores is not None:
-        return as_map(competing_scores[0], features.no_data)
-    number = reference.object_classes.index(name)
-    return as_map(scored.object_pixels()[number], features.no_data)
+    prototype = reference.prototype(name)
+    reference.check_backbone(features.backbone)
+    if name == BACKGROUND:
+        lengths = CellLengths.of(features, reference.statistics, reference.scoring)
+        cells = cosines(features, reference, prototype[None], lengths)
+        return as_map(to_pixels(cells, features.grid)[0], features.no_data)
+    scored = score_vectors(features, reference, prototype[None])
+    return as_map(scored.object_pixels()[0], features.no_data)
 
 
 def as_map(

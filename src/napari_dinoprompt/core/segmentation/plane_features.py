@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.references.from_prompts import NewReference
+    from napari_dinoprompt.core.references.from_prompts import NewReference, PlaceKey
+    from napari_dinoprompt.core.scoring.places import Place
 
 
 # Features of planes that hold no prompt are kept up to this size, for scrolling back.
@@ -86,6 +87,7 @@ class ImageFeatures:
         self.empty: set[PlaneIndex] = set()
         self._planes: dict[PlaneIndex, PlaneFeatures] = {}
         self._pooled: tuple[tuple[PlaneIndex, ...], SourceMeasures] | None = None
+        self._places: tuple[SourceMeasures, dict[PlaceKey, Place]] | None = None
 
     def __contains__(self, index: object) -> bool:
         return index in self._planes
@@ -132,21 +134,29 @@ class ImageFeatures:
             kept = self._pooled = (sources, pool_measures(parts))
         return kept[1]
 
+    def _known_places(self, measures: SourceMeasures) -> dict[PlaceKey, Place]:
+        """Return the objects found for earlier prompts, as long as they are good."""
+        kept = self._places
+        if kept is None or kept[0] is not measures:
+            kept = self._places = (measures, {})
+        return kept[1]
+
     def iter_reference(
         self,
         prompts: Prompts,
         *,
         source: str,
+        points_only: bool = False,
         pixel_size: tuple[float, float] | None = None,
     ) -> Generator[Progress | Notice, None, NewReference]:
         """Make a reference from prompts on these planes."""
         from napari_dinoprompt.core.references.from_prompts import iter_reference
-        from napari_dinoprompt.core.scoring.auto_threshold import most_prompted_planes
+        from napari_dinoprompt.core.scoring.places import most_prompted_planes
 
         measures = self.measures(prompts.planes)
         planes = {index: self._planes[index] for index in set(prompts.planes)}
         # Only those are scored for the thresholds.
-        crowded = most_prompted_planes(prompts.planes)
+        crowded = most_prompted_planes(prompts.planes, prompts.classes)
         return (
             yield from iter_reference(
                 {index: plane.features for index, plane in planes.items()},
@@ -158,6 +168,8 @@ class ImageFeatures:
                     for index in crowded
                     if not planes[index].large
                 },
+                places=self._known_places(measures),
+                points_only=points_only,
                 pixel_size=pixel_size,
             )
         )

@@ -336,7 +336,8 @@ def iter_scores(
         elif competing_scores is None:
             winning_class = np.ones(similarity.shape[1:], dtype=np.uint8)
         else:
-            winning_class = competing_scores[here].argmax(dim=0).byte().cpu().numpy()
+            winner = competing_scores[here].argmax(dim=0).byte().cpu().numpy()
+            winning_class = winner + np.uint8(1)
         if missing is not None:
             winning_class[missing] = 0
         yield RegionScores(region, similarity, winning_class)

@@ -10,7 +10,6 @@ import torch
 
 from napari_dinoprompt.core.masks.cleaning import class_mask, clean_and_label
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane
 
 if TYPE_CHECKING:
@@ -81,8 +80,8 @@ class Similarities:
         Object classes; class number k + 1 is ``names[k]``.
     objects : (K, H, W) tensor of float32
         Along the edges of the image.
-    competing_scores : (1 + K, H, W) tensor of float32 or None
-        By which background and classes compete, see `class_mask`.
+    competing_scores : (K, H, W) tensor of float32 or None
+        By which classes compete, see `class_mask`.
     window : IntensityWindow
         The grey values that the backbone saw as 0 and 1.
     no_data : (H, W) ndarray of bool or None
@@ -101,8 +100,6 @@ class Similarities:
 
     def of(self, name: str) -> NDArray[np.float32]:
         """Return the map of one class: (H, W), NaN where there is no data."""
-        if name == BACKGROUND and self.competing_scores is not None:
-            return as_map(self.competing_scores[0], self.no_data)
         return as_map(self.objects[self.names.index(name)], self.no_data)
 
     def levels(self, name: str) -> list[NDArray[np.float32]]:

@@ -467,7 +467,7 @@ def _blank(
     return Similarities(
         names=names,
         objects=torch.zeros((len(names), *size)),
-        competing_scores=torch.zeros((1 + len(names), *size)),
+        competing_scores=None,
         window=window,
         no_data=np.ones(size, dtype=bool),
         nothing=True,
