@@ -121,6 +121,7 @@ class Controller(QObject):
         """Whether anything is being computed or about to be."""
         return (
             self.features.running
+            or self.features.fit.running
             or self.scoring.running
             or self.stacks.running
             or self._layer_sync.pending
@@ -233,7 +234,7 @@ class Controller(QObject):
         record = offer.record
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
-        self.features.choose(request)
+        self.features.choose(request, self.session.auto_upscale)
         self.prompts.restore(state, record)
         layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
         if record.settings.own_weights and request.backbone.checkpoint is None:

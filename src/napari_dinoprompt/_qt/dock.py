@@ -267,7 +267,9 @@ class SegmentTab(WorkTab):
         self.prompts.undo_requested.connect(work.prompts.undo)
         self.prompts.clear_requested.connect(work.prompts.clear)
         self.prompts.layer_requested.connect(work.choose_prompts)
+        self.prompts.points_only_requested.connect(work.scoring.choose_points_only)
         self.result.threshold_requested.connect(work.scoring.choose_threshold)
+        self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.stack.start_requested.connect(work.stacks.start)
         self.stack.stop_requested.connect(work.stacks.cancel)
@@ -285,7 +287,9 @@ class SegmentTab(WorkTab):
         """Whether features are being computed, or the result filled in."""
         session = self._controller.session
         return session.current is not None and (
-            session.phase is Phase.PREPARING or self._controller.scoring.filling
+            session.phase is Phase.PREPARING
+            or self._controller.scoring.filling
+            or self._controller.features.fit.running
         )
 
     @property
@@ -304,7 +308,7 @@ class SegmentTab(WorkTab):
         work, session = self._controller, self._controller.session
         state = session.current
         self.image.show_images(images, None if state is None else state.image)
-        self.image.show_request(session.request)
+        self.image.show_request(session.request, auto=session.auto_upscale)
         self.image.show_facts(work.features.estimate, work.features.seconds_left)
         self.weights.show_used(session.request.backbone.name)
         counts = {} if state is None else state.counts()
@@ -320,7 +324,9 @@ class SegmentTab(WorkTab):
         )
         value, auto = session.threshold_in_force()
         self.result.show_threshold(session.threshold_class(), value, auto)
+        self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
+        self.prompts.show_points_only(session.points_only)
         self._refresh_stack()
 
     def _refresh_stack(self) -> None:
@@ -334,11 +340,11 @@ class SegmentTab(WorkTab):
             said=stacks.message,
         )
 
-    def _on_features_requested(self, request: FeatureRequest) -> None:
+    def _on_features_requested(self, request: FeatureRequest, auto: bool) -> None:
         name = request.backbone.name
         if is_dinov2(name) and request.backbone.checkpoint is None:
             self._controller.wanted_dinov2 = name
-        self._controller.features.choose(request)
+        self._controller.features.choose(request, auto)
         self._offer_weights()
 
     def _on_restore(self) -> None:
@@ -361,7 +367,7 @@ class SegmentTab(WorkTab):
             # It was asked for before, and failed.
             work.features.compute()
         else:
-            work.features.choose(request)
+            work.features.choose(request, work.session.auto_upscale)
         self._offer_weights()
 
 

@@ -59,6 +59,8 @@ class ImageState:
         The backbone that the thresholds are for; empty before the first features.
     request : FeatureRequest or None
         What `planes` were prepared for.
+    fitted : str
+        The backbone whose upscale was fitted to the clicked objects; empty if none.
     planes : ImageFeatures
         Features of the planes that were needed so far.
     view : tuple of int
@@ -95,6 +97,7 @@ class ImageState:
     thresholds: dict[str, float] = field(default_factory=dict)
     backbone: str = ""
     request: FeatureRequest | None = None
+    fitted: str = ""
     planes: ImageFeatures = field(default_factory=ImageFeatures)
     view: PlaneIndex = ()
     result: LiveResult | None = None
@@ -145,6 +148,7 @@ class ImageState:
         """Let go of the features, which take much memory."""
         self.planes = ImageFeatures()
         self.request = None
+        self.fitted = ""
 
     def await_result(self) -> None:
         """Note that the result is of before, and another one is under way."""

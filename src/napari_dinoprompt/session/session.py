@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 _COLOURS = ("#009E73", "#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#F0E442", "#0072B2")
 
 
+_ADVICE = {
+    "": "",
+    "cores": "Only the cores of what you clicked are in the mask.",
+    "more": "Much more than what you clicked is in the mask.",
+}
+
+
 class Phase(Enum):
     """Where the features of an image stand."""
 
@@ -46,7 +53,11 @@ class Session:
     Attributes
     ----------
     request : FeatureRequest
-        Backbone and upscale that the user chose.
+        Backbone and upscale in use.
+    auto_upscale : bool
+        Whether the clicked objects decide the upscale, for networks.
+    points_only : bool
+        Whether prompts stand for their points alone, not for objects.
     classes : list of str
         *object* and *background* first, then by name.
     selected_class : str
@@ -64,6 +75,8 @@ class Session:
     request: FeatureRequest = field(
         default_factory=lambda: FeatureRequest(BackboneChoice(FILTERBANK), 1.0)
     )
+    auto_upscale: bool = True
+    points_only: bool = False
     classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])
     selected_class: str = OBJECT
     cleaning: Cleaning = field(default_factory=Cleaning)
@@ -148,6 +161,16 @@ class Session:
         names = reference.object_classes
         chosen = {n: value for n, value in state.thresholds.items() if n in names}
         return reference.with_thresholds(chosen)
+
+    def advice(self) -> str:
+        """Say what is wrong with the mask, going by the clicked objects; or nothing.
+
+        One press mends it: `LiveResult.fitted_threshold`.
+        """
+        state, name = self.current, self.threshold_class()
+        if state is None or state.result is None or state.outdated:
+            return ""
+        return _ADVICE[state.result.judge(name)]
 
     def hint(self) -> str:
         """Say in one line what to do next."""

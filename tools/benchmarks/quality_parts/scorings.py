@@ -7,7 +7,8 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.prompts import OBJECT
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
+from napari_dinoprompt.core.references.from_prompts import make_reference
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.similarities import score_classes
 from quality_parts.methods import Scored, method
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.statistics import SourceMeasures
+    from napari_dinoprompt.core.references.from_prompts import PlaceKey
+    from napari_dinoprompt.core.scoring.places import Place
 
 
 @method("product")
@@ -78,9 +81,15 @@ def _score(
 ) -> Scored:
     measures = _measures(source, scoring)
     start = perf_counter()
-    reference = Reference.from_prompts(
-        source, points, classes, measures=measures, points_only=points_only
+    made = make_reference(
+        {(): source},
+        Prompts(points, tuple(classes)),
+        measures,
+        source="image",
+        points_only=points_only,
+        places=_places(source, scoring),
     )
+    reference = Reference.of(made.fields)
     thresholds = resolve_thresholds(reference)
     similarities = score_classes(target, reference)
     mask = similarities.mask(thresholds)
@@ -92,6 +101,12 @@ def _score(
         mask=mask == number,
         seconds=seconds,
     )
+
+
+@lru_cache(maxsize=4)
+def _places(source: FeatureMap, scoring: Scoring) -> dict[PlaceKey, Place]:
+    """Keep the objects that were found for prompts, as the dock does."""
+    return {}
 
 
 @lru_cache(maxsize=4)

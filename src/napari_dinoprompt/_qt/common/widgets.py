@@ -384,3 +384,10 @@ def _whole(widget: QWidget) -> QWidget:
     if parent is not None and not outside and parent.focusProxy() is widget:
         return parent
     return widget
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes, in seconds or minutes."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"

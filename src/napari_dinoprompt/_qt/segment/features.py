@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
 from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
+from napari_dinoprompt._qt.segment.upscale import UpscaleFit
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
@@ -62,6 +63,11 @@ class FeatureController(QObject):
         self._prompts = prompts
         self._prompts.changed.connect(self.take_prompts)
         self._scoring = scoring
+        self.fit = UpscaleFit(session, self._extract, self)
+        self.fit.ready.connect(self._on_fitted)
+        self.fit.changed.connect(self.changed)
+        self.fit.progressed.connect(self.progressed)
+        scoring.changed.connect(self.fit.look)
         self._started = 0.0
         self._owner: tuple[ImageState, FeatureRequest] | None = None
         self._target = ImageFeatures()
@@ -75,10 +81,13 @@ class FeatureController(QObject):
         """Whether planes are being extracted."""
         return self._job.running
 
-    def choose(self, request: FeatureRequest) -> None:
-        """Use another backbone, device or upscale."""
+    def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
+        """Use another backbone, device or upscale, or let the objects decide it."""
+        self._session.auto_upscale = auto_upscale
         if request == self._session.request:
+            self.fit.look()
             return
+        self.fit.cancel()
         self._session.request = request
         self._session.message = ""
         if self._session.current is not None:
@@ -120,6 +129,7 @@ class FeatureController(QObject):
 
     def cancel(self) -> None:
         """Stop computing; the image can go on from here later."""
+        self.fit.cancel()
         if self._scoring.filling:
             self._scoring.stop()
             self._session.message = "Stopped. The result is there as far as it came."
@@ -132,6 +142,7 @@ class FeatureController(QObject):
     def forget(self) -> None:
         """Stop, and let go of planes that no image holds."""
         self._stop()
+        self.fit.cancel()
         self._owner = None
         self._target = ImageFeatures()
 
@@ -154,6 +165,24 @@ class FeatureController(QObject):
         self._job.start(
             _extract(target, state.image, self.shelf, self._session.request, missing)
         )
+
+    def _extract(
+        self, state: ImageState, target: ImageFeatures, request: FeatureRequest
+    ) -> Generator[
+        Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
+    ]:
+        """Extract all that is needed for an image now."""
+        wanted = _needed(state)
+        return _extract(target, state.image, self.shelf, request, wanted)
+
+    def _on_fitted(self, planes: ImageFeatures, request: FeatureRequest) -> None:
+        """Go on with features at the upscale that the objects need."""
+        state = self._session.current
+        assert state is not None
+        self._session.request = request
+        self._owner, self._target = (state, request), planes
+        # Prompts may have been placed on further planes meanwhile.
+        self.compute()
 
     def _stop(self) -> None:
         self._job.cancel()

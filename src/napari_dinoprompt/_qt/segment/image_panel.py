@@ -17,6 +17,7 @@ from napari_dinoprompt._qt.common.widgets import (
     NarrowBox,
     Section,
     button,
+    duration,
     explain,
     in_column,
     new_form,
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.progress import Progress
 
 
-_UPSCALES = ("×1", "×2", "×4")
+_AUTO = "auto"
+_UPSCALES = (_AUTO, "×1", "×2", "×4")
 _FILE = (
     "A file with the backbone's weights, if they are in none of the usual "
     "places; empty if they are."
@@ -56,12 +58,13 @@ class ImagePanel(QWidget):
 
     image_requested = Signal(object)
     """The user chose an image layer."""
-    features_requested = Signal(object)
-    """The user chose a `FeatureRequest`."""
+    features_requested = Signal(object, bool)
+    """The user chose a `FeatureRequest`, and whether objects decide its upscale."""
 
     def __init__(self, request: FeatureRequest) -> None:
         super().__init__()
         self._shown: FeatureRequest | None = None
+        self._auto = True
         self._weights_folder = request.backbone.weights_folder
         self._cache_gigabytes = request.backbone.cache_gigabytes
         self._image = explain(
@@ -74,14 +77,14 @@ class ImagePanel(QWidget):
         )
         self._upscale = explain(
             _editable(_UPSCALES),
-            "How many times the image is enlarged before the backbone. More gives "
-            "smaller cells and finer masks, and costs its square in time. Type any "
-            "number above 0.",
+            "How many times the image is enlarged before the backbone: auto goes by "
+            "the size of the clicked objects, for networks. More gives smaller cells "
+            "and finer masks, and costs its square in time. Type any number above 0.",
         )
         self._advanced = AdvancedRows()
         self._facts = MessageLabel("size of the features")
         self._lay_out()
-        self.show_request(request)
+        self.show_request(request, auto=True)
         self._image.activated.connect(self._on_image)
         self._backbone.activated.connect(self._on_features)
         self._upscale.activated.connect(self._on_features)
@@ -115,27 +118,39 @@ class ImagePanel(QWidget):
     @property
     def request(self) -> FeatureRequest | None:
         """What is chosen, or None while the upscale is not a number above 0."""
-        try:
-            upscale = float(self._upscale.currentText().lstrip("×x ").replace(",", "."))
-        except ValueError:
-            return None
+        name = self._backbone.currentText().strip()
+        if self.auto_upscale:
+            # Objects of another backbone's cells are another matter.
+            known = self._shown is not None and self._shown.backbone.name == name
+            upscale = self._shown.upscale if known and self._shown else 1.0
+        else:
+            try:
+                text = self._upscale.currentText().lstrip("×x ")
+                upscale = float(text.replace(",", "."))
+            except ValueError:
+                return None
         if not 0 < upscale < float("inf"):
             return None
         choice = BackboneChoice(
-            name=self._backbone.currentText().strip(),
+            name=name,
             # From the preferences; the panel has no rows for these.
             weights_folder=self._weights_folder,
             cache_gigabytes=self._cache_gigabytes,
         )
         return FeatureRequest(self._advanced.applied_to(choice), upscale)
 
-    def show_request(self, request: FeatureRequest) -> None:
+    @property
+    def auto_upscale(self) -> bool:
+        """Whether the clicked objects decide the upscale."""
+        return self._upscale.currentText().strip().lower().startswith(_AUTO)
+
+    def show_request(self, request: FeatureRequest, *, auto: bool) -> None:
         """Show what is in force, without disturbing somebody who is typing."""
-        if request == self._shown:
+        if (request, auto) == (self._shown, self._auto):
             return
-        self._shown = request
+        self._shown, self._auto = request, auto
         self._backbone.setCurrentText(request.backbone.name)
-        self._upscale.setCurrentText(_times(request.upscale))
+        self._show_upscale()
         self._advanced.show_choice(request.backbone)
 
     def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
@@ -152,7 +167,7 @@ class ImagePanel(QWidget):
             disk = describe_size(estimate.disk)
             text += f"; done part by part, up to {disk} on the disk for each class"
         if seconds is not None:
-            text += f", {_duration(seconds)} left"
+            text += f", {duration(seconds)} left"
         self._facts.setText(text)
 
     def _on_image(self, _index: int) -> None:
@@ -161,9 +176,17 @@ class ImagePanel(QWidget):
     def _on_features(self, _value: object = None) -> None:
         request = self.request
         if request is not None:
-            self.features_requested.emit(request)
-        elif self._shown is not None:
-            self._upscale.setCurrentText(_times(self._shown.upscale))
+            self.features_requested.emit(request, self.auto_upscale)
+        self._show_upscale()
+
+    def _show_upscale(self) -> None:
+        """Show the upscale in force; what is on auto too, once it is not 1."""
+        if self._shown is None:
+            return
+        text = f"×{self._shown.upscale:g}"
+        if self._auto:
+            text = _AUTO if self._shown.upscale == 1 else f"{_AUTO} ({text})"
+        self._upscale.setCurrentText(text)
 
 
 class AdvancedRows(QWidget):
@@ -336,16 +359,6 @@ def _editable(offered: Sequence[str]) -> NarrowBox:
     box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
     box.addItems(list(offered))
     return box
-
-
-def _times(upscale: float) -> str:
-    return f"×{upscale:g}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min"
 
 
 def _is_here(name: str, folder: str | None) -> bool:

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
-from qtpy.QtWidgets import QButtonGroup, QLineEdit, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QLineEdit,
+    QToolButton,
+    QWidget,
+)
 from superqt import QFlowLayout
+from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.layer_boxes import LayerBox
 from napari_dinoprompt._qt.common.widgets import (
@@ -80,6 +87,8 @@ class PromptPanel(QWidget):
     """The user wants the last change of the prompts taken back."""
     clear_requested = Signal()
     """The user wants all prompts of the image removed."""
+    points_only_requested = Signal(bool)
+    """The user chose whether prompts stand for their points alone."""
     layer_requested = Signal(object)
     """The user chose the Points layer that holds the prompts."""
 
@@ -112,8 +121,16 @@ class PromptPanel(QWidget):
         self._undo.clicked.connect(self.undo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
+        self._points_only = QCheckBox("Po&ints only")
+        explain(
+            self._points_only,
+            "Take the features at the clicked points alone. If not ticked, a prompt "
+            "stands for the whole object that it is on.",
+        )
+        self._points_only.toggled.connect(self.points_only_requested)
         buttons = row_of(self._add, self._undo, self._clear)
-        in_column(self, self._layer, self._flow, self._new, buttons)
+        new = row_of(self._new, self._points_only)
+        in_column(self, self._layer, self._flow, new, buttons)
 
     def show_classes(
         self, colours: Mapping[str, str], counts: Mapping[str, int], selected: str
@@ -130,6 +147,11 @@ class PromptPanel(QWidget):
         self._layer.show_layers(points)
         self._layer.choose(chosen)
         self._layer.setVisible(len(points) > 1 or chosen not in points)
+
+    def show_points_only(self, points_only: bool) -> None:
+        """Show what prompts stand for."""
+        with signals_blocked(self._points_only):
+            self._points_only.setChecked(points_only)
 
     def enable_changes(self, *, undo: bool, clear: bool) -> None:
         """Enable Undo and Clear; a layer of the user's own is changed by no button."""

@@ -15,10 +15,13 @@ from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.widgets import (
+    MessageLabel,
+    button,
     explain,
     in_column,
     literal,
     new_form,
+    no_margins,
     row_of,
     shorten,
 )
@@ -34,6 +37,8 @@ class ResultPanel(QWidget):
     """The user set the threshold, a float, or None for auto."""
     cleaning_requested = Signal(object)
     """The user chose a `Cleaning`."""
+    fit_requested = Signal()
+    """The user wants the threshold that fits the clicked objects."""
 
     def __init__(self, cleaning: Cleaning) -> None:
         super().__init__()
@@ -51,7 +56,7 @@ class ResultPanel(QWidget):
         self._title.setBuddy(self._slider)
         self._auto = QCheckBox("&Auto")
         self._auto.setChecked(True)
-        explain(self._auto, "Let the prompts' agreement with each other decide.")
+        explain(self._auto, "Let the clicked objects decide.")
         self._min_size = SpinBox(value=cleaning.min_size, max=1_000_000_000)
         explain(
             self._min_size.native,
@@ -64,11 +69,23 @@ class ResultPanel(QWidget):
             self._split.native,
             "Separate touching objects; each gets a number and a colour.",
         )
+        self._advice = MessageLabel("what is wrong with the mask")
+        self._fit = button(
+            "&Fit to clicked objects",
+            "Set the threshold that parts the clicked objects from what surrounds them "
+            "best.",
+        )
+        self._fit.clicked.connect(self.fit_requested)
+        self._mend = QWidget()
+        mend = row_of(self._advice, self._fit)
+        no_margins(mend)
+        self._mend.setLayout(mend)
+        self._mend.hide()
         form = new_form()
         form.addRow("smallest ob&ject", self._min_size.native)
         row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
-        in_column(self, self._title, row, form, *boxes)
+        in_column(self, self._title, row, self._mend, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
         for widget in (self._min_size, self._fill, self._split):
@@ -81,6 +98,12 @@ class ResultPanel(QWidget):
             self._auto.setChecked(auto)
             if value is not None:
                 self._slider.setValue(value)
+
+    def show_advice(self, advice: str) -> None:
+        """Show what is wrong with the mask, and the button that mends it."""
+        if advice:
+            self._advice.setText(advice)
+        self._mend.setVisible(bool(advice))
 
     def show_cleaning(self, cleaning: Cleaning) -> None:
         """Show the cleaning in force."""

@@ -127,6 +127,7 @@ class Scoring(QObject):
                 dict(state.thresholds),
                 np.concatenate((looked_at, prompts.points[here])),
                 source=state.image.name,
+                points_only=self._session.points_only,
                 pixel_size=layers.pixel_size(state.image),
             )
         )
@@ -143,6 +144,19 @@ class Scoring(QObject):
             state.thresholds[name] = value
         layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
         self.cut_anew()
+
+    def fit_threshold(self) -> None:
+        """Cut where the clicked objects of the class are parted best."""
+        state, name = self._session.current, self._session.threshold_class()
+        if state is not None and state.result is not None:
+            self.choose_threshold(state.result.fitted_threshold(name))
+
+    def choose_points_only(self, points_only: bool) -> None:
+        """Have prompts stand for their points alone, or for objects."""
+        self._session.points_only = points_only
+        if self._session.current is not None:
+            self._session.current.invalidate()
+        self.score()
 
     def cut_anew(self) -> None:
         """Make the mask from the similarities again, for the plane in view."""

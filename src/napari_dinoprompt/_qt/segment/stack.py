@@ -176,6 +176,8 @@ def _as_found(
             scores=found.scores,
             thresholds=found.thresholds,
             masks=found.scores.masks(found.thresholds),
+            clicked={},
+            fitting_upscale=None,
         )
     elif found is not None:
         msg = (

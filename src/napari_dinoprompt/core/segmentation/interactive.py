@@ -6,7 +6,7 @@ then costs one product with the feature map of the plane in view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.features.estimate import Estimate, estimate
@@ -26,6 +26,10 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+from napari_dinoprompt.core.scoring.auto_threshold import (
+    fit_threshold,
+    judge_threshold,
+)
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
@@ -47,7 +51,13 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.references.from_prompts import NewReference
+    from napari_dinoprompt.core.scoring.places import ClassValues
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, Scores
+
+
+# Thresholds that make the same mask to the eye.
+_SAME_THRESHOLD = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +76,10 @@ class LiveResult:
         In use, by object class: set by the user, or auto.
     masks : sequence of (h, w) arrays of uint8
         Levels of the plain class numbers, not cleaned; full resolution first.
+    clicked : mapping of str to ClassValues
+        What the maps have at the clicked objects, by object class.
+    fitting_upscale : float or None
+        At which the clicked objects would be large enough; None if none was found.
     """
 
     plane: PlaneIndex
@@ -73,6 +87,8 @@ class LiveResult:
     scores: Scores
     thresholds: Mapping[str, float]
     masks: Sequence[Any]
+    clicked: Mapping[str, ClassValues]
+    fitting_upscale: float | None
 
     @classmethod
     def of(
@@ -80,14 +96,38 @@ class LiveResult:
         plane: PlaneIndex,
         reference: Reference,
         scores: Scores,
+        made: NewReference,
         chosen: Mapping[str, float],
     ) -> LiveResult:
         """Cut scores of a reference; classes without a chosen threshold are on auto."""
-        names = scores.names
+        return cls(
+            plane, reference, scores, {}, (), made.values, made.fitting_upscale
+        ).cut(chosen)
+
+    def cut(self, chosen: Mapping[str, float]) -> LiveResult:
+        """Cut the scores anew; classes without a chosen threshold are on auto."""
+        names = self.scores.names
         known = {name: value for name, value in chosen.items() if name in names}
-        reference = reference.with_thresholds(known)
+        reference = self.reference.with_thresholds(known)
         thresholds = resolve_thresholds(reference)
-        return cls(plane, reference, scores, thresholds, scores.masks(thresholds))
+        masks = self.scores.masks(thresholds)
+        return replace(self, reference=reference, thresholds=thresholds, masks=masks)
+
+    def judge(self, name: str) -> str:
+        """Say what the threshold of a class does to its clicked objects.
+
+        As `judge_threshold`; nothing where another threshold would not be better.
+        """
+        if name not in self.clicked or self.nothing:
+            return ""
+        used = self.thresholds[name]
+        fitted = self.fitted_threshold(name)
+        close = abs(used - fitted) < _SAME_THRESHOLD
+        return "" if close else judge_threshold(self.clicked[name].own, used)
+
+    def fitted_threshold(self, name: str) -> float:
+        """Return the threshold that parts the clicked objects of a class best."""
+        return fit_threshold(self.clicked[name].own)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +154,7 @@ class LiveResult:
     ) -> Generator[Progress, None, LiveResult]:
         """Cut the scores anew, after a threshold changed."""
         yield Progress(0, 0)
-        return self.of(self.plane, self.reference, self.scores, chosen)
+        return self.cut(chosen)
 
     def iter_clean(self, cleaning: Cleaning) -> Generator[Progress, None, Cleaned]:
         """Clean the mask and number its objects."""
@@ -239,6 +279,7 @@ def score_prompts(
     near: NDArray[np.float64],
     *,
     source: str,
+    points_only: bool = False,
     pixel_size: tuple[float, float] | None = None,
 ) -> Generator[Progress | Notice | LiveResult, None, None]:
     """Find what the prompts find, after they or the plane in view changed.
@@ -259,6 +300,8 @@ def score_prompts(
         large plane come in this order.
     source : str
         Name of the image.
+    points_only : bool
+        Take the features at the prompts alone, not of the objects that they are on.
     pixel_size : (float, float), optional
         Height and width of a pixel.
 
@@ -278,7 +321,7 @@ def score_prompts(
         full for the results of a large plane.
     """
     made = yield from planes.iter_reference(
-        prompts, source=source, pixel_size=pixel_size
+        prompts, source=source, points_only=points_only, pixel_size=pixel_size
     )
     reference, shown = Reference.of(made.fields), planes[view]
     reference.check_objects()
@@ -288,12 +331,12 @@ def score_prompts(
         else:
             lengths = shown.lengths(planes.measures(prompts.planes))
             similarities = score_classes(shown.whole, reference, lengths)
-        yield LiveResult.of(view, reference, similarities, chosen)
+        yield LiveResult.of(view, reference, similarities, made, chosen)
         return
     features = shown.features
     assert isinstance(features, LazyFeatures)
     store = ResultStore.of(features, reference)
-    yield LiveResult.of(view, reference, store, chosen)
+    yield LiveResult.of(view, reference, store, made, chosen)
     regions = features.regions.nearest_first(near)
     yield Progress(0, len(regions))
     yield from store.iter_fill(features, reference, regions)

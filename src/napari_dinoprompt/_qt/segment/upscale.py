@@ -1,0 +1,137 @@
+"""Features once more where the clicked objects turn out to be small."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.widgets import duration
+from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.weights import describe_size
+from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.segmentation.plane_features import (
+    ImageFeatures,
+    PlaneFeatures,
+)
+from napari_dinoprompt.session.image_state import FeatureRequest
+from napari_dinoprompt.session.session import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.session.image_state import ImageState
+    from napari_dinoprompt.session.session import Session
+
+
+class UpscaleFit(QObject):
+    """Computes features at the upscale that the clicked objects need.
+
+    Once for an image and a backbone, in the background: what there is goes on
+    answering clicks until the new features are ready.
+    """
+
+    changed = Signal()
+    """It has begun or ended, or there is another message."""
+    progressed = Signal(int, int)
+    """Tiles done and in all."""
+    ready = Signal(object, object)
+    """An `ImageFeatures` and the `FeatureRequest` that it was made for."""
+
+    def __init__(
+        self,
+        session: Session,
+        extract: Callable[
+            [ImageState, ImageFeatures, FeatureRequest], Generator[Any, None, None]
+        ],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._extract = extract
+        self._request: FeatureRequest | None = None
+        self._planes = ImageFeatures()
+        self._started = 0.0
+        self._size = ""
+        self._job = LatestJob(self, "Computing features")
+        self._job.yielded.connect(self._on_yielded)
+        self._job.returned.connect(self._on_returned)
+        self._job.failed.connect(self._on_failed)
+
+    @property
+    def running(self) -> bool:
+        """Whether features are being computed."""
+        return self._job.running
+
+    def cancel(self) -> None:
+        """Stay with the features that there are."""
+        self._job.cancel()
+
+    def look(self) -> None:
+        """Begin if the objects of the result ask for another upscale."""
+        session, state = self._session, self._session.current
+        if state is None or state.result is None or state.outdated:
+            return
+        request = session.request
+        wanted = state.result.fitting_upscale
+        name = request.backbone.name
+        if (
+            not session.auto_upscale
+            or session.phase is not Phase.READY
+            or wanted is None
+            or name in (FILTERBANK, state.fitted)
+        ):
+            return
+        state.fitted = name
+        if wanted == request.upscale:
+            return
+        self._request = FeatureRequest(request.backbone, wanted)
+        self._planes = ImageFeatures()
+        self._started = monotonic()
+        self._job.start(self._extract(state, self._planes, self._request))
+        self._say("")
+
+    def _say(self, more: str) -> None:
+        assert self._request is not None
+        small = "small" if self._request.upscale > 1 else "large"
+        self._session.message = (
+            f"The clicked objects are {small} for the cells: computing features at "
+            f"×{self._request.upscale:g}{more}. You can go on meanwhile."
+        )
+        self.changed.emit()
+
+    def _on_yielded(
+        self, said: Progress | Estimate | tuple[PlaneIndex, PlaneFeatures]
+    ) -> None:
+        if isinstance(said, tuple):
+            self._planes.add(*said)
+        elif isinstance(said, Progress):
+            self.progressed.emit(said.done, said.total)
+            if said.done and said.total:
+                spent = monotonic() - self._started
+                left = spent / said.done * (said.total - said.done)
+                self._say(f"{self._size}, {duration(left)} left)")
+        else:
+            rows, columns = said.cells
+            self._size = f" ({rows} × {columns} cells, {describe_size(said.bytes)}"
+            self._say(f"{self._size})")
+            self._started = monotonic()
+
+    def _on_returned(self, _nothing: None) -> None:
+        assert self._request is not None
+        self.ready.emit(self._planes, self._request)
+        self._session.message = (
+            f"Features are at ×{self._request.upscale:g} now: the clicked objects are "
+            "small. Choose another upscale to change that."
+        )
+        self.changed.emit()
+
+    def _on_failed(self, message: str) -> None:
+        now = self._session.request.upscale
+        self._session.message = f"The upscale stays at ×{now:g}. {message}"
+        self.changed.emit()
