@@ -55,7 +55,6 @@ def reference(
             help="Enlarge the image before the backbone: small objects need it. "
             "A cell of DINOv2 is 14 pixels / upscale. auto takes 1, 2 or 4, by the "
             "size of the prompted objects.",
-            metavar="auto|NUMBER",
         ),
     ] = "auto",
     block: Annotated[

@@ -71,7 +71,6 @@ def study(
         typer.Option(
             help="As of 'reference'. Give it again with other numbers to try. "
             "(default: auto, and 1, 2 and 4 are tried)",
-            metavar="auto|NUMBER",
         ),
     ] = None,
     block: Annotated[
