@@ -10,7 +10,7 @@ import torch
 
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
-from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.core.references.header import ReferenceFields, Source
 from napari_dinoprompt.core.scoring.places import (
@@ -149,9 +149,6 @@ def iter_reference(
     chosen = auto_thresholds(fields, values, scored)
     fields = replace(fields, auto_thresholds=chosen)
     return NewReference(fields, values, fitting_upscale(objects, first.grid), whole)
-
-
-make_reference = runs_to_end("make_reference", iter_reference)
 
 
 def _iter_clicked(
