@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from napari_dinoprompt.core.features.feature_map import CellLengths
-from napari_dinoprompt.core.scoring.outlines import find_outline, window_reach
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
+from napari_dinoprompt.core.features.guided_filter import look_up
+from napari_dinoprompt.core.features.regions import Region
+from napari_dinoprompt.core.scoring.outlines import Window, find_outline
 from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
 
 if TYPE_CHECKING:
@@ -21,16 +24,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.scoring.outlines import Outline
 
 
-# Scales of the windows that are looked at: all of a row, then the next row if the
-# object was sharpest at the last, largest scale.
-_SCALES = ((1, 2, 4), (8,), (16,), (32,))
+# Pixels per sample of the windows that are looked at.
+_SCALES = (1, 2, 4, 8, 16)
+# Samples of so many cells a side need no fit to the light.
+_PLAIN_CELLS = 4
 # Of an object and of its surroundings.
 _MOST_PIXELS = 256
 # In samples and pixels: how far the surroundings reach, at least.
@@ -87,45 +90,73 @@ def iter_object(
     query: (D,) float32, of length 1; point: (2,) float64. None if nothing there has
     an outline.
     """
-    pixel = features.grid.nearest_pixels(point[None])[0]
+    row, column = features.grid.nearest_pixels(point[None])[0].tolist()
+    plan = features.regions
     best: Outline | None = None
-    for scales in _SCALES:
-        reach = window_reach(scales[-1])
-        rows, columns = ((int(at) - reach, int(at) + reach + 1) for at in pixel)
-        region = features.regions.around(rows, columns)
-        part = yield from features.iter_part(features.regions.outer(region))
-        corner = np.array([one.start for one in features.regions.outer(region).part])
-        with torch.inference_mode():
-            lengths = CellLengths.of(part, reference.statistics, reference.scoring)
-            scored = ScoredPlane(part, cosines(part, reference, query[None], lengths))
-            similarity = scored.object_pixels()[0].cpu().numpy()
-        if part.no_data is not None:
-            similarity = np.where(part.no_data, np.float32(-1), similarity)
-        row, column = (pixel - corner).tolist()
-        light = part.light.cpu().numpy()
-        found = [find_outline(similarity, light, (row, column), one) for one in scales]
-        sharper = max(
-            (one for one in found if one is not None),
-            key=lambda one: one.sharpness,
-            default=None,
-        )
-        if sharper is None or (best and best.sharpness >= sharper.sharpness):
+    for scale in _SCALES:
+        window = Window.around(features.grid.shape, (row, column), scale, plan.step)
+        if window is None:
             break
-        best = sharper
-        place = corner
-        if sharper.scale < scales[-1] or part.grid.shape == features.grid.shape:
+        region = Region(window.rows, window.columns)
+        plain = scale >= _PLAIN_CELLS * features.grid.cell
+        outer = region if plain else plan.outer(region)
+        part = yield from features.iter_part(outer)
+        with torch.inference_mode():
+            values, grey = _sample(part, reference, query, region.within(outer), scale)
+        found = find_outline(values, grey, window)
+        if found is not None and (best is None or found.sharpness > best.sharpness):
+            best = found
+        elif best is not None and not isinstance(features, FeatureMap):
+            # More of a large plane would have to be computed first.
             break
     if best is None:
         return None
-    found_object = _trace(best, features.grid.cell).moved(place)
-    return found_object if len(found_object.around) else None
+    traced = _trace(best, features.grid.cell)
+    return traced if len(traced.around) else None
+
+
+def _sample(
+    part: FeatureMap,
+    reference: ClassVectors,
+    query: NDArray[np.float32],
+    here: tuple[slice, slice],
+    scale: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return similarity and light, each averaged over samples of a part.
+
+    Samples of several cells take the similarity of the cells, smaller ones as it is
+    fitted to the light. Without data it is -1.
+    """
+    lengths = CellLengths.of(part, reference.statistics, reference.scoring)
+    cells = cosines(part, reference, query[None], lengths)
+    height, width = (one.stop - one.start for one in here)
+    if scale >= _PLAIN_CELLS * part.grid.cell:
+        thin = scale // _PLAIN_CELLS
+        fine = look_up(cells, part.grid, (height // thin, width // thin), thin)
+        values = F.avg_pool2d(fine, _PLAIN_CELLS)[0]
+    else:
+        plane = ScoredPlane(part, cells)
+        step = part.regions.step
+        if plane.fitted is not None and scale % step == 0:
+            rows, columns = (slice(one.start // step, one.stop // step) for one in here)
+            shown = plane.fitted.blocks(0).clamp(-1, 1)[None, rows, columns]
+            values = F.avg_pool2d(shown, scale // step)[0]
+        else:
+            values = F.avg_pool2d(plane.object_pixels()[:, *here], scale)[0]
+    grey = F.avg_pool2d(part.light[None, *here], scale)[0]
+    found = values.cpu().numpy()
+    if part.no_data is not None:
+        missing = torch.from_numpy(part.no_data[here]).float()
+        empty = F.max_pool2d(missing[None], scale)[0].numpy() > 0
+        found = np.where(empty, np.float32(-1), found)
+    return np.ascontiguousarray(found), np.ascontiguousarray(grey.cpu().numpy())
 
 
 def _trace(outline: Outline, cell: float) -> FoundObject:
     """Spread pixels over a region and over what surrounds it by its radius."""
     from scipy import ndimage as ndi
 
-    inside, scale = outline.inside, outline.scale
+    inside, scale = outline.inside, outline.window.scale
     area = int(np.count_nonzero(inside)) * scale**2
     radius = np.sqrt(area / np.pi)
     depth = ndi.distance_transform_edt(inside) * scale
@@ -145,8 +176,10 @@ def _trace(outline: Outline, cell: float) -> FoundObject:
 
 def _pixels(samples: NDArray[np.bool_], outline: Outline) -> NDArray[np.int64]:
     """Spread at most `_MOST_PIXELS` pixels evenly over samples."""
-    scale = outline.scale
+    scale = outline.window.scale
     whole = np.repeat(np.repeat(samples, scale, axis=0), scale, axis=1)
     found = np.argwhere(whole)
     step = max(1, -(-len(found) // _MOST_PIXELS))
-    return np.asarray(found[step // 2 :: step] + np.array(outline.corner), np.int64)
+    return np.asarray(
+        found[step // 2 :: step] + np.array(outline.window.corner), np.int64
+    )
