@@ -147,7 +147,8 @@ def test_points_without_data(backbone: Network) -> None:
 
 
 def test_the_plane_is_never_read_as_a_whole(backbone: Network) -> None:
-    array = draw_plane((800, 900))
+    # Windows around prompts are up to two thousand pixels wide, whatever the plane.
+    array = draw_plane((1200, 1300))
     recording = Recording(array)
     features = lazy_features(recording, backbone)
     prompts = np.array([[50.0, 60.0], [400.0, 500.0], [300.0, 20.0]])
@@ -413,6 +414,16 @@ def test_prompts_on_planes_of_a_stack(filterbank: FilterBank) -> None:
     prompts = Prompts(
         np.array([[20.0, 30.0], [70.0, 100.0]]), ("object", "object"), ((1,), (0,))
     )
-    reference = Reference.from_planes(features, prompts, features[0,].measures)
+    measures = features[0,].measures
+    points = Reference.from_planes(features, prompts, measures, points_only=True)
     expected = [features[1,].at([[20, 30]])[0], features[0,].at([[70, 100]])[0]]
-    np.testing.assert_array_equal(reference.vectors, expected)
+    np.testing.assert_array_equal(points.vectors, expected)
+    reference = Reference.from_planes(features, prompts, measures)
+    alone = [
+        Reference.from_prompts(features[plane], [point], measures=measures)
+        for plane, point in zip(prompts.planes, prompts.points, strict=True)
+    ]
+    for name in ("vectors", "areas"):
+        expected = np.concatenate([getattr(one, name) for one in alone])
+        np.testing.assert_array_equal(getattr(reference, name), expected)
+    assert (reference.areas > 0).any()

@@ -83,8 +83,13 @@ def test_prompts_on_another_plane_count_with_their_vectors(
     planes = ((0,), (0,), (1,), (0,), (0,))
     subject = make_subject(blob_features, replace(reference, planes=planes), plane=(0,))
     maps = make_prompt_maps(subject)
-    assert maps.prompts.at[:, 2] == pytest.approx(maps.gram[:, 2], abs=1e-6)
+    assert [one is None for one in maps.clicked] == [False, False, True, False, False]
+    # Alone it is cut by what resembles all prompts; with others, by these.
+    assert maps.matches
     assert Subset(maps, [2]).find().mask.any()
+    first, second = (Subset(maps, members).find() for members in ([0, 1], [0, 1, 2]))
+    assert (first.mask != second.mask).any()
+    assert iou(first.mask, second.mask) > 0.7
 
 
 def test_block_means_by_hand() -> None:

@@ -150,10 +150,24 @@ def test_everything_of_the_source_is_kept(make_map) -> None:
     assert [(s.name, s.shape) for s in reference.sources] == [("field", (20, 30))]
     assert reference.source_of.tolist() == [0] * 10
     np.testing.assert_array_equal(reference.points, TEN)
-    np.testing.assert_array_equal(reference.vectors, features.at(TEN))
     expected = features.measures.statistics
     np.testing.assert_array_equal(reference.statistics.mean, expected.mean)
     np.testing.assert_array_equal(reference.statistics.scale, expected.scale)
+
+
+def test_points_alone_give_the_vectors_at_the_points(blobs, blob_features) -> None:
+    points, classes = [*blobs.prompts, (3, 3)], ["object"] * 5 + ["background"]
+    alone, found = (
+        Reference.from_prompts(blob_features, points, classes, points_only=only)
+        for only in (True, False)
+    )
+    np.testing.assert_array_equal(alone.vectors, blob_features.at(points))
+    assert alone.areas.tolist() == [0] * 6
+    assert (found.areas[:5] > 50).all()
+    assert (found.vectors[:5] != alone.vectors[:5]).any(axis=1).all()
+    # Background is what is at the point.
+    assert found.areas[5] == 0
+    np.testing.assert_array_equal(found.vectors[5], alone.vectors[5])
 
 
 def test_moving_the_points_afterwards_changes_nothing(make_map) -> None:

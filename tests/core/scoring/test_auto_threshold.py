@@ -104,7 +104,7 @@ def test_objects_that_resemble_the_others_less_lower_the_threshold() -> None:
 
 def test_bright_surroundings_raise_the_threshold() -> None:
     dark, bright = (
-        fit_threshold(objects((0.5, 0.9), (0.0, upper), 3)) for upper in (0.2, 0.7)
+        fit_threshold(objects((0.5, 0.9), (0.0, upper), 10)) for upper in (0.2, 0.7)
     )
     assert 0.2 - 0.01 <= dark <= 0.5 < bright - 0.1
 

@@ -112,41 +112,57 @@ def iter_object(
         if sharper is None or (best and best.sharpness >= sharper.sharpness):
             break
         best = sharper
-        place = corner
+        place, no_data = corner, part.no_data
         if sharper.scale < scales[-1] or part.grid.shape == features.grid.shape:
             break
     if best is None:
         return None
-    found_object = _trace(best, features.grid.cell).moved(place)
-    return found_object if len(found_object.around) else None
+    found_object = _trace(best, features.grid.cell, no_data)
+    return None if found_object is None else found_object.moved(place)
 
 
-def _trace(outline: Outline, cell: float) -> FoundObject:
-    """Spread pixels over a region and over what surrounds it by its radius."""
+def _trace(
+    outline: Outline, cell: float, no_data: NDArray[np.bool_] | None
+) -> FoundObject | None:
+    """Spread pixels over a region and over what surrounds it by its radius.
+
+    None if nothing inside or around holds data.
+    """
     from scipy import ndimage as ndi
 
-    inside, scale = outline.inside, outline.scale
-    area = int(np.count_nonzero(inside)) * scale**2
-    radius = np.sqrt(area / np.pi)
-    depth = ndi.distance_transform_edt(inside) * scale
-    distance = ndi.distance_transform_edt(~inside) * scale
-    around = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
-    core = inside & (depth - scale / 2 > cell / 2)
-    if not core.any():
-        core = inside
+    region, scale = outline.inside, outline.scale
+    radius = scale * np.sqrt(np.count_nonzero(region) / np.pi)
+    depth = ndi.distance_transform_edt(region) * scale
+    distance = ndi.distance_transform_edt(~region) * scale
+    ring = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
+    inside, around, core = (
+        _pixels(samples, outline, no_data)
+        for samples in (region, ring, region & (depth - scale / 2 > cell / 2))
+    )
+    if len(inside) == 0 or len(around) == 0:
+        return None
     return FoundObject(
-        inside=_pixels(inside, outline),
-        around=_pixels(around, outline),
-        core=_pixels(core, outline),
-        area=float(area),
-        ratio=float(np.count_nonzero(around) / np.count_nonzero(inside)),
+        inside=_thinned(inside),
+        around=_thinned(around),
+        core=_thinned(core if len(core) else inside),
+        area=float(len(inside)),
+        ratio=len(around) / len(inside),
     )
 
 
-def _pixels(samples: NDArray[np.bool_], outline: Outline) -> NDArray[np.int64]:
-    """Spread at most `_MOST_PIXELS` pixels evenly over samples."""
+def _pixels(
+    samples: NDArray[np.bool_], outline: Outline, no_data: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """List the pixels of samples that hold data: (n, 2)."""
     scale = outline.scale
-    whole = np.repeat(np.repeat(samples, scale, axis=0), scale, axis=1)
-    found = np.argwhere(whole)
-    step = max(1, -(-len(found) // _MOST_PIXELS))
-    return np.asarray(found[step // 2 :: step] + np.array(outline.corner), np.int64)
+    pixels = np.argwhere(np.repeat(np.repeat(samples, scale, axis=0), scale, axis=1))
+    pixels += np.array(outline.corner)
+    if no_data is not None:
+        pixels = pixels[~no_data[pixels[:, 0], pixels[:, 1]]]
+    return np.asarray(pixels, np.int64)
+
+
+def _thinned(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep at most `_MOST_PIXELS`, evenly spread."""
+    step = max(1, -(-len(pixels) // _MOST_PIXELS))
+    return pixels[step // 2 :: step]
