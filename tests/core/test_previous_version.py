@@ -179,7 +179,7 @@ def test_a_stack_is_left_as_it_is_and_done_elsewhere(tmp_path, filterbank) -> No
     found = dp.segment_stack(
         read("stack"), reference, filterbank, options, store=tmp_path / "new.zarr"
     )
-    assert [plane.max() for plane in found.mask] == [2, 2, 2]
+    assert {int(plane.max()) for plane in found.mask} == {2}
 
 
 # --- features ----------------------------------------------------------------

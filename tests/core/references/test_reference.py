@@ -72,11 +72,16 @@ def test_vectors_without_length_stay_zero(make_map) -> None:
     assert not reference.leave_one_out("object").any()
 
 
-@pytest.mark.parametrize("prompts", [[(1, 4)], [(1, 4), (0, 3), (1, 8)]])
+@pytest.mark.parametrize(
+    ("prompts", "wrong"), [([(1, 4)], 0.03), ([(1, 4), (0, 3), (1, 8)], 0)]
+)
 def test_the_auto_threshold_parts_the_source(
-    make_map, prompts: list[tuple[int, int]]
+    make_map, prompts: list[tuple[int, int]], wrong: float
 ) -> None:
-    """A rare kind of cells among many others: the cut lies between the two."""
+    """A rare kind of cells among many others: the cut lies between the two.
+
+    One prompt cannot tell the most similar of the others from more of its kind.
+    """
     rng = np.random.default_rng(0)
     vectors = rng.normal([0, 1, 0.5], 0.1, (20, 20, 3))
     vectors[:2, :10] = rng.normal([1, 0.2, 0], 0.05, (2, 10, 3))
@@ -87,7 +92,8 @@ def test_the_auto_threshold_parts_the_source(
     alike = np.zeros((20, 20), dtype=bool)
     alike[:2, :10] = True
     threshold = reference.auto_thresholds["object"]
-    assert similar[~alike].max() < threshold < similar[alike].min()
+    assert threshold < similar[alike].min()
+    assert np.mean(similar[~alike] > threshold) <= wrong
 
 
 def test_one_prompt_on_one_cell_has_a_threshold(make_map) -> None:

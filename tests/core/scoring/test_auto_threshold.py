@@ -15,6 +15,7 @@ from napari_dinoprompt.core.scoring.auto_threshold import (
     choose_threshold,
     fit_threshold,
     judge_threshold,
+    stand_ins,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ PARTED = objects((0.6, 0.9), (0, 0.3))
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_whatever_the_values_a_threshold_is_between_0_and_1(data: st.DataObject) -> None:
+def test_whatever_the_values_a_threshold_is_between_0_and_1(
+    data: st.DataObject,
+) -> None:
     values = st.builds(
         ObjectValues,
         arrays(np.float32, st.integers(1, 6), elements=COSINES),
@@ -62,7 +65,9 @@ def test_whatever_the_values_a_threshold_is_between_0_and_1(data: st.DataObject)
 @pytest.mark.parametrize("high", [0.5, 0.7, 0.95])
 @pytest.mark.parametrize("low", [0.0, 0.2, 0.4])
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
-def test_objects_are_parted_from_all_else(low: float, high: float, share: float) -> None:
+def test_objects_are_parted_from_all_else(
+    low: float, high: float, share: float
+) -> None:
     found = objects((high - 0.05, high), (low - 0.05, low))
     rare = round(5000 * share)
     spread = plane((high - 0.05, high, rare), (low - 0.05, low, 5000 - rare))
@@ -141,3 +146,13 @@ def test_where_nothing_is_known_nothing_is_said() -> None:
     assert worst([]) == {""}
     point = ObjectValues(np.ones(1, np.float32), NOTHING, 0)
     assert worst([point]) == {"", "cores"}
+
+
+def test_matches_stand_for_the_object_unless_they_are_something_else() -> None:
+    near, far = objects((0.4, 0.6), (0, 0.1))[:1], objects((0.1, 0.3), (0, 0.1))[:1]
+    own = objects((0.8, 1), (0, 0.1))[:1]
+    assert list(stand_ins(near + far, own)) == near
+    assert list(stand_ins(far, own)) == own
+    assert list(stand_ins([], own)) == own
+    # The only prompt lies on another plane.
+    assert list(stand_ins(far, [])) == far

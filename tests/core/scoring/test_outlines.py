@@ -62,9 +62,7 @@ def test_a_disc_on_a_slope_is_found_at_its_size(
     point = (middle[0] + wide // 3, middle[1] - wide // 2)
     found = find_outline(on_slope(disc), disc, point, scale)
     assert overlap(painted(found, disc.shape), disc > 0.5) > 0.9
-    assert np.sum(painted(found, disc.shape)) == pytest.approx(
-        np.pi * wide**2, rel=off
-    )
+    assert np.sum(painted(found, disc.shape)) == pytest.approx(np.pi * wide**2, rel=off)
 
 
 def test_an_enlarged_disc_has_an_area_as_much_larger() -> None:
@@ -72,7 +70,9 @@ def test_an_enlarged_disc_has_an_area_as_much_larger() -> None:
     large = soft_disc((561, 561), (280, 280), 36, 4)
     one = find_outline(on_slope(small), small, (68, 73), 1)
     other = find_outline(on_slope(large), large, (272, 292), 4)
-    areas = [painted(*found).sum() for found in ((one, (141, 141)), (other, (561,) * 2))]
+    areas = [
+        painted(*found).sum() for found in ((one, (141, 141)), (other, (561,) * 2))
+    ]
     assert areas[1] / areas[0] == pytest.approx(16, rel=0.05)
 
 

@@ -26,7 +26,7 @@ _FEATURE_MAKERS = (
     "images/intensity",
     "tiling/grid",
 )
-_MEASURING = ("data", "fakes", "figures", "protocols", "trying")
+_MEASURING = ("data", "fakes", "figures", "protocols")
 
 
 def join(*parts: str) -> str:

@@ -21,6 +21,8 @@ _LEVELS = np.linspace(0.01, 0.99, 197)
 # Where fewer of the objects' pixels are left, they say nothing about how many objects
 # there are.
 _LEAST_LEFT = 0.5
+# Of the similarity inside the clicked object: less alike is something else.
+_LEAST_ALIKE = 0.3
 # Of the clicked objects, and of their surroundings in terms of their size.
 _LEAST_KEPT, _MOST_SPILLED = 0.5, 1.0
 _TINY = 1e-6
@@ -87,6 +89,21 @@ def choose_threshold(
     expected = taken * left / (above + taken * (1 - left))
     score = np.log(parted + _TINY) + 0.5 * np.log(expected + _TINY)
     return float(_LEVELS[int(np.argmax(score))])
+
+
+def stand_ins(
+    matches: Sequence[ObjectValues], own: Sequence[ObjectValues]
+) -> Sequence[ObjectValues]:
+    """Choose what stands for the objects of a class in the map of its only prompt.
+
+    The best matches of the plane, as far as they are somewhat like the clicked object:
+    if that is the only one of its kind, they are whatever else there is. The clicked
+    object itself if none is.
+    """
+    if not own:
+        return matches
+    least = _LEAST_ALIKE * np.mean([one.inside.mean() for one in own])
+    return [one for one in matches if one.inside.mean() >= least] or own
 
 
 def judge_threshold(own: Sequence[ObjectValues], threshold: float) -> str:

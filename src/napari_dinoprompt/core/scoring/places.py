@@ -20,6 +20,7 @@ from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.scoring.auto_threshold import (
     ObjectValues,
     choose_threshold,
+    stand_ins,
 )
 from napari_dinoprompt.core.scoring.objects import FoundObject, iter_object
 from napari_dinoprompt.core.scoring.similarity import score_plane, score_vectors
@@ -244,7 +245,7 @@ def auto_thresholds(
     spread = [one.at(spread_pixels(one.features, most)) for one in planes]
     return {
         name: choose_threshold(
-            values[name].matches or values[name].own,
+            stand_ins(values[name].matches, values[name].own),
             values[name].left_out,
             np.concatenate([shown[number] for shown in spread]),
         )
