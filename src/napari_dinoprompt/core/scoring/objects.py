@@ -84,16 +84,19 @@ def iter_object(
     reference: ClassVectors,
     query: NDArray[np.float32],
     point: NDArray[np.float64],
+    radius: float = 0.0,
 ) -> Generator[Notice, None, FoundObject | None]:
     """Find the object at a point in the similarity with one vector.
 
-    query: (D,) float32, of length 1; point: (2,) float64. None if nothing there has
-    an outline.
+    query: (D,) float32, of length 1; point: (2,) float64; radius: about that of the
+    object in pixels, 0 if it is not known. None if nothing there has an outline.
     """
     row, column = features.grid.nearest_pixels(point[None])[0].tolist()
     plan = features.regions
     best: Outline | None = None
     for scale in _SCALES:
+        if radius and not 2 * scale <= radius <= 12 * scale:
+            continue
         window = Window.around(features.grid.shape, (row, column), scale, plan.step)
         if window is None:
             break
@@ -105,14 +108,15 @@ def iter_object(
             values, grey = _sample(part, reference, query, region.within(outer), scale)
         found = find_outline(values, grey, window)
         if found is not None and (best is None or found.sharpness > best.sharpness):
-            best = found
+            best, no_data = found, part.no_data
+            if no_data is not None:
+                no_data = no_data[region.within(outer)]
         elif best is not None and not isinstance(features, FeatureMap):
             # More of a large plane would have to be computed first.
             break
     if best is None:
         return None
-    traced = _trace(best, features.grid.cell)
-    return traced if len(traced.around) else None
+    return _trace(best, features.grid.cell, no_data)
 
 
 def _sample(
@@ -152,34 +156,46 @@ def _sample(
     return np.ascontiguousarray(found), np.ascontiguousarray(grey.cpu().numpy())
 
 
-def _trace(outline: Outline, cell: float) -> FoundObject:
-    """Spread pixels over a region and over what surrounds it by its radius."""
+def _trace(
+    outline: Outline, cell: float, no_data: NDArray[np.bool_] | None
+) -> FoundObject | None:
+    """Spread pixels over a region and over what surrounds it by its radius.
+
+    None if nothing inside or around holds data.
+    """
     from scipy import ndimage as ndi
 
-    inside, scale = outline.inside, outline.window.scale
-    area = int(np.count_nonzero(inside)) * scale**2
-    radius = np.sqrt(area / np.pi)
-    depth = ndi.distance_transform_edt(inside) * scale
-    distance = ndi.distance_transform_edt(~inside) * scale
-    around = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
-    core = inside & (depth - scale / 2 > cell / 2)
-    if not core.any():
-        core = inside
+    region, scale = outline.inside, outline.window.scale
+    radius = scale * np.sqrt(np.count_nonzero(region) / np.pi)
+    depth = ndi.distance_transform_edt(region) * scale
+    distance = ndi.distance_transform_edt(~region) * scale
+    ring = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
+    inside, around, core = (
+        _pixels(samples, outline.window, no_data)
+        for samples in (region, ring, region & (depth - scale / 2 > cell / 2))
+    )
+    if len(inside) == 0 or len(around) == 0:
+        return None
     return FoundObject(
-        inside=_pixels(inside, outline),
-        around=_pixels(around, outline),
-        core=_pixels(core, outline),
-        area=float(area),
-        ratio=float(np.count_nonzero(around) / np.count_nonzero(inside)),
+        inside=_thinned(inside),
+        around=_thinned(around),
+        core=_thinned(core if len(core) else inside),
+        area=float(len(inside)),
+        ratio=len(around) / len(inside),
     )
 
 
-def _pixels(samples: NDArray[np.bool_], outline: Outline) -> NDArray[np.int64]:
-    """Spread at most `_MOST_PIXELS` pixels evenly over samples."""
-    scale = outline.window.scale
-    whole = np.repeat(np.repeat(samples, scale, axis=0), scale, axis=1)
-    found = np.argwhere(whole)
-    step = max(1, -(-len(found) // _MOST_PIXELS))
-    return np.asarray(
-        found[step // 2 :: step] + np.array(outline.window.corner), np.int64
-    )
+def _pixels(
+    samples: NDArray[np.bool_], window: Window, no_data: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """List the pixels of samples that hold data: (n, 2)."""
+    whole = np.repeat(np.repeat(samples, window.scale, axis=0), window.scale, axis=1)
+    if no_data is not None:
+        whole &= ~no_data
+    return np.asarray(np.argwhere(whole) + np.array(window.corner), np.int64)
+
+
+def _thinned(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep at most `_MOST_PIXELS`, evenly spread."""
+    step = max(1, -(-len(pixels) // _MOST_PIXELS))
+    return pixels[step // 2 :: step]
