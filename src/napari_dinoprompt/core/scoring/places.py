@@ -181,12 +181,17 @@ def find_places(
     """
     clicked = features.interpolate(np.nan_to_num(points))
     units = replace(reference, vectors=clicked).unit_vectors()
-    prompts = tuple(
-        None
-        if name == BACKGROUND or np.isnan(point).any()
-        else run_to_end(iter_place(features, reference, unit, point))
-        for name, unit, point in zip(reference.classes, units, points, strict=True)
-    )
+    # Two prompts at one point are on one object.
+    known: dict[tuple[float, ...], Place] = {}
+    prompts: list[Place | None] = []
+    for name, unit, point in zip(reference.classes, units, points, strict=True):
+        if name == BACKGROUND or np.isnan(point).any():
+            prompts.append(None)
+            continue
+        key = tuple(point.tolist())
+        if key not in known:
+            known[key] = run_to_end(iter_place(features, reference, unit, point))
+        prompts.append(known[key])
     with torch.inference_mode():
         scored = score_plane(features, reference)
     matches = {}
@@ -198,7 +203,7 @@ def find_places(
         matches[name] = match_places(
             reference, [scored], name, radius, [points[members]]
         )
-    return Places(prompts, matches)
+    return Places(tuple(prompts), matches)
 
 
 def class_values(reference: ClassVectors, places: Places, name: str) -> ClassValues:
