@@ -234,7 +234,9 @@ class Controller(QObject):
         record = offer.record
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
-        self.features.choose(request, self.session.auto_upscale)
+        # Not auto: objects might ask for another upscale, and the mask is to be that
+        # of before.
+        self.features.choose(request)
         self.prompts.restore(state, record)
         layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
         if record.settings.own_weights and request.backbone.checkpoint is None:

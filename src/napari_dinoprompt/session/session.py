@@ -121,11 +121,12 @@ class Session:
     def shown_class(self) -> str | None:
         """Return the class whose map is on show, if there is a result.
 
-        The selected class, or the first with prompts where it has none.
+        The selected class, or the first with prompts where it has none. Background has
+        no map of its own: its prompts take their share from the others.
         """
         if self.current is None or self.current.result is None:
             return None
-        names = self.current.result.reference.class_names
+        names = self.current.result.names
         return self.selected_class if self.selected_class in names else names[0]
 
     def threshold_class(self) -> str:

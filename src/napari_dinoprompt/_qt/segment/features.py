@@ -84,14 +84,16 @@ class FeatureController(QObject):
     def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
         """Use another backbone, device or upscale, or let the objects decide it."""
         self._session.auto_upscale = auto_upscale
-        if request == self._session.request:
-            self.fit.look()
-            return
-        self.fit.cancel()
-        self._session.request = request
-        self._session.message = ""
-        if self._session.current is not None:
-            self.compute()
+        same = request == self._session.request
+        if not same or not auto_upscale:
+            self.fit.cancel()
+        if same:
+            self.fit.look(again=True)
+        else:
+            self._session.request = request
+            self._session.message = ""
+            if self._session.current is not None:
+                self.compute()
         self.changed.emit()
 
     def compute(self) -> None:
@@ -129,7 +131,11 @@ class FeatureController(QObject):
 
     def cancel(self) -> None:
         """Stop computing; the image can go on from here later."""
-        self.fit.cancel()
+        if self.fit.running:
+            self.fit.cancel()
+            now = self._session.request.upscale
+            self._session.message = f"Stopped. The upscale stays at ×{now:g}."
+            self.changed.emit()
         if self._scoring.filling:
             self._scoring.stop()
             self._session.message = "Stopped. The result is there as far as it came."
