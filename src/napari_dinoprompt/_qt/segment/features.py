@@ -63,7 +63,8 @@ class FeatureController(QObject):
         self._prompts = prompts
         self._prompts.changed.connect(self.take_prompts)
         self._scoring = scoring
-        self.fit = UpscaleFit(session, self._extract, self)
+        # Not a method: in a circle of references a closed dock would live on.
+        self.fit = UpscaleFit(session, partial(_extract_needed, self.shelf), self)
         self.fit.ready.connect(self._on_fitted)
         self.fit.changed.connect(self.changed)
         self.fit.progressed.connect(self.progressed)
@@ -172,15 +173,6 @@ class FeatureController(QObject):
             _extract(target, state.image, self.shelf, self._session.request, missing)
         )
 
-    def _extract(
-        self, state: ImageState, target: ImageFeatures, request: FeatureRequest
-    ) -> Generator[
-        Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-    ]:
-        """Extract all that is needed for an image now."""
-        wanted = _needed(state)
-        return _extract(target, state.image, self.shelf, request, wanted)
-
     def _on_fitted(self, planes: ImageFeatures, request: FeatureRequest) -> None:
         """Go on with features at the upscale that the objects need."""
         state = self._session.current
@@ -260,6 +252,18 @@ class FeatureController(QObject):
                 break
             size -= state.planes.bytes
             state.drop_features()
+
+
+def _extract_needed(
+    shelf: BackboneShelf,
+    state: ImageState,
+    target: ImageFeatures,
+    request: FeatureRequest,
+) -> Generator[
+    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
+]:
+    """Extract all that is needed for an image now."""
+    return _extract(target, state.image, shelf, request, _needed(state))
 
 
 def _extract(
