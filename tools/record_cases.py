@@ -431,7 +431,8 @@ def prompt_study(kind: str, folder: Path) -> Found:
     truth = tifffile.imread(DATA / "nuclei_dsb2018" / "labels" / f"{stem}.tif")
     backbone = load(kind)
     points, names = with_background(picture, 6, 2)
-    study = partial(dp.study, picture.pixels, points, names, backbone, orders=25)
+    given = (picture.pixels, points, names, backbone)
+    study = partial(dp.study, *given, orders=25, upscale=1.0)
     parts = ["convergence", "influence", "resolution", "threshold"]
     known = study(truth=truth, parts=parts, upscales=[1.0, 2.0], upscale=2.0, seed=2)
     known.save(folder / "with truth")

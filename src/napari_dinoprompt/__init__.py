@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks.volumes import finish_volume
     from napari_dinoprompt.core.prompt_study.report import Study
     from napari_dinoprompt.core.prompt_study.study import study
+    from napari_dinoprompt.core.references.from_image import make_reference
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.similarity import similarity_map
     from napari_dinoprompt.core.segmentation.large import LargeSegmentation
@@ -55,6 +56,7 @@ __all__ = [
     "iter_features",
     "lazy_features",
     "load_backbone",
+    "make_reference",
     "measure_window",
     "segment",
     "segment_stack",

@@ -18,6 +18,7 @@ from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.masks.volumes import finish_volume
 from napari_dinoprompt.core.prompt_study.report import Study
 from napari_dinoprompt.core.prompt_study.study import study
+from napari_dinoprompt.core.references.from_image import make_reference
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.scoring.similarity import similarity_map
 from napari_dinoprompt.core.segmentation.large import LargeSegmentation

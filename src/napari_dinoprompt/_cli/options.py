@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.segmentation.segment import WindowPolicy
+    from napari_dinoprompt.core.validation import Upscale
 
 
 ImageFile = Annotated[
@@ -42,6 +43,14 @@ Checkpoint = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+PointsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--points-only",
+        help="Take the features at the prompts alone, not those of the objects that "
+        "they are on.",
+    ),
+]
 ReferenceFile = Annotated[Path, typer.Option(help="A file *.reference.safetensors.")]
 Window = Annotated[
     str,
@@ -131,6 +140,17 @@ def parse_target_window(text: str) -> IntensityWindow | WindowPolicy:
     """Read the window of images that a reference is applied to."""
     policies: tuple[WindowPolicy, ...] = ("reference", "image", "histogram")
     return _parse_window(text, policies)
+
+
+def parse_upscale(text: str) -> Upscale:
+    """Read an upscale: a number above 0, or ``"auto"``."""
+    from napari_dinoprompt.core.validation import check_upscale
+
+    try:
+        given: float | str = float(text)
+    except ValueError:
+        given = text
+    return check_upscale(given)
 
 
 def parse_threshold(text: str | None) -> float | None:

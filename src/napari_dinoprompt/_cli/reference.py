@@ -13,10 +13,12 @@ from napari_dinoprompt._cli.options import (
     Device,
     ImageFile,
     PointsFile,
+    PointsOnly,
     Precision,
     SourceWindow,
     choose_backbone,
     parse_source_window,
+    parse_upscale,
 )
 
 EXAMPLES = """Examples:
@@ -48,12 +50,13 @@ def reference(
     ] = None,
     checkpoint: Checkpoint = None,
     upscale: Annotated[
-        float,
+        str,
         typer.Option(
             help="Enlarge the image before the backbone: small objects need it. "
-            "A cell of DINOv2 is 14 pixels / upscale.",
+            "A cell of DINOv2 is 14 pixels / upscale. auto takes 1, 2 or 4, by the "
+            "size of the prompted objects.",
         ),
-    ] = 1.0,
+    ] = "auto",
     block: Annotated[
         int | None,
         typer.Option(
@@ -64,6 +67,7 @@ def reference(
     device: Device = "auto",
     precision: Precision = "auto",
     window: SourceWindow = "auto",
+    points_only: PointsOnly = False,
 ) -> None:
     """Make a reference from an image and prompts placed on it."""
     from napari_dinoprompt.core.io.atomic import check_place
@@ -71,19 +75,23 @@ def reference(
     from napari_dinoprompt.core.io.read import open_image
 
     # A slip of the pen is told before torch and the backbone are loaded.
-    seen = parse_source_window(window)
+    seen, enlarged = parse_source_window(window), parse_upscale(upscale)
     check_place(output.parent)
     prompts = read_prompts(points)
     plane = open_image(image)
-    from napari_dinoprompt.core.features.source import iter_any_features
-    from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.references.from_image import iter_prompted_image
 
     network = choose_backbone(backbone, checkpoint, device, precision, block).load()
-    steps = iter_any_features(plane, network, upscale=upscale, window=seen)
-    features = follow(steps, f"features of {image.name}")
-    made = Reference.from_prompts(
-        features, prompts.points, prompts.classes, source=image.name
+    steps = iter_prompted_image(
+        plane,
+        prompts,
+        network,
+        upscale=enlarged,
+        window=seen,
+        points_only=points_only,
+        source=image.name,
     )
+    made = follow(steps, f"features of {image.name}").reference
     tell(_describe(made.save(output)))
 
 
@@ -101,5 +109,8 @@ def _describe(path: Path) -> str:
     thresholds = ", ".join(
         f"{value:.3f}" for value in resolve_thresholds(reference).values()
     )
-    text = f"{path}: {reference.backbone}; prompts: {counts}"
+    text = (
+        f"{path}: {reference.backbone}; upscale: {reference.upscale:g}; "
+        f"prompts: {counts}"
+    )
     return f"{text}; threshold: {thresholds}" if thresholds else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +14,21 @@ from napari_dinoprompt._cli.options import (
     ImageFile,
     OutputFolder,
     PointsFile,
+    PointsOnly,
     Precision,
     SourceWindow,
     choose_backbone,
     parse_source_window,
+    parse_upscale,
     refuse_overwriting,
 )
+from napari_dinoprompt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_dinoprompt.core.validation import Upscale
+
 
 _TRIED = (1.0, 2.0, 4.0)
 
@@ -58,10 +67,10 @@ def study(
     ] = None,
     checkpoint: Checkpoint = None,
     upscale: Annotated[
-        list[float] | None,
+        list[str] | None,
         typer.Option(
-            help="Enlarge the image before the backbone. Give it again for others to "
-            "try. (default: 1, and 2 and 4 are tried)",
+            help="As of 'reference'. Give it again with other numbers to try. "
+            "(default: auto, and 1, 2 and 4 are tried)",
         ),
     ] = None,
     block: Annotated[
@@ -95,6 +104,7 @@ def study(
             "--class", help="Which class to study. (default: the first of the prompts)"
         ),
     ] = None,
+    points_only: PointsOnly = False,
     window: SourceWindow = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -111,6 +121,7 @@ def study(
 
     # A slip of the pen is told before torch and the backbones are loaded.
     seen = parse_source_window(window)
+    chosen, tried = _parse_upscales(upscale or ["auto"])
     words = tuple(word.strip() for word in parts.split(",") if word.strip())
     wanted = PARTS if words in ((), ("all",)) else words
     others = other or []
@@ -125,18 +136,18 @@ def study(
     from napari_dinoprompt.core.prompt_study.study import iter_study
 
     first, *more = backbone or (None,)
-    upscales = tuple(upscale or _TRIED[:1])
     steps = iter_study(
         plane,
         prompts.points,
         prompts.classes,
         choose_backbone(first, checkpoint, device, precision, block).load(),
         truth=labels,
-        upscale=upscales[0],
+        upscale=chosen,
         window=seen,
         class_name=class_name,
         orders=orders,
-        upscales=upscales if len(upscales) > 1 else _TRIED,
+        upscales=tried or _TRIED,
+        points_only=points_only,
         backbones=[
             choose_backbone(name, None, device, precision).load() for name in more
         ],
@@ -148,3 +159,13 @@ def study(
     for sentence in found.sentences:
         tell(sentence)
     tell(f"Written to {output.resolve()}")
+
+
+def _parse_upscales(given: Sequence[str]) -> tuple[Upscale, list[float]]:
+    """Read the upscale of the study, and others to try."""
+    first, *others = map(parse_upscale, given)
+    tried = [one for one in others if one != "auto"]
+    if len(tried) < len(others):
+        msg = "Only the first --upscale may be auto; the others are numbers to try."
+        raise InputError(msg)
+    return first, tried

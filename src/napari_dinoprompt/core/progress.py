@@ -52,12 +52,15 @@ class Notice:
 def scaled_progress(
     steps: Generator[object, None, _Result], first: int, length: int, total: int
 ) -> Generator[Progress | Notice, None, _Result]:
-    """Do a part of a job and say how far the whole is."""
+    """Do a part of a job and say how far the whole is: never less than before."""
+    reached = first
 
     def of_the_whole(said: object) -> tuple[Progress | Notice, ...]:
+        nonlocal reached
         if isinstance(said, Progress):
             done = first + length * said.done // max(1, said.total)
-            return (Progress(done, total),)
+            reached = max(reached, done)
+            return (Progress(reached, total),)
         return (said,) if isinstance(said, Notice) else ()
 
     return (yield from map_steps(steps, of_the_whole))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.validation import as_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 PlaneIndex = tuple[int, ...]
@@ -61,6 +62,22 @@ class Prompts:
         if len(self.planes) != count:
             msg = f"There are {count} prompts but {len(self.planes)} planes."
             raise InputError(msg)
+
+    @classmethod
+    def of(cls, points: ArrayLike, classes: Sequence[str] | None = None) -> Prompts:
+        """Check points on one plane, at least one; all are objects by default.
+
+        points: (N, 2) array_like.
+        """
+        # A copy: prompts must not change with the caller's array.
+        where = as_points(points)
+        if where.size == 0:
+            msg = "There are no prompts: place at least one point on the image."
+            raise InputError(msg)
+        if isinstance(classes, str):
+            msg = f"Classes are one name for each prompt, not {classes!r} for all."
+            raise InputError(msg)
+        return cls(where, (OBJECT,) * len(where) if classes is None else tuple(classes))
 
     def keep(self, chosen: NDArray[np.bool_]) -> Prompts:
         """Return some of the prompts.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+Upscale = float | Literal["auto"]
+"""How much an image is enlarged, or that this is chosen by its objects."""
 
 
 def as_array(given: ArrayLike) -> NDArray[Any]:
@@ -55,6 +59,20 @@ def as_points(given: ArrayLike, *, lone: bool = False) -> NDArray[np.float64]:
         msg = f"Points must be (N, 2), y and x of each, not of shape {points.shape}."
         raise InputError(msg)
     return points
+
+
+def check_upscale(given: object) -> Upscale:
+    """Return an upscale, unless it is neither a number above 0 nor ``"auto"``."""
+    if isinstance(given, str) and given == "auto":
+        return "auto"
+    try:
+        value = float(given) if isinstance(given, SupportsFloat) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 < value < math.inf:
+        msg = f"The upscale must be auto or a number above 0, not {given!r}."
+        raise InputError(msg)
+    return value
 
 
 def check_seed(seed: int) -> None:

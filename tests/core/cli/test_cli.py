@@ -96,17 +96,19 @@ def test_reference_equals_that_of_the_api(run: Run, bench: Bench, blobs) -> None
     ran = run(
         *("reference", bench.image, "--points", bench.points),
         *("--output", bench.folder / "new", "--backbone", "filterbank"),
-        *("--upscale", 1.5, "--window", "20,200"),
+        *("--upscale", 1.5, "--window", "20,200", "--points-only"),
     )
     assert (ran.code, ran.err) == (0, "")
     written = bench.folder / "new.reference.safetensors"
     assert str(written) in ran.out
-    assert "5 object" in ran.out
+    assert "upscale: 1.5; prompts: 5 object" in ran.out
     backbone = dp.load_backbone("filterbank", device="cpu")
     features = dp.extract_features(
         blobs.image, backbone, upscale=1.5, window=(20.0, 200.0)
     )
-    expected = dp.Reference.from_prompts(features, blobs.prompts, source="real.tif")
+    expected = dp.Reference.from_prompts(
+        features, blobs.prompts, source="real.tif", points_only=True
+    )
     expected.save(bench.folder / "expected")
     again = bench.folder / "expected.reference.safetensors"
     assert written.read_bytes() == again.read_bytes()
@@ -189,12 +191,20 @@ def test_a_transformer_from_a_checkpoint(run: Run, bench: Bench, blobs) -> None:
         *("--output", bench.folder / "tiny", "--backbone", name, "--block", 5),
         *weights,
     )
-    assert (ran.code, ran.err) == (0, "")
+    assert ran.code == 0
+    assert "once more, at an upscale of 4" in ran.err
+    assert "upscale: 4" in ran.out
     reference = bench.folder / "tiny.reference.safetensors"
     call = ("segment", bench.image, "--reference", reference, "--output", output)
     assert run(*call, *weights).code == 0
     backbone = dp.load_backbone(name, checkpoint=checkpoint, block=5)
-    expected = dp.segment(blobs.image, dp.Reference.load(reference), backbone)
+    with pytest.warns(RuntimeWarning, match="once more"):
+        made = dp.make_reference(
+            blobs.image, blobs.prompts, backbone=backbone, source="real.tif"
+        )
+    again = made.save(bench.folder / "again")
+    assert again.read_bytes() == reference.read_bytes()
+    expected = dp.segment(blobs.image, made, backbone)
     mask = tifffile.imread(output / "real_mask.tif")
     np.testing.assert_array_equal(mask, expected.mask)
     assert "weights of timm:test_vit" in complaint(run(*call))
@@ -370,7 +380,8 @@ def test_bad_input_is_one_line(run: Run, bench: Bench, blob_reference) -> None:
     assert "no points" in reference(bench.image, *good, "--points", empty)
     assert "no points file" in reference(bench.image, *good, "--points", "none")
     assert "not UTF-8" in reference(bench.image, *good, "--points", bench.other)
-    assert "upscale" in reference(bench.image, *good, "--upscale", "0")
+    for wrong in ("0", "big", "nan"):
+        assert "upscale" in reference(bench.image, *good, "--upscale", wrong)
     assert "Unknown backbone" in reference(bench.image, *good, "--backbone", "dino")
     assert "blocks" in reference(bench.image, *good, "--block", "3")
     weights = reference(bench.image, *good, "--backbone", "dinov2-base")

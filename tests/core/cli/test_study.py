@@ -41,7 +41,8 @@ def test_command_and_api_give_the_same_numbers(capsys, bench, blobs) -> None:
         *("study", bench / "image.tif", "--points", bench / "points.csv"),
         *("--truth", bench / "truth.tif", "--output", bench / "out"),
         *("--backbone", "filterbank", "--device", "cpu", "--orders", 8),
-        *("--upscale", 1, "--upscale", 2, "--other", bench / "image.tif"),
+        *("--upscale", "auto", "--upscale", 2, "--other", bench / "image.tif"),
+        "--points-only",
     )
     assert (code, err) == (0, "")
     expected = dp.study(
@@ -50,7 +51,8 @@ def test_command_and_api_give_the_same_numbers(capsys, bench, blobs) -> None:
         backbone=dp.load_backbone("filterbank", device="cpu"),
         truth=blobs.truth,
         orders=8,
-        upscales=(1, 2),
+        upscales=(2,),
+        points_only=True,
         others={"image.tif": blobs.image},
     )
     for name, part in expected.parts.items():
@@ -91,6 +93,16 @@ def test_inputs_are_not_overwritten(capsys, bench) -> None:
     )
     assert code == 2
     assert "would overwrite" in err
+
+
+def test_only_the_first_upscale_is_chosen_by_itself(capsys, bench) -> None:
+    code, _, err = run(
+        capsys,
+        *("study", bench / "image.tif", "--points", bench / "points.csv"),
+        *("--output", bench / "out", "--upscale", 2, "--upscale", "auto"),
+    )
+    assert code == 2
+    assert "Only the first --upscale" in err
 
 
 def test_a_part_that_is_none(capsys, bench) -> None:

@@ -60,6 +60,23 @@ def test_saved_files_hold_the_tables(found, tmp_path) -> None:
     assert not list((tmp_path / "new").glob(".dinoprompt*"))
 
 
+def test_vectors_of_points_are_studied_if_asked_for(blobs, filterbank, found) -> None:
+    points = dp.study(
+        blobs.image,
+        blobs.prompts,
+        backbone=filterbank,
+        parts=["threshold", "resolution"],
+        upscales=(),
+        points_only=True,
+    )
+    features = dp.extract_features(blobs.image, filterbank)
+    reference = dp.Reference.from_prompts(features, blobs.prompts, points_only=True)
+    (trial,) = points.resolution.trials
+    assert trial.threshold == reference.auto_thresholds["object"]
+    assert trial.threshold != found.resolution.trials[0].threshold
+    assert points.threshold.automatic == trial.threshold
+
+
 def test_a_folder_that_cannot_be_written(found, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):

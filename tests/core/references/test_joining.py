@@ -200,7 +200,7 @@ def test_what_does_not_agree_is_refused_and_both_are_named(pair) -> None:
     for changed, said in (
         ({"backbone": backbone}, ("filterbank", "dinov2-small")),
         ({"backbone": weights}, (first.backbone.weights_hash[:12], "another")),
-        ({"upscale": 2.5}, ("upscale of 1,", "2.5")),
+        ({"upscale": 2}, ("upscale of 1,", "--upscale 2", "×2")),
         ({"scoring": "plain"}, ("standardised", "plain")),
     ):
         with pytest.raises(IncompatibleReferenceError) as refused:

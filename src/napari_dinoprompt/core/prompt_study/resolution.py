@@ -169,6 +169,7 @@ def iter_resolution(
     truth: ArrayLike | None = None,
     class_name: str | None = None,
     others: Mapping[str, ArrayLike] | None = None,
+    points_only: bool = False,
 ) -> Generator[Progress | Notice, None, Resolution]:
     """Try the same prompts at several upscales and with several backbones.
 
@@ -201,7 +202,9 @@ def iter_resolution(
     trials: list[Trial] = []
     for done, task in enumerate(tasks):
         first = trials[0].mask if trials else None
-        steps = _try(task, prompts, shape, true, class_name, first)
+        steps = _try(
+            task, prompts, shape, true, class_name, first, points_only=points_only
+        )
         trial = yield from scaled_progress(steps, _PARTS * done, _PARTS, total)
         trials.append(trial)
         yield Progress(_PARTS * (done + 1), total)
@@ -238,6 +241,8 @@ def _try(
     truth: NDArray[np.bool_] | None,
     class_name: str | None,
     first: NDArray[np.bool_] | None,
+    *,
+    points_only: bool,
 ) -> Generator[Progress | Notice, None, Trial]:
     backbone = _uncached(task.setting.backbone)
     started = time.perf_counter()
@@ -248,7 +253,9 @@ def _try(
     ratio = np.divide(plane_shape(task.plane), shape)
     # Edge to edge: pixel centres are at integers.
     points = (prompts.points + 0.5) * ratio - 0.5
-    reference = Reference.from_prompts(features, points, prompts.classes)
+    reference = Reference.from_prompts(
+        features, points, prompts.classes, points_only=points_only
+    )
     reference.check_objects()
     name = class_name or reference.object_classes[0]
     found = score_classes(features, reference)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.backbones.load import default_backbone, load_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
-from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import (
     Notice,
@@ -26,9 +25,9 @@ from napari_dinoprompt.core.prompt_study.resolution import (
 )
 from napari_dinoprompt.core.prompt_study.subject import make_subject
 from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
-from napari_dinoprompt.core.prompts import OBJECT, Prompts
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.validation import as_points, check_seed
+from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.references.from_image import iter_prompted_image
+from napari_dinoprompt.core.validation import check_seed, check_upscale
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.validation import Upscale
 
 
 _SHARE = 100
@@ -48,9 +49,10 @@ def iter_study(
     backbone: Backbone | None = None,
     *,
     truth: ArrayLike | None = None,
-    upscale: float = 1.0,
+    upscale: Upscale = "auto",
     window: IntensityWindow | tuple[float, float] | None = None,
     class_name: str | None = None,
+    points_only: bool = False,
     orders: int = 200,
     upscales: Sequence[float] = (1.0, 2.0, 4.0),
     backbones: Sequence[Backbone] = (),
@@ -71,12 +73,15 @@ def iter_study(
         The backbone of choice on this machine by default.
     truth : (H, W) array_like of bool or int, optional
         Labels or a mask of the objects that are really there.
-    upscale : float
-        How much the image is enlarged before the backbone.
+    upscale : float or "auto"
+        How much the image is enlarged before the backbone, as `make_reference`.
     window : IntensityWindow or (low, high), optional
         Grey values that become black and white; the image's own by default.
     class_name : str, optional
         The object class to study; the first by default.
+    points_only : bool
+        Take the features at the prompts alone, not those of the objects that they are
+        on.
     orders : int
         In how many random orders the prompts are added.
     upscales : sequence of float
@@ -96,7 +101,7 @@ def iter_study(
     Progress
         Whoever stops asking stops the work.
     Notice
-        If a device was too small.
+        If a device was too small, or an upscale was chosen.
 
     Returns
     -------
@@ -126,19 +131,27 @@ def iter_study(
     """
     wanted = _check_parts(parts)
     check_seed(seed)
+    asked = check_upscale(upscale)
     plane = as_plane(image)
-    prompts = _prompts(points, classes)
+    prompts = Prompts.of(points, classes)
     backbone = backbone or load_backbone(default_backbone())
-    if not fits_whole(plane_shape(plane), backbone, upscale):
+    if not fits_whole(plane_shape(plane), backbone, 1.0 if asked == "auto" else asked):
         msg = "The image is too large to be studied as a whole; study a part of it."
         raise InputError(msg)
-    if window is not None and not isinstance(window, IntensityWindow):
-        window = IntensityWindow(*window)
     total = _SHARE * (1 + len(wanted))
     yield Progress(0, total)
-    steps = iter_features(plane, backbone, upscale=upscale, window=window)
-    features = yield from scaled_progress(steps, 0, _SHARE, total)
-    reference = Reference.from_prompts(features, prompts.points, prompts.classes)
+    steps = iter_prompted_image(
+        plane,
+        prompts,
+        backbone,
+        upscale=asked,
+        window=window,
+        points_only=points_only,
+        whole_only=True,
+    )
+    made = yield from scaled_progress(steps, 0, _SHARE, total)
+    features, reference = made.features, made.reference
+    assert isinstance(features, FeatureMap)
     subject = make_subject(features, reference, truth=truth, class_name=class_name)
     found: dict[str, object] = dict.fromkeys(PARTS)
     notes: list[str] = []
@@ -160,11 +173,12 @@ def iter_study(
             job = iter_resolution(
                 plane,
                 prompts,
-                list_settings([backbone, *rest], (upscale, *upscales)),
+                list_settings([backbone, *rest], (reference.upscale, *upscales)),
                 window=features.window,
                 truth=truth,
                 class_name=subject.class_name,
                 others=others,
+                points_only=points_only,
             )
         found[part] = yield from scaled_progress(job, _SHARE * done, _SHARE, total)
     yield Progress(total, total)
@@ -173,7 +187,8 @@ def iter_study(
         light=features.light.cpu().numpy(),
         settings={
             "backbone": str(backbone.info),
-            "upscale": upscale,
+            "upscale": reference.upscale,
+            "points_only": points_only,
             "class": subject.class_name,
             "prompts": len(prompts.points),
             "window": [features.window.low, features.window.high],
@@ -197,11 +212,3 @@ def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
         msg = f"There is nothing to study; choose of {', '.join(PARTS)}."
         raise InputError(msg)
     return tuple(part for part in PARTS if part in parts)
-
-
-def _prompts(points: ArrayLike, classes: Sequence[str] | None) -> Prompts:
-    where = as_points(points)
-    if where.size == 0:
-        msg = "There is no prompt; place at least one on an object."
-        raise InputError(msg)
-    return Prompts(where, tuple(classes or (OBJECT,) * len(where)))

@@ -114,7 +114,8 @@ class Subset:
             own = [one.of((at - taken).astype(np.float32)) for one in maps.matches]
         if not own:
             return maps.otherwise
-        return choose_threshold(own, left_out, spread.astype(np.float32))
+        grounds = [(at - taken)[one.inside].astype(np.float32) for one in maps.grounds]
+        return choose_threshold(own, left_out, spread.astype(np.float32), grounds)
 
 
 def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -10,7 +10,7 @@ import torch
 
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
-from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.core.references.header import ReferenceFields, Source
 from napari_dinoprompt.core.scoring.places import (
@@ -100,13 +100,10 @@ def iter_reference(
         return NewReference(fields, {}, None, {})
     units = fields.unit_vectors()
     known = {} if places is None else places
-    found: list[Place | None] = []
+    found: list[Place] = []
     for number, (plane, point) in enumerate(
         zip(prompts.planes, prompts.points, strict=True)
     ):
-        if prompts.classes[number] == BACKGROUND:
-            found.append(None)
-            continue
         key = (plane, float(point[0]), float(point[1]))
         if key not in known:
             known[key] = yield from iter_place(
@@ -143,13 +140,15 @@ def iter_reference(
             if fields.classes.count(name) == 1
         },
     )
+    objects = [
+        place
+        for place, name in zip(found, prompts.classes, strict=True)
+        if name != BACKGROUND
+    ]
     values = all_values(fields, chosen_places)
     chosen = auto_thresholds(fields, values, scored)
     fields = replace(fields, auto_thresholds=chosen)
-    return NewReference(fields, values, fitting_upscale(found, first.grid), whole)
-
-
-make_reference = runs_to_end("make_reference", iter_reference)
+    return NewReference(fields, values, fitting_upscale(objects, first.grid), whole)
 
 
 def _iter_clicked(
@@ -170,16 +169,16 @@ def _iter_clicked(
 
 
 def _with_objects(
-    fields: ReferenceFields, found: list[Place | None], *, points_only: bool
+    fields: ReferenceFields, found: list[Place], *, points_only: bool
 ) -> ReferenceFields:
     """Let prompts stand for their objects: the mean of the features in each."""
-    areas = np.array([0.0 if one is None else one.found.area for one in found])
     if points_only:
         return fields
-    vectors = fields.vectors.copy()
+    vectors, areas = fields.vectors.copy(), fields.areas.copy()
     for number, place in enumerate(found):
-        if place is not None and place.found.area:
-            vectors[number] = place.vector()
+        # What background prompts are on is no object, and need not be like the point.
+        if fields.classes[number] != BACKGROUND and place.found.area:
+            vectors[number], areas[number] = place.vector(), place.found.area
     return replace(fields, vectors=vectors, areas=areas)
 
 
@@ -188,12 +187,11 @@ def _matches(
     scored: list[ScoredPlane],
     corners: list[tuple[PlaneIndex, NDArray[np.int64]]],
     name: str,
-    found: list[Place | None],
+    found: list[Place],
 ) -> tuple[Place, ...]:
     """Find what resembles the only prompt of a class, away from it."""
     number = fields.classes.index(name)
-    place = found[number]
-    radius = 0.0 if place is None else place.found.radius
+    radius = found[number].found.radius
     away = [
         fields.points[[number]] - corner
         if plane == fields.planes[number]

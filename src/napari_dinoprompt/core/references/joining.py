@@ -70,9 +70,11 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
 def _check_alike(first: ReferenceFields, second: ReferenceFields) -> None:
     first.check_backbone(second.backbone)
     if not math.isclose(first.upscale, second.upscale, rel_tol=_ROUNDING):
+        both = max(first.upscale, second.upscale)
         msg = (
             f"One reference was made at an upscale of {first.upscale:g}, the other at "
-            f"{second.upscale:g}; they cannot be joined."
+            f"{second.upscale:g}; they cannot be joined. Make both with --upscale "
+            f"{both:g}, or choose ×{both:g} under upscale in the dock."
         )
         raise IncompatibleReferenceError(msg)
     if first.scoring != second.scoring:

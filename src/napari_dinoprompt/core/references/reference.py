@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.prompts import OBJECT, Prompts, list_classes
+from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.prompts import Prompts, list_classes
 from napari_dinoprompt.core.references.header import ReferenceFields, Source
-from napari_dinoprompt.core.validation import as_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,16 +148,7 @@ class Reference(ReferenceFields):
             If there are no prompts, a prompt lies outside the image or on no-data,
             or the numbers of points and classes differ.
         """
-        # A copy: the reference must not change with the caller's array.
-        where = as_points(points)
-        if where.size == 0:
-            msg = "There are no prompts: place at least one point on the image."
-            raise InputError(msg)
-        if isinstance(classes, str):
-            msg = f"Classes are one name for each prompt, not {classes!r} for all."
-            raise InputError(msg)
-        names = (OBJECT,) * len(where) if classes is None else tuple(classes)
-        prompts = Prompts(where, names)
+        prompts = Prompts.of(points, classes)
         measures = measures or features.measures
         return cls.from_planes(
             {(): features},
@@ -206,9 +197,9 @@ class Reference(ReferenceFields):
         InputError
             If a prompt lies outside its plane or on no-data.
         """
-        from napari_dinoprompt.core.references.from_prompts import make_reference
+        from napari_dinoprompt.core.references.from_prompts import iter_reference
 
-        made = make_reference(
+        steps = iter_reference(
             features,
             prompts,
             measures,
@@ -216,7 +207,7 @@ class Reference(ReferenceFields):
             pixel_size=pixel_size,
             points_only=points_only,
         )
-        return cls.of(made.fields)
+        return cls.of(run_to_end(steps).fields)
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:

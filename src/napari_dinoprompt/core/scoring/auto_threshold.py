@@ -46,6 +46,7 @@ def choose_threshold(
     own: Sequence[ObjectValues],
     left_out: Sequence[ObjectValues],
     plane: NDArray[np.float32],
+    grounds: Sequence[NDArray[np.float32]] = (),
 ) -> float:
     """Choose the threshold of a class.
 
@@ -63,6 +64,9 @@ def choose_threshold(
         nothing about other objects; then only the first agreement counts.
     plane : (M,) ndarray of float32
         Similarities spread over the plane.
+    grounds : sequence of (n,) ndarrays of float32
+        Similarities in what background prompts are on. Each counts as if it were as
+        large as an object and wrongly found, shared by all objects.
 
     Returns
     -------
@@ -76,10 +80,13 @@ def choose_threshold(
     "Semi-supervised novelty detection", JMLR 11, 2010), and the expected intersection
     over union is p S / (P + p (1 - S)).
     """
-    parted = np.mean([_agreement(one) for one in own], axis=0)
+    wrong = np.zeros(len(_LEVELS))
+    for one in grounds:
+        wrong += _share_above(one) / len(own)
+    parted = np.mean([_agreement(one, wrong) for one in own], axis=0)
     if not left_out:
         return float(_LEVELS[int(np.argmax(parted))])
-    parted = parted + np.mean([_agreement(one) for one in left_out], axis=0)
+    parted = parted + np.mean([_agreement(one, wrong) for one in left_out], axis=0)
     left = np.mean([_share_above(one.inside) for one in left_out], axis=0)
     above = np.maximum(_share_above(plane), _TINY)
     counted = left >= min(_LEAST_LEFT, float(left.max()))
@@ -114,10 +121,10 @@ def fit_threshold(own: Sequence[ObjectValues]) -> float:
     return choose_threshold(own, [], np.zeros(0, np.float32))
 
 
-def _agreement(values: ObjectValues) -> NDArray[np.float64]:
+def _agreement(values: ObjectValues, wrong: NDArray[np.float64]) -> NDArray[np.float64]:
     """Intersection over union of the mask and an object, at each level."""
     found = _share_above(values.inside)
-    return found / (1 + values.ratio * _share_above(values.around))
+    return found / (1 + values.ratio * _share_above(values.around) + wrong)
 
 
 def _share_above(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ class Places:
     Attributes
     ----------
     prompts : tuple of (Place or None)
-        By prompt; None for background, and on planes that are not looked at.
+        By prompt; None on planes that are not looked at.
     matches : mapping of str to tuple of Place
         Objects like that of the only prompt of a class.
     """
@@ -121,11 +121,14 @@ class ClassValues:
         Of the prompts' objects, in the map of all and in that of the others.
     matches : tuple of ObjectValues
         Of objects like that of a lone prompt.
+    grounds : tuple of (n,) ndarrays of float32
+        In what background prompts are on, in the map of all.
     """
 
     own: tuple[ObjectValues, ...]
     left_out: tuple[ObjectValues, ...]
     matches: tuple[ObjectValues, ...]
+    grounds: tuple[NDArray[np.float32], ...]
 
 
 def most_prompted_planes(
@@ -181,9 +184,9 @@ def find_places(
     units = replace(reference, vectors=clicked).unit_vectors()
     prompts = tuple(
         None
-        if name == BACKGROUND or np.isnan(point).any()
+        if np.isnan(point).any()
         else run_to_end(iter_place(features, reference, unit, point))
-        for name, unit, point in zip(reference.classes, units, points, strict=True)
+        for unit, point in zip(units, points, strict=True)
     )
     with torch.inference_mode():
         scored = score_plane(features, reference)
@@ -221,6 +224,11 @@ def class_values(reference: ClassVectors, places: Places, name: str) -> ClassVal
         tuple(own),
         tuple(left_out),
         tuple(one.values(reference, prototype[None])[0] for one in matches),
+        tuple(
+            one.values(reference, prototype[None])[0].inside
+            for one, of in zip(places.prompts, reference.classes, strict=True)
+            if of == BACKGROUND and one is not None
+        ),
     )
 
 
@@ -247,6 +255,7 @@ def auto_thresholds(
             values[name].matches or values[name].own,
             values[name].left_out,
             np.concatenate([shown[number] for shown in spread]),
+            values[name].grounds,
         )
         for number, name in enumerate(reference.object_classes)
     }
