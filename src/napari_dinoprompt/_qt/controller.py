@@ -151,7 +151,7 @@ class Controller(QObject):
             self.changed.emit()
             return
         state = self.session.open(image)
-        self.session.current = state
+        self.session.turn_to(state)
         self._results.adopt(state)
         self._layer_sync.watch(image)
         self.prompts.ensure(state)

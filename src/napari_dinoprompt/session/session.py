@@ -98,6 +98,16 @@ class Session:
         self._states.append(state)
         return state
 
+    def turn_to(self, state: ImageState) -> None:
+        """Make an image the current one; on auto each has an upscale of its own."""
+        self.current = state
+        if self.auto_upscale:
+            held, backbone = state.request, self.request.backbone
+            known = held is not None and held.backbone == backbone
+            self.request = FeatureRequest(
+                backbone, held.upscale if held is not None and known else 1.0
+            )
+
     def forget(self, state: ImageState) -> None:
         """Drop an image that is no longer there."""
         self._states.remove(state)

@@ -88,12 +88,16 @@ class FeatureController(QObject):
         same = request == self._session.request
         if not same or not auto_upscale:
             self.fit.cancel()
+        state = self._session.current
+        if state is not None and not self.fit.running:
+            # Whoever chooses auto again wants them to be looked at again.
+            state.fitted = ""
         if same:
-            self.fit.look(again=True)
+            self.fit.look()
         else:
             self._session.request = request
             self._session.message = ""
-            if self._session.current is not None:
+            if state is not None:
                 self.compute()
         self.changed.emit()
 

@@ -75,11 +75,8 @@ class UpscaleFit(QObject):
             self._job.cancel()
             self._session.message = ""
 
-    def look(self, *, again: bool = False) -> None:
-        """Begin if the objects of the result ask for another upscale.
-
-        Again: also if they were looked at before, with this backbone.
-        """
+    def look(self) -> None:
+        """Begin if the objects of the result ask for another upscale."""
         session, state = self._session, self._session.current
         if state is None or state.result is None or state.outdated:
             return
@@ -90,9 +87,8 @@ class UpscaleFit(QObject):
             not session.auto_upscale
             or session.phase is not Phase.READY
             or wanted is None
-            or name == FILTERBANK
+            or name in (FILTERBANK, state.fitted)
             or self.running
-            or (name == state.fitted and not again)
         ):
             return
         state.fitted = name
@@ -109,8 +105,8 @@ class UpscaleFit(QObject):
     def _say(self, more: str) -> None:
         assert self._request is not None
         self._session.message = (
-            f"The clicked objects are {self._found} for the cells: computing features at "
-            f"×{self._request.upscale:g}{more}. You can go on meanwhile."
+            f"The clicked objects are {self._found} for the cells: computing features "
+            f"at ×{self._request.upscale:g}{more}. You can go on meanwhile."
         )
         self.changed.emit()
 
