@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import toy_dinov2
@@ -141,7 +142,9 @@ def count_upscales(bench) -> list[float]:
     return seen
 
 
-def test_the_dock_chooses_as_the_python_api(toy, scene, network) -> None:
+def test_dock_api_and_command_choose_alike(toy, scene, network, tmp_path) -> None:
+    from napari_dinoprompt.cli import main
+
     toy.click(scene.bright[:3])
     backbone = network.choice.load()
     # A prompt at a time, in the dock; the first decides.
@@ -154,6 +157,26 @@ def test_the_dock_chooses_as_the_python_api(toy, scene, network) -> None:
     found = dp.segment(scene.image, made, backbone)
     np.testing.assert_array_equal(toy.mask, found.mask)
     np.testing.assert_array_equal(toy.similarity_layer.data, found.similarity)
+
+    iio.imwrite(tmp_path / "scene.png", scene.image)
+    prompts = toy.prompts.features.copy()
+    for axis in (1, 0):
+        prompts.insert(0, f"axis-{axis}", toy.prompts.data[:, axis])
+    prompts.to_csv(tmp_path / "points.csv", index_label="index")
+    arguments = [
+        *("reference", f"{tmp_path / 'scene.png'}"),
+        f"--points={tmp_path / 'points.csv'}",
+        f"--output={tmp_path / 'command'}",
+        "--backbone=dinov2-small",
+        f"--checkpoint={network.choice.checkpoint}",
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    written = dp.Reference.load(tmp_path / "command.reference.safetensors")
+    assert written.upscale == 2
+    np.testing.assert_array_equal(written.vectors, made.vectors)
+    assert written.auto_thresholds == made.auto_thresholds
 
 
 def test_large_objects_are_seen_as_they_are(bench, scene, network) -> None:

@@ -234,6 +234,7 @@ class Controller(QObject):
         record = offer.record
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
+        self.scoring.choose_points_only(record.settings.points_only)
         # Not auto: objects might ask for another upscale, and the mask is to be that
         # of before.
         self.features.choose(request)
