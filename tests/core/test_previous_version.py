@@ -1,6 +1,7 @@
-"""Files of the version before still open, go on and are found.
+"""Files of the version before still open and are found.
 
-``tools/write_previous_version.py`` wrote them.
+Vectors in them are of points, and background prompts competed. What was begun with the
+old rules is therefore not gone on with.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from small_stack import DIM, DISCS, EMPTY
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.autosave.files import find_records
+from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.fingerprint import fingerprint_image
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.io import atomic
@@ -64,14 +66,37 @@ def test_references_open(filterbank) -> None:
     assert [len(one.vectors) for one in (first, joined, first + joined)] == [5, 10, 10]
 
 
-def test_references_hold_what_is_made_today(filterbank) -> None:
+def test_references_hold_what_points_give_today(filterbank) -> None:
     old = dp.Reference.load(FILES / "references" / "first.reference.safetensors")
     features = dp.extract_features(read("first"), filterbank)
-    new = dp.Reference.from_prompts(features, old.points, old.classes, source="first")
+    new = dp.Reference.from_prompts(
+        features, old.points, old.classes, source="first", points_only=True
+    )
     assert new.backbone == old.backbone
     assert new.sources[0].content_hash == old.sources[0].content_hash
     np.testing.assert_allclose(new.vectors, old.vectors, atol=1e-5)
-    assert new.auto_thresholds == pytest.approx(dict(old.auto_thresholds), abs=1e-4)
+    np.testing.assert_array_equal(new.areas, old.areas)
+    assert new.auto_thresholds.keys() == old.auto_thresholds.keys()
+
+
+def test_references_are_joined_with_those_of_today(filterbank) -> None:
+    old = dp.Reference.load(FILES / "references" / "first.reference.safetensors")
+    features = dp.extract_features(read("second"), filterbank)
+    new = dp.Reference.from_prompts(features, DISCS, source="second")
+    joined = old + new
+    assert joined.areas.tolist() == [0] * 5 + new.areas.tolist()
+    assert (new.areas > 0).all()
+    assert dp.segment(read("first"), joined, filterbank).objects > 0
+
+
+def test_stored_vectors_give_the_same_maps(filterbank) -> None:
+    reference = dp.Reference.load(JOINED)
+    found = dp.segment(read("first"), reference, filterbank).similarity
+    before = tifffile.imread(FILES / "batch" / "first_similarity.tif")
+    np.testing.assert_allclose(found, before[0], atol=1e-4)
+    stack = zarr.open_group(FILES / "stack.zarr", mode="r")
+    found = dp.segment(read("stack")[0], reference, filterbank).similarity
+    np.testing.assert_allclose(found, stack["similarity_1"][0], atol=1e-4)
 
 
 def test_references_are_found_in_a_library(tmp_path) -> None:
@@ -103,18 +128,26 @@ def continue_batch(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("_same_version")
-def test_a_batch_goes_on(tmp_path) -> None:
+def test_a_batch_is_done_anew(tmp_path) -> None:
+    """Also what was finished: masks of the old rules among new ones would mislead."""
     output = continue_batch(tmp_path)
-    # The first image was finished, the second was begun.
-    for kind in ("mask", "instances", "similarity"):
-        name = f"first_{kind}.tif"
-        assert (output / name).read_bytes() == (FILES / "batch" / name).read_bytes()
+    kept, anew = (
+        tifffile.imread(folder / "first_similarity.tif")
+        for folder in (FILES / "batch", output)
+    )
+    np.testing.assert_allclose(anew, kept, atol=1e-4)
+    name = "first_record.json"
+    kept, anew = (
+        json.loads((folder / name).read_text("utf-8"))["job"]["settings"]
+        for folder in (FILES / "batch", output)
+    )
+    assert kept != anew
     with (output / "segmentation.csv").open(encoding="utf-8") as file:
         now = list(csv.DictReader(file))
     with (FILES / "batch" / "segmentation.csv").open(encoding="utf-8") as file:
         before = list(csv.DictReader(file))
     assert [list(row) for row in now] == [list(row) for row in before]
-    for kind in ("results", "class", "class_number", "objects"):
+    for kind in ("results", "class", "class_number", "threshold"):
         assert [row[kind] for row in now] == [row[kind] for row in before]
     assert tifffile.imread(output / "second_mask.tif").max() == 2
 
@@ -133,26 +166,20 @@ def test_another_version_does_a_batch_anew(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("_same_version")
-def test_a_stack_goes_on(tmp_path, filterbank) -> None:
+def test_a_stack_is_left_as_it_is_and_done_elsewhere(tmp_path, filterbank) -> None:
     store = shutil.copytree(FILES / "stack.zarr", tmp_path / "stack.zarr")
-    begun = zarr.open_group(store, mode="r+")
-    begun["similarity_1"][0] = 0.125
     options = dp.SegmentOptions(cleaning=CLEANING)
     reference = dp.Reference.load(JOINED)
-    found = dp.segment_stack(read("stack"), reference, filterbank, options, store=store)
-    assert (found.similarity[0] == 0.125).all()  # not computed again
-    whole = dp.segment_stack(read("stack"), reference, filterbank, options)
-    np.testing.assert_array_equal(found.mask[1:], whole.mask[1:])
-    np.testing.assert_allclose(found.similarity[1:], whole.similarity[1:], atol=1e-4)
-    assert np.unique(found.instances).size == np.unique(whole.instances).size
-
-
-def test_a_stack_of_other_settings_is_not_gone_on_with(tmp_path, filterbank) -> None:
-    store = shutil.copytree(FILES / "stack.zarr", tmp_path / "stack.zarr")
-    with pytest.raises(dp.DinopromptError):
-        dp.segment_stack(
-            read("stack"), dp.Reference.load(JOINED), filterbank, store=store
-        )
+    with pytest.raises(InputError, match=r"stack\.zarr holds results of .* version"):
+        dp.segment_stack(read("stack"), reference, filterbank, options, store=store)
+    begun = sorted(path for path in FILES.rglob("stack.zarr/**/*") if path.is_file())
+    for path in begun:
+        assert (tmp_path / path.relative_to(FILES)).read_bytes() == path.read_bytes()
+    assert len([path for path in store.rglob("*") if path.is_file()]) == len(begun)
+    found = dp.segment_stack(
+        read("stack"), reference, filterbank, options, store=tmp_path / "new.zarr"
+    )
+    assert {int(plane.max()) for plane in found.mask} == {2}
 
 
 # --- features ----------------------------------------------------------------

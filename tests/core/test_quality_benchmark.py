@@ -158,7 +158,10 @@ def test_the_program_measures_good_masks_and_nothing_in_empty_pictures(
     found = cases(output)
     usual = [row for row in found if row["prompts"] == "5" and row["stain"] == "real"]
     assert {row["protocol"] for row in usual} == {"self", "transfer", "stain"}
-    assert all(float(row["iou_own"]) > 0.7 for row in usual)
+    own = [float(row["iou_own"]) for row in usual]
+    # Of one draw, the threshold leaves cores.
+    assert sorted(own)[1] > 0.9
+    assert min(own) > 0.5
     assert all(float(row["iou_best"]) > 0.8 for row in usual)
     empty = [row for row in found if row["stain"] in ("blank", "noise")]
     assert [(row["objects"], row["pixels"]) for row in empty] == [("0", "0")] * 4
@@ -392,7 +395,7 @@ def features(plane: Plane) -> FeatureMap:
 
 
 # Far from good on this drawing, as on real data; the others do what they are for.
-POOR = ("plain", "whitened-0.5", "whitened-0.2", "whitened-0.05", "otsu", "loo-0.8")
+POOR = ("plain",)
 
 
 @pytest.mark.parametrize("name", method_names())
@@ -417,27 +420,19 @@ def test_every_method_finds_the_objects(
         assert both / np.count_nonzero(scored.mask | plane.truth) > 0.7
 
 
-def test_trials_differ_from_the_product(plane: Plane, features: FeatureMap) -> None:
+def test_points_alone_are_another_method(plane: Plane, features: FeatureMap) -> None:
     draw = plane.draws[RANDOM][0]
-    maps: dict[str, NDArray[np.float32]] = {}
-    for method in find_methods(method_names()):
-        maps[method.name] = method.score(
+    objects, alone = (
+        method.score(
             source=features,
             target=features,
             image=plane.image(),
-            points=np.concatenate([draw.objects[:5], draw.background[:5]]),
-            classes=["object"] * 5 + ["background"] * 5,
-        ).map
-    same = {name for name, one in maps.items() if (one == maps["product"]).all()}
-    # They differ by the threshold, or on pictures that show nothing.
-    assert same == {
-        "product",
-        "no-guard",
-        "loo-0.8",
-        "otsu",
-        "steepest",
-        "rarest",
-    }
+            points=draw.objects[:5],
+            classes=["object"] * 5,
+        )
+        for method in find_methods(["product", "points"])
+    )
+    assert not np.array_equal(objects.map, alone.map)
 
 
 class MeanOfPatch:

@@ -58,6 +58,7 @@ def references(
     return Reference(
         vectors=rng.normal(size=(count, backbone.dimension)).astype(np.float32),
         classes=tuple(classes),
+        areas=rng.choice([0.0, 1.0, 12345.5], count),
         points=rng.uniform(-0.5, edges),
         planes=tuple(draw(st.lists(plane, min_size=count, max_size=count))),
         sources=tuple(sources),
@@ -81,7 +82,7 @@ def references(
 
 
 def assert_same_reference(found: Reference, expected: Reference) -> None:
-    for name in ("vectors", "points", "source_of"):
+    for name in ("vectors", "areas", "points", "source_of"):
         mine, its = getattr(found, name), getattr(expected, name)
         np.testing.assert_array_equal(mine, its)
         assert mine.dtype == its.dtype

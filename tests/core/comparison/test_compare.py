@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.comparison import compare as comparison
-from napari_dinoprompt.core.comparison.bootstrap import lies_on
+from napari_dinoprompt.core.comparison.bootstrap import source_places
 from napari_dinoprompt.core.comparison.columns import COLUMNS
 from napari_dinoprompt.core.comparison.compare import iter_compare
 from napari_dinoprompt.core.comparison.perceptual import perceptual_distance
@@ -284,7 +284,7 @@ def test_a_reference_of_another_image_keeps_its_threshold(
     features = dp.extract_features(
         other_blobs.image, filterbank, window=blob_reference.window
     )
-    assert not lies_on(blob_reference, features)
+    assert source_places(blob_reference, features) is None
     fake = ndi.gaussian_filter(other_blobs.image, 1)
     found = dp.compare(
         other_blobs.image, fake, blob_reference, backbone=filterbank, draws=2

@@ -147,7 +147,8 @@ def test_points_without_data(backbone: Network) -> None:
 
 
 def test_the_plane_is_never_read_as_a_whole(backbone: Network) -> None:
-    array = draw_plane((800, 900))
+    # Windows around prompts are up to two thousand pixels wide, whatever the plane.
+    array = draw_plane((1200, 1300))
     recording = Recording(array)
     features = lazy_features(recording, backbone)
     prompts = np.array([[50.0, 60.0], [400.0, 500.0], [300.0, 20.0]])
@@ -208,7 +209,7 @@ def test_what_is_asked_first_changes_nothing(backbone: Network) -> None:
     first = one.measures.statistics
     other.at([[200, 300]])
     other.part(other.regions.outer(other.regions.regions[3]))
-    other.views(np.array([[20.0, 20.0]]))
+    run_to_end(other.iter_sample())
     second = other.measures.statistics
     assert one.window == other.window
     assert one.sample == other.sample
@@ -225,7 +226,7 @@ def test_two_at_once_measure_the_same(backbone: Network) -> None:
 
     def measure() -> None:
         try:
-            features.views(np.array([[20.0, 20.0], [200.0, 300.0]]))
+            run_to_end(features.iter_sample())
             for region in features.regions.regions[:4]:
                 features.part(features.regions.outer(region))
         except Exception as error:  # noqa: BLE001
@@ -238,8 +239,7 @@ def test_two_at_once_measure_the_same(backbone: Network) -> None:
         thread.join()
     assert problems == []
     np.testing.assert_array_equal(features.measures.statistics.mean, expected.mean)
-    views = features.views(np.array([[20.0, 20.0]]))
-    assert len(views) == 1 + len(features.sample)
+    assert len(run_to_end(features.iter_sample())) == len(features.sample)
 
 
 def test_a_job_that_was_stopped_goes_on(toy_vit: VisionTransformer) -> None:
@@ -314,21 +314,14 @@ def test_references_are_those_of_the_whole(backbone: Network) -> None:
     assert reference.sources[0].shape == (141, 187)
 
 
-def test_views_hold_their_prompts(backbone: Network) -> None:
-    plane = draw_plane((500, 700))
-    features = lazy_features(plane, backbone)
-    rng = np.random.default_rng(0)
-    points = rng.uniform(0, (499, 699), (5, 2))
-    views = features.views(points)
-    seen = np.zeros(len(points), bool)
-    for view in views:
-        held = view.holds(points)
-        seen |= held
-        found = view.features.at(view.place(points[held]))
-        np.testing.assert_allclose(found, features.at(points[held]), atol=1e-5)
-    assert seen.all()
-    several = features.views(rng.uniform(0, (499, 699), (60, 2)))
-    assert len(several) <= 12 + len(features.sample)
+def test_the_sample_lies_where_its_corners_say(backbone: Network) -> None:
+    features = lazy_features(draw_plane((500, 700)), backbone)
+    parts = run_to_end(features.iter_sample())
+    assert [one.region for one in parts] == list(features.sample)
+    for one in parts:
+        inner = np.array(one.features.grid.shape) // 2
+        found = one.features.at([inner])
+        np.testing.assert_allclose(found, features.at([one.corner + inner]), atol=1e-5)
 
 
 def test_tiles_wait_on_the_disk(
@@ -421,6 +414,16 @@ def test_prompts_on_planes_of_a_stack(filterbank: FilterBank) -> None:
     prompts = Prompts(
         np.array([[20.0, 30.0], [70.0, 100.0]]), ("object", "object"), ((1,), (0,))
     )
-    reference = Reference.from_planes(features, prompts, features[0,].measures)
+    measures = features[0,].measures
+    points = Reference.from_planes(features, prompts, measures, points_only=True)
     expected = [features[1,].at([[20, 30]])[0], features[0,].at([[70, 100]])[0]]
-    np.testing.assert_array_equal(reference.vectors, expected)
+    np.testing.assert_array_equal(points.vectors, expected)
+    reference = Reference.from_planes(features, prompts, measures)
+    alone = [
+        Reference.from_prompts(features[plane], [point], measures=measures)
+        for plane, point in zip(prompts.planes, prompts.points, strict=True)
+    ]
+    for name in ("vectors", "areas"):
+        expected = np.concatenate([getattr(one, name) for one in alone])
+        np.testing.assert_array_equal(getattr(reference, name), expected)
+    assert (reference.areas > 0).any()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_dinoprompt.core.features.guided_filter import Guide
-from napari_dinoprompt.core.features.regions import Region, RegionPlan, group_points
+from napari_dinoprompt.core.features.regions import Region, RegionPlan
 from napari_dinoprompt.core.images.lazy_plane import LEVELS
 from napari_dinoprompt.core.tiling.grid import CellGrid
 
@@ -111,19 +111,3 @@ def test_the_nearest_comes_first() -> None:
     assert order[1] == Region(slice(0, 100), slice(0, 100))
     far = Region(slice(200, 300), slice(100, 200))
     assert order.index(far) > 5
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500)), max_size=30),
-    st.floats(1, 300),
-)
-def test_each_point_is_in_one_square(
-    points: list[tuple[float, float]], side: float
-) -> None:
-    where = np.array(points, dtype=np.float64).reshape(-1, 2)
-    groups = group_points(where, side)
-    together = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
-    assert sorted(together.tolist()) == list(range(len(points)))
-    for group in groups:
-        assert np.ptp(where[group], axis=0).max() <= side * (1 + 1e-9)

@@ -26,11 +26,6 @@ def rows(*values: list[float]) -> torch.Tensor:
     return torch.tensor(values)[:, None, :]
 
 
-def alone(objects: torch.Tensor) -> torch.Tensor:
-    """Classes that compete among themselves, by the same similarities."""
-    return torch.cat((torch.full_like(objects[:1], -torch.inf), objects))
-
-
 def picture(text: str) -> np.ndarray:
     """A mask drawn in text: a dot is 0."""
     lines = text.split()
@@ -53,26 +48,18 @@ def test_above_the_threshold_is_the_class() -> None:
 def test_classes_compete_and_each_has_its_threshold() -> None:
     objects = rows([0.9, 0.4, 0.6, 0.3], [0.2, 0.7, 0.8, 0.5])
     # The third pixel is above both; the fourth below its own.
-    assert class_mask(objects, [0.5, 0.6], alone(objects)).tolist() == [[1, 2, 2, 0]]
+    assert class_mask(objects, [0.5, 0.6], objects).tolist() == [[1, 2, 2, 0]]
 
 
 def test_a_pixel_goes_to_the_best_class_or_to_none() -> None:
     """Being above a threshold does not help a class that another beats."""
     objects = rows([0.6], [0.7])
-    assert class_mask(objects, [0.5, 0.75], alone(objects)).tolist() == [[0]]
+    assert class_mask(objects, [0.5, 0.75], objects).tolist() == [[0]]
 
 
-@pytest.mark.parametrize("classes", [1, 2])
-def test_background_competes(classes: int) -> None:
-    objects = rows([0.9, 0.8, 0.7], [0.1, 0.1, 0.1])[:classes]
-    competing_scores = torch.cat((rows([0.2, 0.8, 0.95]), objects))
-    mask = class_mask(objects, [0.5] * classes, competing_scores)
-    assert mask.tolist() == [[1, 0, 0]]
-
-
-def test_who_wins_is_up_to_the_rivals() -> None:
+def test_who_wins_is_up_to_the_competing_scores() -> None:
     objects = rows([0.9, 0.9, 0.2], [0.8, 0.8, 0.8])
-    competing_scores = rows([0, 0, 0], [0.1, 0.3, 0.3], [0.2, 0.2, 0.2])
+    competing_scores = rows([0.1, 0.3, 0.3], [0.2, 0.2, 0.2])
     # The last pixel is the first class's, which does not claim it.
     assert class_mask(objects, [0.5, 0.5], competing_scores).tolist() == [[2, 1, 0]]
 

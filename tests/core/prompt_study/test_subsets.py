@@ -48,12 +48,11 @@ def test_as_a_reference_of_the_same_prompts(features, blobs, classes) -> None:
     found = subset.find(0.2)
     expected = shown > 0.2
     if maps.competing_score is not None:
-        competing_scores = torch.cat((plane.background[None], plane.objects))
         from napari_dinoprompt.core.features.guided_filter import look_up
 
         step = features.guide.step
-        wide = look_up(competing_scores, features.grid, shown.shape, step)
-        expected &= wide.argmax(dim=0).numpy() == 1
+        wide = look_up(plane.objects, features.grid, shown.shape, step)
+        expected &= wide.argmax(dim=0).numpy() == 0
     # Rounding may turn a block that lies on the cut.
     assert np.mean(found.mask != expected) < 1e-3
     assert 0 < expected.mean() < 1
@@ -84,8 +83,13 @@ def test_prompts_on_another_plane_count_with_their_vectors(
     planes = ((0,), (0,), (1,), (0,), (0,))
     subject = make_subject(blob_features, replace(reference, planes=planes), plane=(0,))
     maps = make_prompt_maps(subject)
-    assert maps.prompts.at[:, 2] == pytest.approx(maps.gram[:, 2], abs=1e-6)
+    assert [one is None for one in maps.clicked] == [False, False, True, False, False]
+    # Alone it is cut by what resembles all prompts; with others, by these.
+    assert maps.matches
     assert Subset(maps, [2]).find().mask.any()
+    first, second = (Subset(maps, members).find() for members in ([0, 1], [0, 1, 2]))
+    assert (first.mask != second.mask).any()
+    assert iou(first.mask, second.mask) > 0.7
 
 
 def test_block_means_by_hand() -> None:

@@ -81,8 +81,9 @@ def test_the_file_holds_no_pickle_and_says_what_it_is(
 ) -> None:
     with safe_open(blob_reference.save(tmp_path / "a"), framework="numpy") as file:
         header = json.loads(file.metadata()["napari-dinoprompt"])
-        assert set(file.keys()) == {"vectors", "points", "source_of", "mean", "scale"}
-    assert header["format_version"] == 1
+        numbers = {"vectors", "points", "areas", "source_of", "mean", "scale"}
+        assert set(file.keys()) == numbers
+    assert header["format_version"] == 2
     assert header["backbone"]["name"] == "filterbank"
     assert header["software_version"]
 
@@ -163,11 +164,30 @@ def rewrite(path: Path, change: Callable[[dict, dict], None]) -> None:
     save_file(tensors, path, metadata={"napari-dinoprompt": json.dumps(header)})
 
 
+def test_a_file_of_the_first_version_stands_for_points(
+    blob_reference: Reference, tmp_path: Path
+) -> None:
+    def write_as_then(header: dict, tensors: dict) -> None:
+        header.update(format_version=1)
+        del tensors["areas"]
+
+    assert (blob_reference.areas > 0).all()
+    path = blob_reference.save(tmp_path / "a")
+    rewrite(path, write_as_then)
+    assert read_header(path).format_version == 1
+    opened = Reference.load(path)
+    points = np.zeros_like(blob_reference.areas)
+    assert_same_reference(opened, replace(blob_reference, areas=points))
+    # Saved again it is of today's version.
+    assert read_header(opened.save(path)).format_version == 2
+    assert_same_reference(Reference.load(path), opened)
+
+
 def test_a_file_from_a_newer_version_is_refused_politely(
     blob_reference: Reference, tmp_path: Path
 ) -> None:
     path = blob_reference.save(tmp_path / "a")
-    rewrite(path, lambda h, t: h.update(format_version=2, software_version="9.9"))
+    rewrite(path, lambda h, t: h.update(format_version=3, software_version="9.9"))
     refused(path, r"newer napari-dinoprompt \(9\.9\); please update")
 
 
@@ -183,6 +203,9 @@ DAMAGE: dict[str, Callable[[dict, dict], object]] = {
     "no vectors": lambda h, t: t.pop("vectors"),
     "vector too long": lambda h, t: t.update(vectors=np.ones((5, 41), np.float32)),
     "points in 3-D": lambda h, t: t.update(points=np.ones((5, 3))),
+    "no areas": lambda h, t: t.pop("areas"),
+    "an area short": lambda h, t: t.update(areas=np.ones(4)),
+    "areas in the first version": lambda h, t: h.update(format_version=1),
     "no sources": lambda h, t: h.update(sources=[]),
     "source without shape": lambda h, t: h["sources"][0].pop("shape"),
     "scoring unknown": lambda h, t: h.update(scoring="magic"),
@@ -247,6 +270,8 @@ NUMBERS: dict[str, Callable[[dict], object]] = {
     "point outside": lambda t: t["points"].__setitem__((0, 1), 1e6),
     "point before the edge": lambda t: t["points"].__setitem__((0, 1), -0.6),
     "source out of range": lambda t: t["source_of"].__setitem__(0, 7),
+    "area is infinite": lambda t: t["areas"].__setitem__(0, np.inf),
+    "area is negative": lambda t: t["areas"].__setitem__(0, -1),
     "negative source": lambda t: t["source_of"].__setitem__(0, -1),
 }
 
@@ -293,7 +318,7 @@ def test_the_summary_says_what_the_reference_is(
     assert summary.upscale == reference.upscale
     assert summary.thresholds == {"b": 0.75}
     assert summary.auto_thresholds == {"a": 0.5, "b": 0.25}
-    assert summary.format_version == 1
+    assert summary.format_version == 2
     assert summary.software_version
 
 

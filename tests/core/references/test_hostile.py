@@ -239,7 +239,7 @@ def test_the_name_of_newer_software_is_no_way_in(
     for name, shown in (("9.1", "9.1"), ("\x1b[31m\n" * 99, "unknown"), (7, "unknown")):
 
         def newer(_: dict, about: dict, name: object = name) -> None:
-            about.update(format_version=2, software_version=name, unheard="of")
+            about.update(format_version=3, software_version=name, unheard="of")
 
         said = attempt(tmp_path / f"a{SUFFIX}", forge(content, newer))
         assert said.endswith(f"a newer napari-dinoprompt ({shown}); please update.")

@@ -30,10 +30,11 @@ ALIKE = references(BackboneInfo("toy", -1, 14, 3, "0"), 2.0, "centred")
 def prompts_of(reference: Reference) -> list[tuple[object, ...]]:
     sources = [reference.sources[at] for at in reference.source_of]
     return [
-        (name, *point, plane, replace(source, pixel_size=None), *vector)
-        for name, point, plane, source, vector in zip(
+        (name, *point, area, plane, replace(source, pixel_size=None), *vector)
+        for name, point, area, plane, source, vector in zip(
             reference.classes,
             reference.points.tolist(),
+            reference.areas.tolist(),
             reference.planes,
             sources,
             reference.vectors.tolist(),

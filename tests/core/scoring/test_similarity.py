@@ -53,7 +53,6 @@ def test_each_cell_s_score_is_a_cosine(make_map, scoring: str) -> None:
     classes = ["object", "third", "object", "other"]
     reference = Reference.from_prompts(features, POINTS, classes)
     found = score_plane(features, reference)
-    assert found.background is None
     for name, scores in zip(reference.object_classes, found.objects, strict=True):
         expected = by_hand(features, reference, name)
         np.testing.assert_allclose(scores, expected, atol=1e-5)
@@ -65,7 +64,6 @@ def test_the_nearest_background_prompt_takes_its_share(make_map, scoring: str) -
     classes = ["object", "background", "object", "background"]
     reference = Reference.from_prompts(features, POINTS, classes)
     found = score_plane(features, reference)
-    background = by_hand(features, reference, "background")
     first, second = (
         by_hand(features, replace(reference, classes=tuple(n)), name)
         for n, name in (
@@ -74,12 +72,33 @@ def test_the_nearest_background_prompt_takes_its_share(make_map, scoring: str) -
         )
     )
     nearest = np.maximum(np.maximum(first, second), 0)
-    for scores, whole in (
-        (found.objects[0], by_hand(features, reference, "object")),
-        (found.background, background),
-    ):
-        expected = whole - BACKGROUND_SHARE * nearest
-        np.testing.assert_allclose(scores, expected, atol=1e-5)
+    expected = by_hand(features, reference, "object") - BACKGROUND_SHARE * nearest
+    np.testing.assert_allclose(found.objects[0], expected, atol=1e-5)
+
+
+def test_classes_compete_and_background_does_not(make_map) -> None:
+    features: FeatureMap = make_map()
+    alone = Reference.from_prompts(
+        features, POINTS, ["object", "background", "object", "background"]
+    )
+    assert score_plane(features, alone).competing_scores() is None
+    several = score_plane(features, Reference.from_prompts(features, POINTS, CLASSES))
+    competing = several.competing_scores()
+    assert torch.equal(competing, to_pixels(several.objects, features.grid))
+
+
+@pytest.mark.parametrize("name", ["blob_features", "plain"])
+def test_values_at_pixels_are_those_of_the_map(
+    request, make_map, blob_features: FeatureMap, name: str
+) -> None:
+    """Fitted to the light, and interpolated where there is nothing to fit."""
+    features = blob_features if name == "blob_features" else make_map((41, 57), 14, 1.7)
+    reference = Reference.from_prompts(features, POINTS, CLASSES)
+    scored = score_plane(features, reference)
+    pixels = np.argwhere(np.ones(features.grid.shape, dtype=bool))
+    expected = scored.object_pixels().reshape(2, -1)
+    np.testing.assert_allclose(scored.at(pixels), expected, atol=2e-5)
+    assert not np.allclose(expected, expected.mean(), atol=0.01)
 
 
 def test_many_background_prompts_are_scored_in_parts(
@@ -113,7 +132,6 @@ def test_kept_lengths_give_identical_scores(make_map) -> None:
     lengths = CellLengths.of(features, reference.statistics, reference.scoring)
     kept, anew = (score_plane(features, reference, *k) for k in ((lengths,), ()))
     assert torch.equal(kept.objects, anew.objects)
-    assert torch.equal(kept.background, anew.background)
     statistics = reference.statistics
     scaled = (features.vectors - torch.from_numpy(statistics.mean)) / torch.from_numpy(
         statistics.scale

@@ -413,11 +413,12 @@ def test_half_precision_makes_no_difference(
         Reference.from_prompts(features, POINTS, CLASSES["background"])
         for features in (half, single)
     ]
-    maps = [
-        similarity_map(features, reference)
-        for features, reference in zip((half, single), references, strict=True)
-    ]
-    assert np.abs(maps[0] - maps[1]).max() < 0.02
+    # By the same vectors; the objects found may differ by a few pixels.
+    maps = [similarity_map(features, references[1]) for features in (half, single)]
+    assert np.abs(maps[0] - maps[1]).max() < 0.002
+    np.testing.assert_allclose(references[0].areas, references[1].areas, rtol=0.02)
+    angles = (references[0].unit_vectors() * references[1].unit_vectors()).sum(axis=1)
+    assert angles.min() > 0.99
     masks = [
         score_classes(features, reference).mask(reference.auto_thresholds) > 0
         for features, reference in zip((half, single), references, strict=True)

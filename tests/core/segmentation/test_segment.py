@@ -170,7 +170,9 @@ def test_upscaled_references_apply_at_their_upscale(
 # --- classes -------------------------------------------------------------------
 
 
-def test_classes_and_background_compete(blobs, blob_features, filterbank) -> None:
+def test_classes_compete_for_what_background_leaves(
+    blobs, blob_features, filterbank
+) -> None:
     ground = np.argwhere(ndi.distance_transform_edt(blobs.truth == 0) > 6)[::400]
     points = np.concatenate([blobs.centres[:4], ground])
     classes = ["cell"] * 2 + ["object"] * 2 + ["background"] * len(ground)
@@ -180,10 +182,20 @@ def test_classes_and_background_compete(blobs, blob_features, filterbank) -> Non
     assert scores.names == ("cell", "object")
     expected = class_mask(scores.objects, [-1, -1], scores.competing_scores)
     np.testing.assert_array_equal(result.mask, expected)
-    assert set(np.unique(result.mask)) == {0, 1, 2}
-    # At this threshold it is background alone that keeps any pixel free.
-    assert 0.1 < (result.mask > 0).mean() < 0.6
-    for name in ("cell", "object", "background"):
+    # At this threshold each pixel is of the class that is nearer.
+    claimed = result.mask > 0
+    assert claimed.mean() > 0.99
+    winner = np.argmax(scores.competing_scores.numpy(), axis=0)
+    np.testing.assert_array_equal(result.mask[claimed], winner[claimed] + 1)
+    assert set(np.unique(result.mask[claimed])) == {1, 2}
+    objects = Reference.from_prompts(blob_features, points[:4], classes[:4])
+    some = SegmentOptions(threshold=0.2)
+    less, more = (
+        segment(blobs.image, one, filterbank, some).mask > 0
+        for one in (reference, objects)
+    )
+    assert 0 < less.mean() < more.mean() < 0.6
+    for name in ("cell", "object"):
         alone = similarity_map(blob_features, reference, name)
         np.testing.assert_allclose(scores.of(name), alone, atol=1e-5)
     assert set(result.thresholds) == {"cell", "object"}

@@ -36,7 +36,7 @@ def draw_pictures(
     method: Method,
     run: Run,
     store: FeatureStore,
-    upscale: float | None = None,
+    upscale: float | str | None = None,
 ) -> list[Path]:
     """Draw the best, median and worst plane of each set.
 
@@ -91,7 +91,7 @@ def _draw_row(
     case: Case,
     method: Method,
     store: FeatureStore,
-    upscale: float | None,
+    upscale: float | str | None,
 ) -> None:
     plane = unit.target
     image = plane.image()

@@ -89,7 +89,7 @@ def _complete(
     method: Method,
     run: Run,
     store: FeatureStore,
-    upscale: float | None,
+    upscale: float | str | None,
 ) -> int:
     """Compute the cases of a unit that are missing, and keep them."""
     outcomes = run.read(unit, method)
@@ -135,7 +135,7 @@ def run_of(settings: Settings, store: FeatureStore) -> Run:
     precision = _precision(store.backbone)
     title = str(info)
     if settings.upscale is not None:
-        title += f", upscale {settings.upscale:g}"
+        title += f", upscale {settings.upscale}"
     if settings.variant is not None:
         title += f", {settings.variant}"
     if precision != "float32":

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
+from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.comparison.metrics import measure_agreement
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
 from quality_parts.cases import APART, CORRECTIONS, Case, Outcome, Unit
 from quality_parts.data import FAKES, IMAGE, MITO_SETS, STAIN_SETS
 from quality_parts.fakes import EMPTY, draw_empty
 from quality_parts.figures import best_iou, boundary_f_score
+from quality_parts.scorings import fitted_upscale
 from quality_parts.store import protocol_upscale
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from quality_parts.store import FeatureStore
 
 
+AUTO = "auto"
 PROTOCOLS = ("self", "correct", "transfer", "stain")
 USUAL = 5
 """Prompts of the transfer and stain protocols, and background prompts added."""
@@ -109,7 +112,7 @@ def score_case(
     case: Case,
     method: Method,
     store: FeatureStore,
-    upscale: float | None = None,
+    upscale: float | str | None = None,
 ) -> Scored:
     """Apply a method to one case.
 
@@ -120,8 +123,8 @@ def score_case(
         Of the unit.
     method : Method
     store : FeatureStore
-    upscale : float, optional
-        Instead of the protocol's.
+    upscale : float or "auto", optional
+        Instead of the protocol's; auto goes by the objects that the prompts are on.
 
     Returns
     -------
@@ -129,19 +132,26 @@ def score_case(
     """
     plane = unit.source
     prompted = _image(plane, IMAGE)
-    if upscale is None:
-        backbone = store.backbone.info.name
+    draw = plane.draws[case.placed][case.draw]
+    objects = draw.objects[: case.prompts]
+    backbone = store.backbone.info.name
+    if upscale == AUTO:
+        upscale = 1.0
+        if backbone != FILTERBANK:
+            found = [OBJECT] * len(objects)
+            upscale = fitted_upscale(store.features(prompted, 1.0), objects, found)
+    elif upscale is None:
         upscale = protocol_upscale(plane.set_name, prompted.shape, backbone)
-    source = store.features(prompted, upscale)
+    source = store.features(prompted, float(upscale))
     if case.stain in EMPTY:
         image = draw_empty(case.stain, prompted, source.window)
     else:
         image = _image(unit.target, case.stain)
     # As the product does by default: what the prompts saw as 0 and 1 is kept.
     same = case.stain == IMAGE and unit.target is plane
-    target = source if same else store.features(image, upscale, source.window)
-    draw = plane.draws[case.placed][case.draw]
-    objects = draw.objects[: case.prompts]
+    target = source
+    if not same:
+        target = store.features(image, float(upscale), source.window)
 
     def score_with(around: NDArray[np.float64]) -> Scored:
         return method.score(
@@ -193,7 +203,7 @@ def run_case(
     case: Case,
     method: Method,
     store: FeatureStore,
-    upscale: float | None = None,
+    upscale: float | str | None = None,
 ) -> Outcome:
     """Apply a method to one case and measure what comes out.
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
-from napari_dinoprompt.core.references.from_prompts import make_reference
+from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.similarities import score_classes
 from quality_parts.methods import Scored, method
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.statistics import SourceMeasures
-    from napari_dinoprompt.core.references.from_prompts import PlaceKey
+    from napari_dinoprompt.core.references.from_prompts import NewReference, PlaceKey
     from napari_dinoprompt.core.scoring.places import Place
 
 
@@ -81,15 +82,9 @@ def _score(
 ) -> Scored:
     measures = _measures(source, scoring)
     start = perf_counter()
-    made = make_reference(
-        {(): source},
-        Prompts(points, tuple(classes)),
-        measures,
-        source="image",
-        points_only=points_only,
-        places=_places(source, scoring),
+    reference = Reference.of(
+        _make(source, points, classes, measures, points_only=points_only).fields
     )
-    reference = Reference.of(made.fields)
     thresholds = resolve_thresholds(reference)
     similarities = score_classes(target, reference)
     mask = similarities.mask(thresholds)
@@ -100,6 +95,49 @@ def _score(
         threshold=thresholds[OBJECT],
         mask=mask == number,
         seconds=seconds,
+    )
+
+
+def fitted_upscale(
+    source: FeatureMap, points: NDArray[np.float64], classes: Sequence[str]
+) -> float:
+    """Return the upscale that the objects of prompts ask for.
+
+    Parameters
+    ----------
+    source : FeatureMap
+        At upscale 1.
+    points : (N, 2) ndarray of float64
+        y and x in pixels.
+    classes : sequence of N str
+
+    Returns
+    -------
+    float
+        1 if no object is found.
+    """
+    measures = _measures(source, source.scoring)
+    return _make(source, points, classes, measures).fitting_upscale or 1.0
+
+
+def _make(
+    source: FeatureMap,
+    points: NDArray[np.float64],
+    classes: Sequence[str],
+    measures: SourceMeasures,
+    *,
+    points_only: bool = False,
+) -> NewReference:
+    """Make a reference as `Reference.from_prompts`, with objects found before."""
+    return run_to_end(
+        iter_reference(
+            {(): source},
+            Prompts(points, tuple(classes)),
+            measures,
+            source="image",
+            points_only=points_only,
+            places=_places(source, measures.scoring),
+        )
     )
 
 

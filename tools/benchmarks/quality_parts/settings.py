@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
 from quality_parts.data import ALL_SETS
-from quality_parts.protocols import PROTOCOLS
+from quality_parts.protocols import AUTO, PROTOCOLS
 from quality_parts.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Settings:
     ----------
     backbone, checkpoint, block, device, precision
         As `load_backbone` takes them.
-    upscale : float or None
+    upscale : float, "auto" or None
     variant : str or None
     data : Path or None
     output : Path
@@ -41,7 +41,7 @@ class Settings:
     block: int | None
     device: str
     precision: str
-    upscale: float | None
+    upscale: float | str | None
     variant: str | None
     data: Path | None
     output: Path
@@ -114,7 +114,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--block", type=int, help="transformer block, else the last")
     add("--device", default="auto", help="auto, cuda, mps or cpu")
     add("--precision", default="auto", help="auto, fp32, bf16 or fp16")
-    add("--upscale", type=float, help="of all planes, else as the protocol says")
+    add("--upscale", type=_upscale, help="of all planes, else as the protocol says")
     add("--variant", choices=VARIANTS, help="another way to features")
     add("--data", type=Path, help="else DINOPROMPT_DATA, else ../shared/data")
     add("--output", type=Path, default=Path("quality"), help="folder, used again")
@@ -126,6 +126,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--limit", type=int, help="so many planes of each set, spread over it")
     add("--draws", type=int, help="the first so many draws of prompts, else all")
     return parser
+
+
+def _upscale(text: str) -> float | str:
+    return text if text == AUTO else float(text)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

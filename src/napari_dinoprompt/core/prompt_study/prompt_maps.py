@@ -108,8 +108,6 @@ class PromptMaps:
         Of the object of each prompt; None on another plane.
     matches : tuple of PlaceValues
         Of the objects that resemble all prompts most; for a lone prompt.
-    grounds : tuple of PlaceValues
-        Of what background prompts are on.
     places : Places
         All of these.
     otherwise : float
@@ -128,7 +126,6 @@ class PromptMaps:
     gram: NDArray[np.float64]
     clicked: tuple[PlaceValues | None, ...]
     matches: tuple[PlaceValues, ...]
-    grounds: tuple[PlaceValues, ...]
     places: Places
     otherwise: float
     held: NDArray[np.bool_] | None
@@ -162,14 +159,7 @@ def make_prompt_maps(
         places = find_places(features, reference, here)
     clicked = [places.prompts[index] for index in subject.members]
     matches = places.matches[subject.class_name]
-    names = reference.classes
-    ground_places = [
-        places.prompts[index]
-        for index, name in enumerate(names)
-        if name == BACKGROUND and index != without
-    ]
-    pixels, values = _join([*clicked, *matches, *ground_places])
-    first_ground = len(clicked) + len(matches)
+    pixels, values = _join([*clicked, *matches])
     sampler = BlockSampler(features, pixels)
     units = reference.unit_vectors()
     own = units[subject.members]
@@ -193,8 +183,7 @@ def make_prompt_maps(
         competing_score=competing_score,
         gram=(own @ own.T).astype(np.float64),
         clicked=tuple(values[: len(clicked)]),
-        matches=tuple(one for one in values[len(clicked) : first_ground] if one),
-        grounds=tuple(one for one in values[first_ground:] if one),
+        matches=tuple(one for one in values[len(clicked) :] if one),
         places=places,
         otherwise=reference.auto_thresholds[subject.class_name],
         held=sampler.held,

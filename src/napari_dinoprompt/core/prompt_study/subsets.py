@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.scoring.auto_threshold import choose_threshold
+from napari_dinoprompt.core.scoring.auto_threshold import choose_threshold, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,12 +110,13 @@ class Subset:
                 others = max(float(np.sqrt(max(square, 0.0))), _SHORTEST)
                 rest = (self._at - maps.prompts.at[member]) / others - taken
                 left_out.append(place.of(rest.astype(np.float32)))
-        if not left_out and maps.matches:
-            own = [one.of((at - taken).astype(np.float32)) for one in maps.matches]
-        if not own:
+        shown = own
+        if not left_out:
+            matches = [one.of((at - taken).astype(np.float32)) for one in maps.matches]
+            shown = list(stand_ins(matches, own))
+        if not shown:
             return maps.otherwise
-        grounds = [(at - taken)[one.inside].astype(np.float32) for one in maps.grounds]
-        return choose_threshold(own, left_out, spread.astype(np.float32), grounds)
+        return choose_threshold(shown, left_out, spread.astype(np.float32))
 
 
 def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

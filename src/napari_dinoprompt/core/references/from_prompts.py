@@ -100,10 +100,13 @@ def iter_reference(
         return NewReference(fields, {}, None, {})
     units = fields.unit_vectors()
     known = {} if places is None else places
-    found: list[Place] = []
+    found: list[Place | None] = []
     for number, (plane, point) in enumerate(
         zip(prompts.planes, prompts.points, strict=True)
     ):
+        if prompts.classes[number] == BACKGROUND:
+            found.append(None)
+            continue
         key = (plane, float(point[0]), float(point[1]))
         if key not in known:
             known[key] = yield from iter_place(
@@ -140,15 +143,10 @@ def iter_reference(
             if fields.classes.count(name) == 1
         },
     )
-    objects = [
-        place
-        for place, name in zip(found, prompts.classes, strict=True)
-        if name != BACKGROUND
-    ]
     values = all_values(fields, chosen_places)
     chosen = auto_thresholds(fields, values, scored)
     fields = replace(fields, auto_thresholds=chosen)
-    return NewReference(fields, values, fitting_upscale(objects, first.grid), whole)
+    return NewReference(fields, values, fitting_upscale(found, first.grid), whole)
 
 
 def _iter_clicked(
@@ -169,15 +167,14 @@ def _iter_clicked(
 
 
 def _with_objects(
-    fields: ReferenceFields, found: list[Place], *, points_only: bool
+    fields: ReferenceFields, found: list[Place | None], *, points_only: bool
 ) -> ReferenceFields:
     """Let prompts stand for their objects: the mean of the features in each."""
     if points_only:
         return fields
     vectors, areas = fields.vectors.copy(), fields.areas.copy()
     for number, place in enumerate(found):
-        # What background prompts are on is no object, and need not be like the point.
-        if fields.classes[number] != BACKGROUND and place.found.area:
+        if place is not None and place.found.area:
             vectors[number], areas[number] = place.vector(), place.found.area
     return replace(fields, vectors=vectors, areas=areas)
 
@@ -187,11 +184,12 @@ def _matches(
     scored: list[ScoredPlane],
     corners: list[tuple[PlaneIndex, NDArray[np.int64]]],
     name: str,
-    found: list[Place],
+    found: list[Place | None],
 ) -> tuple[Place, ...]:
     """Find what resembles the only prompt of a class, away from it."""
     number = fields.classes.index(name)
-    radius = found[number].found.radius
+    place = found[number]
+    radius = 0.0 if place is None else place.found.radius
     away = [
         fields.points[[number]] - corner
         if plane == fields.planes[number]

@@ -21,8 +21,12 @@ _LEVELS = np.linspace(0.01, 0.99, 197)
 # Where fewer of the objects' pixels are left, they say nothing about how many objects
 # there are.
 _LEAST_LEFT = 0.5
+# Of the similarity inside the clicked object: less alike is something else.
+_LEAST_ALIKE = 0.3
 # Of the clicked objects, and of their surroundings in terms of their size.
 _LEAST_KEPT, _MOST_SPILLED = 0.5, 1.0
+# Of the similarity of points that are on no object.
+_LONE_SHARE = 0.7
 _TINY = 1e-6
 
 
@@ -46,7 +50,6 @@ def choose_threshold(
     own: Sequence[ObjectValues],
     left_out: Sequence[ObjectValues],
     plane: NDArray[np.float32],
-    grounds: Sequence[NDArray[np.float32]] = (),
 ) -> float:
     """Choose the threshold of a class.
 
@@ -64,9 +67,6 @@ def choose_threshold(
         nothing about other objects; then only the first agreement counts.
     plane : (M,) ndarray of float32
         Similarities spread over the plane.
-    grounds : sequence of (n,) ndarrays of float32
-        Similarities in what background prompts are on. Each counts as if it were as
-        large as an object and wrongly found, shared by all objects.
 
     Returns
     -------
@@ -80,13 +80,15 @@ def choose_threshold(
     "Semi-supervised novelty detection", JMLR 11, 2010), and the expected intersection
     over union is p S / (P + p (1 - S)).
     """
-    wrong = np.zeros(len(_LEVELS))
-    for one in grounds:
-        wrong += _share_above(one) / len(own)
-    parted = np.mean([_agreement(one, wrong) for one in own], axis=0)
+    parted = np.mean([_agreement(one) for one in own], axis=0)
     if not left_out:
+        if not any(len(one.around) for one in own):
+            # Points that are on no object, and nothing to compare them with.
+            return _LONE_SHARE * max(
+                _TINY, float(np.mean([one.inside.mean() for one in own]))
+            )
         return float(_LEVELS[int(np.argmax(parted))])
-    parted = parted + np.mean([_agreement(one, wrong) for one in left_out], axis=0)
+    parted = parted + np.mean([_agreement(one) for one in left_out], axis=0)
     left = np.mean([_share_above(one.inside) for one in left_out], axis=0)
     above = np.maximum(_share_above(plane), _TINY)
     counted = left >= min(_LEAST_LEFT, float(left.max()))
@@ -94,6 +96,21 @@ def choose_threshold(
     expected = taken * left / (above + taken * (1 - left))
     score = np.log(parted + _TINY) + 0.5 * np.log(expected + _TINY)
     return float(_LEVELS[int(np.argmax(score))])
+
+
+def stand_ins(
+    matches: Sequence[ObjectValues], own: Sequence[ObjectValues]
+) -> Sequence[ObjectValues]:
+    """Choose what stands for the objects of a class in the map of its only prompt.
+
+    The best matches of the plane, as far as they are somewhat like the clicked object:
+    if that is the only one of its kind, they are whatever else there is. The clicked
+    object itself if none is.
+    """
+    if not own:
+        return matches
+    least = _LEAST_ALIKE * np.mean([one.inside.mean() for one in own])
+    return [one for one in matches if one.inside.mean() >= least] or own
 
 
 def judge_threshold(own: Sequence[ObjectValues], threshold: float) -> str:
@@ -121,10 +138,10 @@ def fit_threshold(own: Sequence[ObjectValues]) -> float:
     return choose_threshold(own, [], np.zeros(0, np.float32))
 
 
-def _agreement(values: ObjectValues, wrong: NDArray[np.float64]) -> NDArray[np.float64]:
+def _agreement(values: ObjectValues) -> NDArray[np.float64]:
     """Intersection over union of the mask and an object, at each level."""
     found = _share_above(values.inside)
-    return found / (1 + values.ratio * _share_above(values.around) + wrong)
+    return found / (1 + values.ratio * _share_above(values.around))
 
 
 def _share_above(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from napari_dinoprompt.core.features.feature_map import CellLengths
-from napari_dinoprompt.core.scoring.outlines import find_outline, window_reach
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
+from napari_dinoprompt.core.features.guided_filter import look_up
+from napari_dinoprompt.core.features.regions import Region
+from napari_dinoprompt.core.scoring.outlines import Window, find_outline
 from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
 
 if TYPE_CHECKING:
@@ -21,16 +24,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.scoring.outlines import Outline
 
 
-# Scales of the windows that are looked at: all of a row, then the next row if the
-# object was sharpest at the last, largest scale.
-_SCALES = ((1, 2, 4), (8,), (16,), (32,))
+# Pixels per sample of the windows that are looked at.
+_SCALES = (1, 2, 4, 8, 16)
+# Samples of so many cells a side need no fit to the light.
+_PLAIN_CELLS = 4
 # Of an object and of its surroundings.
 _MOST_PIXELS = 256
 # In samples and pixels: how far the surroundings reach, at least.
@@ -81,72 +84,118 @@ def iter_object(
     reference: ClassVectors,
     query: NDArray[np.float32],
     point: NDArray[np.float64],
+    radius: float = 0.0,
 ) -> Generator[Notice, None, FoundObject | None]:
     """Find the object at a point in the similarity with one vector.
 
-    query: (D,) float32, of length 1; point: (2,) float64. None if nothing there has
-    an outline.
+    query: (D,) float32, of length 1; point: (2,) float64; radius: about that of the
+    object in pixels, 0 if it is not known. None if nothing there has an outline.
     """
-    pixel = features.grid.nearest_pixels(point[None])[0]
+    row, column = features.grid.nearest_pixels(point[None])[0].tolist()
+    plan = features.regions
     best: Outline | None = None
-    for scales in _SCALES:
-        reach = window_reach(scales[-1])
-        rows, columns = ((int(at) - reach, int(at) + reach + 1) for at in pixel)
-        region = features.regions.around(rows, columns)
-        part = yield from features.iter_part(features.regions.outer(region))
-        corner = np.array([one.start for one in features.regions.outer(region).part])
-        with torch.inference_mode():
-            lengths = CellLengths.of(part, reference.statistics, reference.scoring)
-            scored = ScoredPlane(part, cosines(part, reference, query[None], lengths))
-            similarity = scored.object_pixels()[0].cpu().numpy()
-        if part.no_data is not None:
-            similarity = np.where(part.no_data, np.float32(-1), similarity)
-        row, column = (pixel - corner).tolist()
-        light = part.light.cpu().numpy()
-        found = [find_outline(similarity, light, (row, column), one) for one in scales]
-        sharper = max(
-            (one for one in found if one is not None),
-            key=lambda one: one.sharpness,
-            default=None,
-        )
-        if sharper is None or (best and best.sharpness >= sharper.sharpness):
+    for scale in _SCALES:
+        if radius and not 2 * scale <= radius <= 12 * scale:
+            continue
+        window = Window.around(features.grid.shape, (row, column), scale, plan.step)
+        if window is None:
             break
-        best = sharper
-        place = corner
-        if sharper.scale < scales[-1] or part.grid.shape == features.grid.shape:
+        region = Region(window.rows, window.columns)
+        plain = scale >= _PLAIN_CELLS * features.grid.cell
+        outer = region if plain else plan.outer(region)
+        part = yield from features.iter_part(outer)
+        with torch.inference_mode():
+            values, grey = _sample(part, reference, query, region.within(outer), scale)
+        found = find_outline(values, grey, window)
+        if found is not None and (best is None or found.sharpness > best.sharpness):
+            best, no_data = found, part.no_data
+            if no_data is not None:
+                no_data = no_data[region.within(outer)]
+        elif best is not None and not isinstance(features, FeatureMap):
+            # More of a large plane would have to be computed first.
             break
     if best is None:
         return None
-    found_object = _trace(best, features.grid.cell).moved(place)
-    return found_object if len(found_object.around) else None
+    return _trace(best, features.grid.cell, no_data)
 
 
-def _trace(outline: Outline, cell: float) -> FoundObject:
-    """Spread pixels over a region and over what surrounds it by its radius."""
+def _sample(
+    part: FeatureMap,
+    reference: ClassVectors,
+    query: NDArray[np.float32],
+    here: tuple[slice, slice],
+    scale: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return similarity and light, each averaged over samples of a part.
+
+    Samples of several cells take the similarity of the cells, smaller ones as it is
+    fitted to the light. Without data it is -1.
+    """
+    lengths = CellLengths.of(part, reference.statistics, reference.scoring)
+    cells = cosines(part, reference, query[None], lengths)
+    height, width = (one.stop - one.start for one in here)
+    if scale >= _PLAIN_CELLS * part.grid.cell:
+        thin = scale // _PLAIN_CELLS
+        fine = look_up(cells, part.grid, (height // thin, width // thin), thin)
+        values = F.avg_pool2d(fine, _PLAIN_CELLS)[0]
+    else:
+        plane = ScoredPlane(part, cells)
+        step = part.regions.step
+        if plane.fitted is not None and scale % step == 0:
+            rows, columns = (slice(one.start // step, one.stop // step) for one in here)
+            shown = plane.fitted.blocks(0).clamp(-1, 1)[None, rows, columns]
+            values = F.avg_pool2d(shown, scale // step)[0]
+        else:
+            values = F.avg_pool2d(plane.object_pixels()[:, *here], scale)[0]
+    grey = F.avg_pool2d(part.light[None, *here], scale)[0]
+    found = values.cpu().numpy()
+    if part.no_data is not None:
+        missing = torch.from_numpy(part.no_data[here]).float()
+        empty = F.max_pool2d(missing[None], scale)[0].numpy() > 0
+        found = np.where(empty, np.float32(-1), found)
+    return np.ascontiguousarray(found), np.ascontiguousarray(grey.cpu().numpy())
+
+
+def _trace(
+    outline: Outline, cell: float, no_data: NDArray[np.bool_] | None
+) -> FoundObject | None:
+    """Spread pixels over a region and over what surrounds it by its radius.
+
+    None if nothing inside or around holds data.
+    """
     from scipy import ndimage as ndi
 
-    inside, scale = outline.inside, outline.scale
-    area = int(np.count_nonzero(inside)) * scale**2
-    radius = np.sqrt(area / np.pi)
-    depth = ndi.distance_transform_edt(inside) * scale
-    distance = ndi.distance_transform_edt(~inside) * scale
-    around = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
-    core = inside & (depth - scale / 2 > cell / 2)
-    if not core.any():
-        core = inside
+    region, scale = outline.inside, outline.window.scale
+    radius = scale * np.sqrt(np.count_nonzero(region) / np.pi)
+    depth = ndi.distance_transform_edt(region) * scale
+    distance = ndi.distance_transform_edt(~region) * scale
+    ring = (distance > 0) & (distance <= max(_LEAST_WIDTH * scale, radius))
+    inside, around, core = (
+        _pixels(samples, outline.window, no_data)
+        for samples in (region, ring, region & (depth - scale / 2 > cell / 2))
+    )
+    if len(inside) == 0 or len(around) == 0:
+        return None
     return FoundObject(
-        inside=_pixels(inside, outline),
-        around=_pixels(around, outline),
-        core=_pixels(core, outline),
-        area=float(area),
-        ratio=float(np.count_nonzero(around) / np.count_nonzero(inside)),
+        inside=_thinned(inside),
+        around=_thinned(around),
+        core=_thinned(core if len(core) else inside),
+        area=float(len(inside)),
+        ratio=len(around) / len(inside),
     )
 
 
-def _pixels(samples: NDArray[np.bool_], outline: Outline) -> NDArray[np.int64]:
-    """Spread at most `_MOST_PIXELS` pixels evenly over samples."""
-    scale = outline.scale
-    whole = np.repeat(np.repeat(samples, scale, axis=0), scale, axis=1)
-    found = np.argwhere(whole)
-    step = max(1, -(-len(found) // _MOST_PIXELS))
-    return np.asarray(found[step // 2 :: step] + np.array(outline.corner), np.int64)
+def _pixels(
+    samples: NDArray[np.bool_], window: Window, no_data: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """List the pixels of samples that hold data: (n, 2)."""
+    whole = np.repeat(np.repeat(samples, window.scale, axis=0), window.scale, axis=1)
+    if no_data is not None:
+        whole &= ~no_data
+    return np.asarray(np.argwhere(whole) + np.array(window.corner), np.int64)
+
+
+def _thinned(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep at most `_MOST_PIXELS`, evenly spread."""
+    step = max(1, -(-len(pixels) // _MOST_PIXELS))
+    return pixels[step // 2 :: step]

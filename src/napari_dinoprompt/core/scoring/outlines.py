@@ -31,6 +31,62 @@ _LEAST, _MOST_SHARE = 9, 0.5
 _TINY = 1e-6
 
 
+@dataclass(frozen=True)
+class Window:
+    """Whole samples of a picture around a pixel.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Of pixels.
+    scale : int
+        Side of a sample in pixels.
+    seed : (int, int)
+        The sample that holds the pixel.
+    closed : tuple of 4 bool
+        Which of the sides top, bottom, left and right are no edges of the picture.
+    """
+
+    rows: slice
+    columns: slice
+    scale: int
+    seed: tuple[int, int]
+    closed: tuple[bool, ...]
+
+    @classmethod
+    def around(
+        cls, shape: tuple[int, int], pixel: tuple[int, int], scale: int, unit: int
+    ) -> Window | None:
+        """Cut it out, beginning on a multiple of a unit of pixels.
+
+        None if the picture is too small for two samples.
+        """
+        slices, seed, closed = [], [], []
+        for at, length in zip(pixel, shape, strict=True):
+            start = at - scale // 2 - _REACH * scale
+            stop = start + (2 * _REACH + 1) * scale
+            closed += [start > 0, stop < length]
+            start = max(0, start // unit * unit)
+            count = min(2 * _REACH + 1, (length - start) // scale)
+            if count < 2:
+                return None
+            slices.append(slice(start, start + count * scale))
+            seed.append(min((at - start) // scale, count - 1))
+        rows, columns = slices
+        return cls(rows, columns, scale, (seed[0], seed[1]), tuple(closed))
+
+    @property
+    def samples(self) -> tuple[int, int]:
+        """Rows and columns of samples."""
+        height, width = (one.stop - one.start for one in (self.rows, self.columns))
+        return height // self.scale, width // self.scale
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """The pixel in which the first sample begins."""
+        return self.rows.start, self.columns.start
+
+
 @dataclass(frozen=True, eq=False)
 class Outline:
     """A region around a point.
@@ -38,62 +94,41 @@ class Outline:
     Attributes
     ----------
     inside : (h, w) ndarray of bool
-        On samples of `scale` x `scale` pixels, without holes.
-    corner : (int, int)
-        The pixel of the picture in which the first sample begins.
-    scale : int
+        On the samples of the window, without holes.
+    window : Window
     sharpness : float
         Logarithm of the product of both gradients along the rim, normalised.
     """
 
     inside: NDArray[np.bool_]
-    corner: tuple[int, int]
-    scale: int
+    window: Window
     sharpness: float
 
 
-def window_reach(scale: int) -> int:
-    """Return how far the window of a scale reaches, in pixels."""
-    return _REACH * scale + scale
-
-
 def find_outline(
-    similarity: NDArray[np.float32],
-    light: NDArray[np.float32],
-    point: tuple[int, int],
-    scale: int,
+    values: NDArray[np.float32], grey: NDArray[np.float32], window: Window
 ) -> Outline | None:
     """Find the region with the sharpest rim at one scale.
 
     Parameters
     ----------
-    similarity, light : (H, W) ndarrays of float32
-    point : (int, int)
-        Row and column of a pixel.
-    scale : int
-        Side of a sample in pixels.
+    values, grey : (h, w) ndarrays of float32
+        Similarity and light of the samples of the window.
+    window : Window
 
     Returns
     -------
     Outline or None
         None if no region has enough samples and ends within the window.
     """
-    corner, window, closed = _window(similarity.shape, point, scale)
-    if min(window[0].stop - window[0].start, window[1].stop - window[1].start) < (
-        2 * scale
-    ):
-        return None
-    values, grey = (_samples(one[window], scale) for one in (similarity, light))
-    row, column = (
-        min(max(0, (at - start) // scale), length - 1)
-        for at, start, length in zip(point, corner, values.shape, strict=True)
-    )
-    nested = _nested(values, (row, column))
-    top = float(nested[row, column])
+    nested = _nested(values, window.seed)
+    top = float(nested[window.seed])
     edges = [
         side.max()
         for side, shut in zip(
-            (nested[0], nested[-1], nested[:, 0], nested[:, -1]), closed, strict=True
+            (nested[0], nested[-1], nested[:, 0], nested[:, -1]),
+            window.closed,
+            strict=True,
         )
         if shut
     ]
@@ -102,39 +137,12 @@ def find_outline(
     areas, sharpness = _measure(nested, values, grey, levels)
     # Gradients are of a sample's width each: their product, divided by the scale once,
     # is normalised with gamma = 1/2.
-    sharpness = sharpness - np.log(scale)
+    sharpness = sharpness - np.log(window.scale)
     sharpness[(areas < _LEAST) | (areas > _MOST_SHARE * values.size)] = -np.inf
     best = int(np.argmax(sharpness))
     if not np.isfinite(sharpness[best]):
         return None
-    return Outline(nested >= levels[best], corner, scale, float(sharpness[best]))
-
-
-def _window(
-    shape: tuple[int, ...], point: tuple[int, int], scale: int
-) -> tuple[tuple[int, int], tuple[slice, slice], tuple[bool, ...]]:
-    """Cut whole samples around a point; which sides are no edges of the picture."""
-    slices = []
-    closed = []
-    for at, length in zip(point, shape, strict=True):
-        start = at - scale // 2 - _REACH * scale
-        stop = start + (2 * _REACH + 1) * scale
-        closed += [start > 0, stop < length]
-        start += max(0, -(start // scale)) * scale if start < 0 else 0
-        stop -= max(0, -((length - stop) // scale)) * scale if stop > length else 0
-        slices.append(slice(start, stop))
-    rows, columns = slices
-    return (rows.start, columns.start), (rows, columns), tuple(closed)
-
-
-def _samples(values: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
-    if scale == 1:
-        return np.ascontiguousarray(values)
-    rows, columns = (length // scale for length in values.shape)
-    found: NDArray[np.float32] = values.reshape(rows, scale, columns, scale).mean(
-        axis=(1, 3)
-    )
-    return found
+    return Outline(nested >= levels[best], window, float(sharpness[best]))
 
 
 def _nested(values: NDArray[np.float32], point: tuple[int, int]) -> NDArray[np.float32]:

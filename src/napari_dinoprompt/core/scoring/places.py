@@ -20,6 +20,7 @@ from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.scoring.auto_threshold import (
     ObjectValues,
     choose_threshold,
+    stand_ins,
 )
 from napari_dinoprompt.core.scoring.objects import FoundObject, iter_object
 from napari_dinoprompt.core.scoring.similarity import score_plane, score_vectors
@@ -98,7 +99,7 @@ class Places:
     Attributes
     ----------
     prompts : tuple of (Place or None)
-        By prompt; None on planes that are not looked at.
+        By prompt; None for background, and on planes that are not looked at.
     matches : mapping of str to tuple of Place
         Objects like that of the only prompt of a class.
     """
@@ -121,14 +122,11 @@ class ClassValues:
         Of the prompts' objects, in the map of all and in that of the others.
     matches : tuple of ObjectValues
         Of objects like that of a lone prompt.
-    grounds : tuple of (n,) ndarrays of float32
-        In what background prompts are on, in the map of all.
     """
 
     own: tuple[ObjectValues, ...]
     left_out: tuple[ObjectValues, ...]
     matches: tuple[ObjectValues, ...]
-    grounds: tuple[NDArray[np.float32], ...]
 
 
 def most_prompted_planes(
@@ -153,12 +151,13 @@ def iter_place(
     reference: ClassVectors,
     query: NDArray[np.float32],
     point: NDArray[np.float64],
+    radius: float = 0.0,
 ) -> Generator[Notice, None, Place]:
     """Find the object at a point; without an outline it is the point's pixel.
 
-    query: (D,) float32, of length 1; point: (2,) float64.
+    As `iter_object`.
     """
-    found = yield from iter_object(features, reference, query, point)
+    found = yield from iter_object(features, reference, query, point, radius)
     if found is None:
         found = FoundObject.at_point(features.grid.nearest_pixels(point[None]))
     needed = np.concatenate([found.inside, found.around])
@@ -184,9 +183,9 @@ def find_places(
     units = replace(reference, vectors=clicked).unit_vectors()
     prompts = tuple(
         None
-        if np.isnan(point).any()
+        if name == BACKGROUND or np.isnan(point).any()
         else run_to_end(iter_place(features, reference, unit, point))
-        for unit, point in zip(units, points, strict=True)
+        for name, unit, point in zip(reference.classes, units, points, strict=True)
     )
     with torch.inference_mode():
         scored = score_plane(features, reference)
@@ -224,11 +223,6 @@ def class_values(reference: ClassVectors, places: Places, name: str) -> ClassVal
         tuple(own),
         tuple(left_out),
         tuple(one.values(reference, prototype[None])[0] for one in matches),
-        tuple(
-            one.values(reference, prototype[None])[0].inside
-            for one, of in zip(places.prompts, reference.classes, strict=True)
-            if of == BACKGROUND and one is not None
-        ),
     )
 
 
@@ -252,10 +246,9 @@ def auto_thresholds(
     spread = [one.at(spread_pixels(one.features, most)) for one in planes]
     return {
         name: choose_threshold(
-            values[name].matches or values[name].own,
+            stand_ins(values[name].matches, values[name].own),
             values[name].left_out,
             np.concatenate([shown[number] for shown in spread]),
-            values[name].grounds,
         )
         for number, name in enumerate(reference.object_classes)
     }
@@ -316,7 +309,7 @@ def match_places(
     peaks.sort(key=lambda peak: -peak[0])
     query = reference.prototype(name)
     places = [
-        run_to_end(iter_place(plane.features, reference, query, point))
+        run_to_end(iter_place(plane.features, reference, query, point, radius))
         for value, plane, point in peaks[:_MOST_MATCHES]
         if value >= _COMPARABLE * peaks[0][0]
     ]

@@ -358,8 +358,8 @@ def _open_group(store: Any, settings: str) -> Any:
         group.attrs[_MARK] = {"settings": settings}
     elif not isinstance(mark, Mapping) or mark.get("settings") != settings:
         msg = (
-            f"{store} holds results of another stack, reference or other options; "
-            "choose another place, or delete it."
+            f"{store} holds results of another stack, reference or version, or of "
+            "other options; choose another place, or delete it."
         )
         raise InputError(msg)
     return group
