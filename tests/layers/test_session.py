@@ -180,13 +180,13 @@ def test_counts_are_by_class(session: Session) -> None:
     assert session.current.counts() == {"object": 2, "background": 1}
 
 
-def test_shown_class_is_the_selected_one_if_it_has_prompts(session: Session) -> None:
+def test_shown_class_is_the_selected_one_if_it_has_a_map(session: Session) -> None:
     session.add_class("nucleus")
     assert session.shown_class() is None
     find(session, "nucleus", "background")
     assert session.shown_class() == "nucleus"
     session.selected_class = "background"
-    assert session.shown_class() == "background"
+    assert session.shown_class() == "nucleus"
 
 
 def test_threshold_is_that_of_an_object_class(session: Session) -> None:

@@ -28,6 +28,8 @@ def test_dock_api_and_command_agree(
 ) -> None:
     from napari_dinoprompt.cli import main
 
+    # A number, so that all three are at the same.
+    prompted.choose_upscale("1")
     prompted.click([scene.bar, scene.empty], "background")
     prompted.work.add_class("dim")
     prompted.click(scene.dim[:2])
@@ -77,6 +79,7 @@ def test_dock_api_and_command_agree(
             f"--points={tmp_path / 'prompts.csv'}",
             f"--output={file}",
             "--backbone=filterbank",
+            "--upscale=1",
         ],
         ["segment", image, f"--reference={file}", f"--output={tmp_path}", *flags],
     ):

@@ -82,7 +82,8 @@ def test_table_is_that_of_core(trio) -> None:
 def test_click_on_an_object_moves_the_camera(trio) -> None:
     bench, real, missing, added = trio
     real.scale = (2, 3)
-    bench.settle()
+    # With one more, dim discs are no longer found in part.
+    bench.click([(65, 15)])
     choose(bench, real, missing, added)
     bench.press("Compare")
     objects = bench.dock.compare.objects
@@ -92,8 +93,9 @@ def test_click_on_an_object_moves_the_camera(trio) -> None:
     np.testing.assert_allclose(centre, (2 * 40, 3 * 20), atol=4)
     # The column of the other fake turns to its objects.
     bench.dock.compare.table.setCurrentCell(0, 1)
-    assert [line.partition(":")[0] for line in objects.lines] == ["only in fake"]
-    objects._list.setCurrentRow(0)
+    kinds = [line.partition(":")[0] for line in objects.lines]
+    assert kinds.count("only in fake") == 1
+    objects._list.setCurrentRow(kinds.index("only in fake"))
     centre = bench.viewer.scene.camera.center[-2:]
     np.testing.assert_allclose(centre, (2 * 70, 3 * 70), atol=4)
 

@@ -141,10 +141,12 @@ def test_upscale_is_read_as_people_write_it(ready, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["lots", "", "0", "-2", "nan", "inf", "×"])
 def test_nonsense_upscale_is_taken_back(prompted, text: str) -> None:
-    prompted.choose_upscale(text)
-    assert prompted.upscale_shown == "×1"
-    assert prompted.work.session.request.upscale == 1.0
-    assert not prompted.work.working
+    for before in ("auto", "×1"):
+        prompted.choose_upscale(before)
+        prompted.choose_upscale(text)
+        assert prompted.upscale_shown == before
+        assert prompted.work.session.request.upscale == 1.0
+        assert not prompted.work.working
 
 
 def test_upscale_beyond_memory_is_refused(prompted) -> None:

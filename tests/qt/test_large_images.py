@@ -82,12 +82,14 @@ def test_a_threshold_cuts_what_is_there(large, scene) -> None:
     large.click(scene.bright[:3])
     store = large.state.result.scores
     before = full(large.mask_layer).sum()
-    large.drag_threshold(0.9)
+    auto = large.threshold_shown
+    large.drag_threshold(0.98)
     large.settle()
+    assert auto < 0.98
     assert large.state.result.scores is store
     assert full(large.mask_layer).sum() < before
     np.testing.assert_array_equal(
-        full(large.mask_layer), expected(large, threshold=0.9).mask
+        full(large.mask_layer), expected(large, threshold=0.98).mask
     )
     large.set_auto(True)
     large.settle()

@@ -223,6 +223,9 @@ def features_of(kind: Kind, plane: PlaneIndex, window: Any) -> Any:
 
 
 def assert_clicks_took_their_cells(bench, kind: Kind) -> None:
+    # Prompts stand for what is around them, else, and their vectors for many cells.
+    bench.work.scoring.choose_points_only(True)
+    bench.settle()
     reference = bench.state.result.reference
     hits = [(plane, disc) for plane in kind.clicked for disc in DISCS[:2]]
     hits.append((kind.clicked[0], np.array(EMPTY)))
@@ -231,6 +234,8 @@ def assert_clicks_took_their_cells(bench, kind: Kind) -> None:
         cells = features_of(kind, plane, reference.window).vectors
         row, column = (int(at) // 2 for at in where)
         np.testing.assert_allclose(vector, cells[row, column], rtol=1e-6, atol=1e-7)
+    bench.work.scoring.choose_points_only(False)
+    bench.settle()
 
 
 @every_kind

@@ -139,6 +139,7 @@ def test_restored_prompts_give_the_same_mask(prompted, again, scene) -> None:
     prompted.work.add_class("bar")
     prompted.click(scene.bar)
     prompted.choose_upscale("1.5")
+    prompted.dock.prompts._points_only.click()
     prompted.drag_threshold(0.37)
     prompted.clean(min_size=20, fill=True)
     mask, hidden = prompted.mask, prompted.work.session.selected_class
@@ -153,6 +154,8 @@ def test_restored_prompts_give_the_same_mask(prompted, again, scene) -> None:
     assert session.classes == ["object", "background", "bar"]
     assert session.selected_class == hidden
     assert session.cleaning == Cleaning(20, fill_holes=True)
+    assert session.points_only
+    assert again.dock.prompts._points_only.isChecked()
     assert (again.upscale_shown, again.threshold_shown) == ("×1.5", 0.37)
 
 

@@ -72,6 +72,9 @@ def filled(bench) -> set[PlaneIndex]:
 
 
 def test_prompts_of_all_planes_count(clicked) -> None:
+    # Their vectors are those of pixels then, which are known.
+    clicked.work.scoring.choose_points_only(True)
+    clicked.settle()
     reference = clicked.state.result.reference
     assert reference.planes == (A, B)
     assert clicked.state.result.plane == C

@@ -50,7 +50,9 @@ def test_the_button_gets_it_and_the_dock_switches(hub, prompted, scene) -> None:
     prompted.settle()
     assert find_dinov2("dinov2-small").is_file()
     assert prompted.backbone_shown == "dinov2-small"
-    assert prompted.work.session.message == ""
+    # The toy's cells are larger than the discs.
+    assert prompted.upscale_shown == "auto (×2)"
+    assert prompted.work.session.message.startswith("Features are at ×2 now")
     assert prompted.state.result.reference.backbone.name == "dinov2-small"
     np.testing.assert_array_equal(prompted.prompts.data, points)
     assert prompted.dock.weights.isHidden()

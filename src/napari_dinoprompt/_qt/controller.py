@@ -151,7 +151,7 @@ class Controller(QObject):
             self.changed.emit()
             return
         state = self.session.open(image)
-        self.session.current = state
+        self.session.turn_to(state)
         self._results.adopt(state)
         self._layer_sync.watch(image)
         self.prompts.ensure(state)
@@ -234,7 +234,10 @@ class Controller(QObject):
         record = offer.record
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
-        self.features.choose(request, self.session.auto_upscale)
+        self.scoring.choose_points_only(record.settings.points_only)
+        # Not auto: objects might ask for another upscale, and the mask is to be that
+        # of before.
+        self.features.choose(request)
         self.prompts.restore(state, record)
         layers.remember_thresholds(state.prompts, state.backbone, state.thresholds)
         if record.settings.own_weights and request.backbone.checkpoint is None:

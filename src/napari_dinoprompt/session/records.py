@@ -141,6 +141,7 @@ def _settings(session: Session) -> KeptSettings:
         upscale=float(session.request.upscale),
         classes=tuple(session.classes),
         selected_class=session.selected_class,
+        points_only=session.points_only,
         cleaning=session.cleaning,
     )
 

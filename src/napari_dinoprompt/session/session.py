@@ -98,6 +98,16 @@ class Session:
         self._states.append(state)
         return state
 
+    def turn_to(self, state: ImageState) -> None:
+        """Make an image the current one; on auto each has an upscale of its own."""
+        self.current = state
+        if self.auto_upscale:
+            held, backbone = state.request, self.request.backbone
+            known = held is not None and held.backbone == backbone
+            self.request = FeatureRequest(
+                backbone, held.upscale if held is not None and known else 1.0
+            )
+
     def forget(self, state: ImageState) -> None:
         """Drop an image that is no longer there."""
         self._states.remove(state)
@@ -121,11 +131,12 @@ class Session:
     def shown_class(self) -> str | None:
         """Return the class whose map is on show, if there is a result.
 
-        The selected class, or the first with prompts where it has none.
+        The selected class, or the first with prompts where it has none. Background has
+        no map of its own: its prompts take their share from the others.
         """
         if self.current is None or self.current.result is None:
             return None
-        names = self.current.result.reference.class_names
+        names = self.current.result.names
         return self.selected_class if self.selected_class in names else names[0]
 
     def threshold_class(self) -> str:

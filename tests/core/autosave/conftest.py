@@ -27,6 +27,7 @@ def record() -> ImageRecord:
             upscale=1.7,
             classes=("object", "background", "Zellkern 核", "spare"),
             selected_class="spare",
+            points_only=True,
             cleaning=Cleaning(12, fill_holes=True, split=True),
         ),
         changed=1_700_000_000.25,

@@ -69,6 +69,7 @@ def changed(record, *path: Any, to: Any) -> bytes:
         (("images", 0, "settings", "cleaning", "min_size"), -1),
         (("images", 0, "settings", "cleaning", "min_size"), 10**10),
         (("images", 0, "settings", "cleaning", "split"), 1),
+        (("images", 0, "settings", "points_only"), 1),
         (("images", 0, "settings", "checkpoint"), "/tmp/weights.pth"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else None,
@@ -80,7 +81,7 @@ def test_what_does_not_belong_there_is_refused(record, path: tuple, to: Any) -> 
 
 def test_a_newer_format_is_told_from_damage(record) -> None:
     with pytest.raises(NewerRecordError):
-        decode_records(changed(record, "format_version", to=2))
+        decode_records(changed(record, "format_version", to=3))
 
 
 @given(st.binary(max_size=200))
@@ -109,4 +110,7 @@ _ENCODED = b"""{"format_version": 1, "software_version": "1", "images": [{"key":
 
 
 def test_the_file_that_is_mutated_is_a_good_one() -> None:
-    assert decode_records(_ENCODED)[0].points == ((1.5, 2.0),)
+    """It is of version 1, too."""
+    (record,) = decode_records(_ENCODED)
+    assert record.points == ((1.5, 2.0),)
+    assert record.settings.points_only is False

@@ -82,6 +82,15 @@ def test_small_and_large_objects_are_found_at_their_size(filterbank, radius) -> 
     assert len(found.around) <= 256
 
 
+@pytest.mark.parametrize("upscale", [3, 4, 8])
+def test_cells_may_be_smaller_than_pixels(filterbank, upscale: int) -> None:
+    image, truth = draw_disc(8, (60, 64), (30, 30))
+    features = extract_features(image, filterbank, upscale=upscale)
+    found = find(features, features, (32, 29))
+    assert found is not None
+    assert found.area == pytest.approx(truth.sum(), rel=0.25)
+
+
 def test_an_object_at_the_edge_ends_there(filterbank) -> None:
     image, truth = draw_disc(12, (120, 140), (2, 70))
     features = extract_features(image, filterbank)

@@ -63,7 +63,8 @@ class FeatureController(QObject):
         self._prompts = prompts
         self._prompts.changed.connect(self.take_prompts)
         self._scoring = scoring
-        self.fit = UpscaleFit(session, self._extract, self)
+        # Not a method: in a circle of references a closed dock would live on.
+        self.fit = UpscaleFit(session, partial(_extract_needed, self.shelf), self)
         self.fit.ready.connect(self._on_fitted)
         self.fit.changed.connect(self.changed)
         self.fit.progressed.connect(self.progressed)
@@ -84,14 +85,20 @@ class FeatureController(QObject):
     def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
         """Use another backbone, device or upscale, or let the objects decide it."""
         self._session.auto_upscale = auto_upscale
-        if request == self._session.request:
+        same = request == self._session.request
+        if not same or not auto_upscale:
+            self.fit.cancel()
+        state = self._session.current
+        if state is not None and not self.fit.running:
+            # Whoever chooses auto again wants them to be looked at again.
+            state.fitted = ""
+        if same:
             self.fit.look()
-            return
-        self.fit.cancel()
-        self._session.request = request
-        self._session.message = ""
-        if self._session.current is not None:
-            self.compute()
+        else:
+            self._session.request = request
+            self._session.message = ""
+            if state is not None:
+                self.compute()
         self.changed.emit()
 
     def compute(self) -> None:
@@ -129,7 +136,11 @@ class FeatureController(QObject):
 
     def cancel(self) -> None:
         """Stop computing; the image can go on from here later."""
-        self.fit.cancel()
+        if self.fit.running:
+            self.fit.cancel()
+            now = self._session.request.upscale
+            self._session.message = f"Stopped. The upscale stays at ×{now:g}."
+            self.changed.emit()
         if self._scoring.filling:
             self._scoring.stop()
             self._session.message = "Stopped. The result is there as far as it came."
@@ -165,15 +176,6 @@ class FeatureController(QObject):
         self._job.start(
             _extract(target, state.image, self.shelf, self._session.request, missing)
         )
-
-    def _extract(
-        self, state: ImageState, target: ImageFeatures, request: FeatureRequest
-    ) -> Generator[
-        Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-    ]:
-        """Extract all that is needed for an image now."""
-        wanted = _needed(state)
-        return _extract(target, state.image, self.shelf, request, wanted)
 
     def _on_fitted(self, planes: ImageFeatures, request: FeatureRequest) -> None:
         """Go on with features at the upscale that the objects need."""
@@ -254,6 +256,18 @@ class FeatureController(QObject):
                 break
             size -= state.planes.bytes
             state.drop_features()
+
+
+def _extract_needed(
+    shelf: BackboneShelf,
+    state: ImageState,
+    target: ImageFeatures,
+    request: FeatureRequest,
+) -> Generator[
+    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
+]:
+    """Extract all that is needed for an image now."""
+    return _extract(target, state.image, shelf, request, _needed(state))
 
 
 def _extract(

@@ -24,7 +24,11 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt.core.backbones.download import fetch_weights
-from napari_dinoprompt.core.backbones.load import BackboneChoice, backbone_names
+from napari_dinoprompt.core.backbones.load import (
+    FILTERBANK,
+    BackboneChoice,
+    backbone_names,
+)
 from napari_dinoprompt.core.backbones.weights import (
     describe_size,
     dinov2_weights,
@@ -120,8 +124,10 @@ class ImagePanel(QWidget):
         """What is chosen, or None while the upscale is not a number above 0."""
         name = self._backbone.currentText().strip()
         if self.auto_upscale:
-            # Objects of another backbone's cells are another matter.
+            # Cells of another backbone are another matter, and those of the filter
+            # bank small as they are.
             known = self._shown is not None and self._shown.backbone.name == name
+            known = known and name != FILTERBANK
             upscale = self._shown.upscale if known and self._shown else 1.0
         else:
             try:

@@ -121,7 +121,7 @@ class PromptPanel(QWidget):
         self._undo.clicked.connect(self.undo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
-        self._points_only = QCheckBox("Po&ints only")
+        self._points_only = QCheckBox("Points onl&y")
         explain(
             self._points_only,
             "Take the features at the clicked points alone. If not ticked, a prompt "

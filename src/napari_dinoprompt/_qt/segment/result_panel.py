@@ -71,7 +71,7 @@ class ResultPanel(QWidget):
         )
         self._advice = MessageLabel("what is wrong with the mask")
         self._fit = button(
-            "&Fit to clicked objects",
+            "Fit to clicked objects",
             "Set the threshold that parts the clicked objects from what surrounds them "
             "best.",
         )

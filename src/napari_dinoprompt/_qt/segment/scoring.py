@@ -153,9 +153,11 @@ class Scoring(QObject):
 
     def choose_points_only(self, points_only: bool) -> None:
         """Have prompts stand for their points alone, or for objects."""
+        if points_only == self._session.points_only:
+            return
         self._session.points_only = points_only
-        if self._session.current is not None:
-            self._session.current.invalidate()
+        for state in self._session:
+            state.invalidate()
         self.score()
 
     def cut_anew(self) -> None:

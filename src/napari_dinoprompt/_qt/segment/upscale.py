@@ -57,7 +57,8 @@ class UpscaleFit(QObject):
         self._request: FeatureRequest | None = None
         self._planes = ImageFeatures()
         self._started = 0.0
-        self._size = ""
+        # What the objects are for the cells, and how much is computed.
+        self._found = self._size = ""
         self._job = LatestJob(self, "Computing features")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
@@ -70,7 +71,9 @@ class UpscaleFit(QObject):
 
     def cancel(self) -> None:
         """Stay with the features that there are."""
-        self._job.cancel()
+        if self.running:
+            self._job.cancel()
+            self._session.message = ""
 
     def look(self) -> None:
         """Begin if the objects of the result ask for another upscale."""
@@ -85,6 +88,7 @@ class UpscaleFit(QObject):
             or session.phase is not Phase.READY
             or wanted is None
             or name in (FILTERBANK, state.fitted)
+            or self.running
         ):
             return
         state.fitted = name
@@ -92,16 +96,17 @@ class UpscaleFit(QObject):
             return
         self._request = FeatureRequest(request.backbone, wanted)
         self._planes = ImageFeatures()
+        self._found = "small" if wanted > request.upscale else "large"
+        self._size = ""
         self._started = monotonic()
         self._job.start(self._extract(state, self._planes, self._request))
         self._say("")
 
     def _say(self, more: str) -> None:
         assert self._request is not None
-        small = "small" if self._request.upscale > 1 else "large"
         self._session.message = (
-            f"The clicked objects are {small} for the cells: computing features at "
-            f"×{self._request.upscale:g}{more}. You can go on meanwhile."
+            f"The clicked objects are {self._found} for the cells: computing features "
+            f"at ×{self._request.upscale:g}{more}. You can go on meanwhile."
         )
         self.changed.emit()
 
@@ -127,7 +132,7 @@ class UpscaleFit(QObject):
         self.ready.emit(self._planes, self._request)
         self._session.message = (
             f"Features are at ×{self._request.upscale:g} now: the clicked objects are "
-            "small. Choose another upscale to change that."
+            f"{self._found}. Choose another upscale to change that."
         )
         self.changed.emit()
 

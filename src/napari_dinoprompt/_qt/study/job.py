@@ -161,6 +161,7 @@ class StudyJob(TabJob):
             truth=self.truth,
             truth_edits=self._truth_edits,
             class_name=self.class_name,
+            points_only=self._session.points_only,
         )
         read = None if self.truth is None else self.reader(self.truth)
         self._results.pop(part, None)
@@ -261,6 +262,7 @@ class StudyJob(TabJob):
             or self.truth is not key.truth
             or (key.truth is not None and self._truth_edits != key.truth_edits)
             or self.class_name != key.class_name
+            or session.points_only != key.points_only
             or (part == "threshold" and state.thresholds != key.thresholds)
         ):
             return False
@@ -384,6 +386,7 @@ class StudyKey:
     truth_edits: int
     """How often a truth had other pixels."""
     class_name: str
+    points_only: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -476,6 +479,7 @@ def _try_resolutions(
             truth=truth,
             class_name=key.class_name or None,
             others=others,
+            points_only=key.points_only,
         )
     )
 

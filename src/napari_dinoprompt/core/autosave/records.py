@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Coordinates = tuple[tuple[float, ...], ...]
 """Points, each with one number per axis."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 _LARGEST_SIZE = 10**9
@@ -55,6 +55,8 @@ class KeptSettings:
     classes : tuple of str
         All, in their order, with prompts or without.
     selected_class : str
+    points_only : bool
+        Whether prompts stood for their points alone.
     cleaning : Cleaning
     """
 
@@ -65,6 +67,7 @@ class KeptSettings:
     upscale: float
     classes: tuple[str, ...]
     selected_class: str
+    points_only: bool
     cleaning: Cleaning
 
 
@@ -181,6 +184,9 @@ def _class(value: Any, what: str) -> str:
 
 
 def _settings(value: Any, what: str) -> KeptSettings:
+    if isinstance(value, dict):
+        # Version 1 knew no objects to choose instead.
+        value = {"points_only": False, **value}
     return take_record(
         value,
         what,
@@ -192,6 +198,7 @@ def _settings(value: Any, what: str) -> KeptSettings:
         upscale=partial(take_number, least=sys.float_info.min, most=_LARGEST_UPSCALE),
         classes=partial(take_items, check=_class),
         selected_class=_class,
+        points_only=take_flag,
         cleaning=_cleaning,
     )
 

@@ -101,7 +101,7 @@ def iter_object(
         if window is None:
             break
         region = Region(window.rows, window.columns)
-        plain = scale >= _PLAIN_CELLS * features.grid.cell
+        plain = _is_plain(scale, features.grid.cell)
         outer = region if plain else plan.outer(region)
         part = yield from features.iter_part(outer)
         with torch.inference_mode():
@@ -119,6 +119,11 @@ def iter_object(
     return _trace(best, features.grid.cell, no_data)
 
 
+def _is_plain(scale: int, cell: float) -> bool:
+    """Tell whether samples hold several cells; of cells within a pixel, pixels."""
+    return scale >= _PLAIN_CELLS * max(cell, 1.0)
+
+
 def _sample(
     part: FeatureMap,
     reference: ClassVectors,
@@ -134,7 +139,7 @@ def _sample(
     lengths = CellLengths.of(part, reference.statistics, reference.scoring)
     cells = cosines(part, reference, query[None], lengths)
     height, width = (one.stop - one.start for one in here)
-    if scale >= _PLAIN_CELLS * part.grid.cell:
+    if _is_plain(scale, part.grid.cell):
         thin = scale // _PLAIN_CELLS
         fine = look_up(cells, part.grid, (height // thin, width // thin), thin)
         values = F.avg_pool2d(fine, _PLAIN_CELLS)[0]
