@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
-# Nuclei of the early field as one would click them: beside their middles.
+# Nuclei of the early field as one would click them: in their middles.
 CLICKS = (
-    (214.0, 111.0),
-    (22.0, 377.0),
-    (445.0, 117.0),
-    (64.0, 398.0),
-    (310.0, 266.0),
+    (200.0, 103.0),
+    (31.0, 366.0),
+    (433.0, 121.0),
+    (71.0, 412.0),
+    (308.0, 260.0),
 )
 
 # Bright specks that are not nuclei, in the early field.
