@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.statistics import SourceMeasures
-    from napari_dinoprompt.core.references.from_prompts import NewReference, PlaceKey
-    from napari_dinoprompt.core.scoring.places import Place
+    from napari_dinoprompt.core.references.from_prompts import NewReference
+    from napari_dinoprompt.core.scoring.places import Place, PlaceKey
 
 
 @method("product")

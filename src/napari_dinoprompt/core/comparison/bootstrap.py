@@ -24,6 +24,7 @@ from napari_dinoprompt.core.scoring.places import (
     all_values,
     auto_thresholds,
     find_places,
+    object_vectors,
 )
 from napari_dinoprompt.core.scoring.similarity import score_plane
 
@@ -88,11 +89,11 @@ def source_places(reference: Reference, features: FeatureMap) -> Places | None:
     points = reference.points
     if len(set(reference.planes)) > 1 or not features.holds_data(points).all():
         return None
-    places = find_places(features, reference, points)
+    everywhere = np.ones(len(points), dtype=np.bool_)
+    places = find_places(features, reference, points, everywhere)
     found = features.interpolate(points)
-    for number, place in enumerate(places.prompts):
-        if place is not None and reference.areas[number]:
-            found[number] = place.vector()
+    if reference.areas.any():
+        found = object_vectors(found, places.prompts)
     apart = np.linalg.norm(found - reference.vectors, axis=1)
     lengths = np.linalg.norm(reference.vectors, axis=1)
     return places if (apart <= _SAME * lengths).all() else None

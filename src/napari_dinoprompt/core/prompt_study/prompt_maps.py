@@ -155,8 +155,7 @@ def make_prompt_maps(
     """
     features, reference = subject.features, subject.reference
     if places is None:
-        here = np.where(subject.here[:, None], reference.points, np.nan)
-        places = find_places(features, reference, here)
+        places = find_places(features, reference, reference.points, subject.here)
     clicked = [places.prompts[index] for index in subject.members]
     matches = places.matches[subject.class_name]
     pixels, values = _join([*clicked, *matches])

@@ -11,17 +11,16 @@ import torch
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.core.references.header import ReferenceFields, Source
 from napari_dinoprompt.core.scoring.places import (
-    Place,
     Places,
     all_values,
     auto_thresholds,
     fitting_upscale,
-    iter_place,
+    iter_places,
     match_places,
     most_prompted_planes,
+    object_vectors,
 )
 from napari_dinoprompt.core.scoring.similarity import score_plane
 
@@ -33,13 +32,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import CellLengths
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
-    from napari_dinoprompt.core.prompts import Prompts
-    from napari_dinoprompt.core.scoring.places import ClassValues
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.scoring.places import ClassValues, Place, PlaceKey
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
-
-
-PlaceKey = tuple[PlaneIndex, float, float]
-"""A prompt: its plane, y and x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,23 +93,16 @@ def iter_reference(
     )
     if not fields.object_classes:
         return NewReference(fields, {}, None, {})
-    units = fields.unit_vectors()
     known = {} if places is None else places
-    found: list[Place | None] = []
-    for number, (plane, point) in enumerate(
-        zip(prompts.planes, prompts.points, strict=True)
-    ):
-        if prompts.classes[number] == BACKGROUND:
-            found.append(None)
-            continue
-        key = (plane, float(point[0]), float(point[1]))
-        if key not in known:
-            known[key] = yield from iter_place(
-                features[plane], fields, units[number], point
-            )
-            yield Progress(0, 0)
-        found.append(known[key])
-    fields = _with_objects(fields, found, points_only=points_only)
+    found = yield from iter_places(
+        features, fields, prompts.planes, prompts.points, known
+    )
+    if not points_only:
+        fields = replace(
+            fields,
+            vectors=object_vectors(clicked, found),
+            areas=np.array([0.0 if one is None else one.found.area for one in found]),
+        )
     scored: list[ScoredPlane] = []
     corners: list[tuple[PlaneIndex, NDArray[np.int64]]] = []
     whole = {}
@@ -164,19 +152,6 @@ def _iter_clicked(
             vectors[here] = yield from on_plane.iter_at(points)
         yield Progress(0, 0)
     return vectors
-
-
-def _with_objects(
-    fields: ReferenceFields, found: list[Place | None], *, points_only: bool
-) -> ReferenceFields:
-    """Let prompts stand for their objects: the mean of the features in each."""
-    if points_only:
-        return fields
-    vectors, areas = fields.vectors.copy(), fields.areas.copy()
-    for number, place in enumerate(found):
-        if place is not None and place.found.area:
-            vectors[number], areas[number] = place.vector(), place.found.area
-    return replace(fields, vectors=vectors, areas=areas)
 
 
 def _matches(

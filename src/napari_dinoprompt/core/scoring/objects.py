@@ -6,7 +6,7 @@ the others, so that it comes and goes with its prompt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from napari_dinoprompt.core.scoring.outlines import Window, find_outline
 from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.scoring.outlines import Outline
 
 
-# Pixels per sample of the windows that are looked at.
-_SCALES = (1, 2, 4, 8, 16)
+SCALES = (1, 2, 4, 8, 16)
+"""Pixels per sample of the windows that are looked at."""
+
 # Samples of so many cells a side need no fit to the light.
 _PLAIN_CELLS = 4
 # Of an object and of its surroundings.
@@ -54,6 +55,8 @@ class FoundObject:
         In pixels.
     ratio : float
         Pixels around for each inside.
+    scale : int
+        Pixels per sample at which it is sharpest; 0 of a point.
     """
 
     inside: NDArray[np.int64]
@@ -61,6 +64,7 @@ class FoundObject:
     core: NDArray[np.int64]
     area: float
     ratio: float
+    scale: int = 0
 
     @classmethod
     def at_point(cls, pixel: NDArray[np.int64]) -> FoundObject:
@@ -74,9 +78,16 @@ class FoundObject:
 
     def moved(self, by: NDArray[np.int64]) -> FoundObject:
         """Return it with other coordinates."""
-        return FoundObject(
-            self.inside + by, self.around + by, self.core + by, self.area, self.ratio
+        return replace(
+            self, inside=self.inside + by, around=self.around + by, core=self.core + by
         )
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Scales at which objects of about its size are sharpest."""
+        if self.scale == 0:
+            return SCALES
+        return tuple(one for one in SCALES if 1 <= 2 * one / self.scale <= 4)
 
 
 def iter_object(
@@ -84,19 +95,17 @@ def iter_object(
     reference: ClassVectors,
     query: NDArray[np.float32],
     point: NDArray[np.float64],
-    radius: float = 0.0,
+    scales: Sequence[int] = SCALES,
 ) -> Generator[Notice, None, FoundObject | None]:
     """Find the object at a point in the similarity with one vector.
 
-    query: (D,) float32, of length 1; point: (2,) float64; radius: about that of the
-    object in pixels, 0 if it is not known. None if nothing there has an outline.
+    query: (D,) float32, of length 1; point: (2,) float64; scales: pixels per sample of
+    the windows that are looked at. None if nothing there has an outline.
     """
     row, column = features.grid.nearest_pixels(point[None])[0].tolist()
     plan = features.regions
     best: Outline | None = None
-    for scale in _SCALES:
-        if radius and not 2 * scale <= radius <= 12 * scale:
-            continue
+    for scale in scales:
         window = Window.around(features.grid.shape, (row, column), scale, plan.step)
         if window is None:
             break
@@ -187,6 +196,7 @@ def _trace(
         core=_thinned(core if len(core) else inside),
         area=float(len(inside)),
         ratio=len(around) / len(inside),
+        scale=scale,
     )
 
 

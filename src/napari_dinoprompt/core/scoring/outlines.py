@@ -142,23 +142,24 @@ def find_outline(
     best = int(np.argmax(sharpness))
     if not np.isfinite(sharpness[best]):
         return None
-    return Outline(nested >= levels[best], window, float(sharpness[best]))
+    from scipy import ndimage as ndi
+
+    # What is enclosed belongs to it.
+    inside = ndi.binary_fill_holes(nested >= levels[best])
+    return Outline(inside, window, float(sharpness[best]))
 
 
 def _nested(values: NDArray[np.float32], point: tuple[int, int]) -> NDArray[np.float32]:
     """Say of each sample up to which level it is in the region of the point.
 
-    Of the paths between both the lowest value of the best one; and what is enclosed
-    belongs to it: of the paths to the edge the highest value of the lowest one.
+    Of the paths between both the lowest value of the best one.
     """
     from skimage.morphology import reconstruction
 
     seed = np.full_like(values, values.min())
     seed[point] = values[point]
     reached = reconstruction(seed, np.minimum(values, values[point]))
-    outside = reached.copy()
-    outside[1:-1, 1:-1] = reached.max()
-    return np.asarray(reconstruction(outside, reached, method="erosion"), np.float32)
+    return np.asarray(reached, np.float32)
 
 
 def _measure(

@@ -15,25 +15,23 @@ import torch
 import torch.nn.functional as F
 
 from napari_dinoprompt.core.features.statistics import unit_vectors
-from napari_dinoprompt.core.progress import run_to_end
-from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.core.scoring.auto_threshold import (
     ObjectValues,
     choose_threshold,
     stand_ins,
 )
-from napari_dinoprompt.core.scoring.objects import FoundObject, iter_object
+from napari_dinoprompt.core.scoring.objects import SCALES, FoundObject, iter_object
 from napari_dinoprompt.core.scoring.similarity import score_plane, score_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
-    from napari_dinoprompt.core.progress import Notice
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
@@ -47,8 +45,14 @@ _SPREAD = 8192
 _MOST_MATCHES, _COMPARABLE = 12, 0.7
 # An image is enlarged at most four times.
 _MOST_DOUBLINGS = 2
+# Of more prompts of a class one object matters less, and finding all twice is felt.
+_MOST_AGAIN = 12
 # In radii of the clicked objects, from their middles.
 _APART = 1.5
+
+
+PlaceKey = tuple[PlaneIndex, float, float]
+"""A prompt: its plane, y and x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,13 +155,13 @@ def iter_place(
     reference: ClassVectors,
     query: NDArray[np.float32],
     point: NDArray[np.float64],
-    radius: float = 0.0,
+    scales: Sequence[int] = SCALES,
 ) -> Generator[Notice, None, Place]:
     """Find the object at a point; without an outline it is the point's pixel.
 
     As `iter_object`.
     """
-    found = yield from iter_object(features, reference, query, point, radius)
+    found = yield from iter_object(features, reference, query, point, scales)
     if found is None:
         found = FoundObject.at_point(features.grid.nearest_pixels(point[None]))
     needed = np.concatenate([found.inside, found.around])
@@ -171,32 +175,94 @@ def iter_place(
     return Place(part, found.moved(-start), start)
 
 
+def iter_places(
+    features: Mapping[PlaneIndex, FeatureMap | LazyFeatures],
+    clicked: ClassVectors,
+    planes: Sequence[PlaneIndex],
+    points: NDArray[np.float64],
+    known: MutableMapping[PlaceKey, Place],
+) -> Generator[Notice | Progress, None, list[Place | None]]:
+    """Find the objects that prompts stand for: alone, then in what all have in common.
+
+    clicked: with the vectors at the prompts; points: (N, 2) float64. Those that were
+    found alone are kept in `known`. None for background, and where there are no
+    features.
+    """
+    found: list[Place | None] = [None] * len(points)
+    units = clicked.unit_vectors()
+    for number, name in enumerate(clicked.classes):
+        plane, (y, x) = planes[number], points[number].tolist()
+        if name == BACKGROUND or plane not in features:
+            continue
+        if (plane, y, x) not in known:
+            known[plane, y, x] = yield from iter_place(
+                features[plane], clicked, units[number], points[number]
+            )
+            yield Progress(0, 0)
+        found[number] = known[plane, y, x]
+    means = object_vectors(clicked.vectors, found)
+    common = replace(clicked, vectors=means)
+    for name in clicked.object_classes:
+        members = np.flatnonzero(clicked.members(name))
+        if len(members) > _MOST_AGAIN:
+            continue
+        prototype = common.prototype(name)
+        again: dict[PlaceKey, Place] = {}
+        for number in members.tolist():
+            alone = found[number]
+            if alone is None:
+                continue
+            plane, (y, x) = planes[number], points[number].tolist()
+            # Two prompts at one point are on one object.
+            if (plane, y, x) not in again:
+                again[plane, y, x] = yield from iter_place(
+                    features[plane],
+                    clicked,
+                    prototype,
+                    points[number],
+                    alone.found.scales,
+                )
+            found[number] = again[plane, y, x]
+    return found
+
+
+def object_vectors(
+    clicked: NDArray[np.float32], places: Sequence[Place | None]
+) -> NDArray[np.float32]:
+    """Return the mean of the features in each prompt's object, where there is one.
+
+    clicked: (N, D) float32, at the prompts.
+    """
+    vectors = clicked.copy()
+    for number, place in enumerate(places):
+        if place is not None and place.found.area:
+            vectors[number] = place.vector()
+    return vectors
+
+
 def find_places(
-    features: FeatureMap, reference: ClassVectors, points: NDArray[np.float64]
+    features: FeatureMap,
+    reference: ClassVectors,
+    points: NDArray[np.float64],
+    here: NDArray[np.bool_],
 ) -> Places:
     """Find the places of prompts on one plane again, and what resembles each class.
 
-    points: (N, 2) float64, y and x of the prompts of the reference; those that are NaN
-    lie on another plane.
+    points: (N, 2) float64, y and x of the prompts of the reference; here: (N,) bool,
+    which lie on the plane.
     """
-    clicked = features.interpolate(np.nan_to_num(points))
-    units = replace(reference, vectors=clicked).unit_vectors()
-    # Two prompts at one point are on one object.
-    known: dict[tuple[float, ...], Place] = {}
-    prompts: list[Place | None] = []
-    for name, unit, point in zip(reference.classes, units, points, strict=True):
-        if name == BACKGROUND or np.isnan(point).any():
-            prompts.append(None)
-            continue
-        key = tuple(point.tolist())
-        if key not in known:
-            known[key] = run_to_end(iter_place(features, reference, unit, point))
-        prompts.append(known[key])
+    clicked = np.where(here[:, None], features.interpolate(points), reference.vectors)
+    planes = [() if on_plane else (-1,) for on_plane in here]
+    prompts = run_to_end(
+        iter_places(
+            {(): features}, replace(reference, vectors=clicked), planes, points, {}
+        )
+    )
     with torch.inference_mode():
         scored = score_plane(features, reference)
     matches = {}
     for name in reference.object_classes:
-        members = reference.members(name) & ~np.isnan(points[:, 0])
+        members = reference.members(name) & here
         held = [prompts[index] for index in np.flatnonzero(members)]
         sizes = [one.found.radius for one in held if one is not None]
         radius = float(np.median(sizes)) if sizes else 0.0
@@ -313,8 +379,9 @@ def match_places(
     ]
     peaks.sort(key=lambda peak: -peak[0])
     query = reference.prototype(name)
+    scales = [one for one in SCALES if not radius or 2 * one <= radius <= 12 * one]
     places = [
-        run_to_end(iter_place(plane.features, reference, query, point, radius))
+        run_to_end(iter_place(plane.features, reference, query, point, scales))
         for value, plane, point in peaks[:_MOST_MATCHES]
         if value >= _COMPARABLE * peaks[0][0]
     ]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
-    from napari_dinoprompt.core.references.from_prompts import NewReference, PlaceKey
-    from napari_dinoprompt.core.scoring.places import Place
+    from napari_dinoprompt.core.references.from_prompts import NewReference
+    from napari_dinoprompt.core.scoring.places import Place, PlaceKey
 
 
 # Features of planes that hold no prompt are kept up to this size, for scrolling back.
