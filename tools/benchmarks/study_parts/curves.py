@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
 
 
-_SHOWN = (1, 2, 3, 5, 10, 20)
+_SHOWN = (1, 2, 3, 5, 10)
 _MEDIAN = 2
 
 
@@ -35,7 +35,7 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
         points, classes = lay_out(draw.objects, draw.background[:grounds])
         subject = subject_of(case, features, points, classes)
         found = run_to_end(iter_convergence(subject, orders=orders))
-        shown = [k for k in _SHOWN if k <= len(found.counts)]
+        shown = (*_SHOWN, len(draw.objects))
         enough, truth = found.enough, found.enough_by_truth
         # What is given up by stopping where the label-free answer says.
         stop = (enough or len(found.counts)) - 1
