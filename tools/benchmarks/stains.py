@@ -15,7 +15,7 @@ from scipy import ndimage as ndi
 sys.path.append(str(Path(__file__).parent))
 
 from programs import backbone_of, data_of, exit_code, quality_parser
-from stain_parts.fields import StainField, deepliif_images, find_stain_fields
+from stain_parts.fields import StainField, deepliif_images, find_stain_fields, points_on
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.comparison.columns import COLUMNS
@@ -137,7 +137,7 @@ def own_copies(field: StainField, backbone: Backbone) -> list[str]:
 
 
 def windows_table(
-    fields: list[StainField], data: Path | None, backbone: Backbone
+    fields: list[StainField], data: Path | None, placed: str, backbone: Backbone
 ) -> list[str]:
     """Show what each window policy forgives: IoU with the labels."""
     lines = ["### Window policies, IoU with the labels", ""]
@@ -153,9 +153,8 @@ def windows_table(
     for stain in ("DAPI", "Hematoxylin") if data is not None else ():
         images = deepliif_images(data, stain)
         (source, nuclei), *_ = images.values()
-        points = np.random.default_rng(0).choice(np.argwhere(nuclei), 5)
         features = dp.extract_features(source, backbone)
-        reference = dp.Reference.from_prompts(features, points)
+        reference = dp.Reference.from_prompts(features, points_on(nuclei, placed))
         for name, (image, truth) in images.items():
             found = [
                 iou(image, reference, backbone, window, source, truth)
@@ -204,7 +203,7 @@ def main(words: Sequence[str] | None = None) -> None:
         (asked.output / "stains.md").write_text("\n".join(lines) + "\n")
     lines += order_table(reports)
     lines += own_copies(fields[0], backbone)
-    lines += windows_table(fields, data, backbone)
+    lines += windows_table(fields, data, asked.placed, backbone)
     (asked.output / "stains.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

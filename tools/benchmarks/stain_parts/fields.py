@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from quality_parts.data import (
+    CLICKS,
     FAKES,
     SAMPLE_SETS,
     STAIN_SETS,
     find_planes,
     sample_planes,
 )
+from skimage.measure import label, regionprops
 
 from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.sample_data import sample_files
@@ -19,7 +22,6 @@ from napari_dinoprompt.sample_data import sample_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from quality_parts.data import Plane
 
@@ -114,3 +116,17 @@ def deepliif_images(
             nuclei,
         )
     return found
+
+
+def points_on(nuclei: NDArray[np.bool_], placed: str) -> NDArray[np.float64]:
+    """Place five prompts on nuclei that no file names prompts for.
+
+    Clicks are on centroids of nuclei of typical size, as in the measuring data.
+    """
+    random = np.random.default_rng(0)
+    if placed != CLICKS:
+        return random.choice(np.argwhere(nuclei), _PROMPTS).astype(np.float64)
+    objects = regionprops(label(nuclei))
+    low, high = np.percentile([one.area for one in objects], (30, 90))
+    typical = [one.centroid for one in objects if low <= one.area <= high]
+    return random.permutation(np.array(typical))[:_PROMPTS]
