@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from programs import exit_code
 from skimage.measure import regionprops
 from speed_parts.networks import RANDOM, NetworkChoice
 from speed_parts.peer import Peer
@@ -33,7 +34,6 @@ from speed_parts.seams import jump_ratio, tile_borders
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.comparison.metrics import measure_agreement
-from napari_dinoprompt.core.errors import DinopromptError
 from napari_dinoprompt.core.features.estimate import fits_whole
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.tiling.cache import TileCache
@@ -60,19 +60,9 @@ class Spent:
     cpu: float
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark.
-
-    Parameters
-    ----------
-    words : sequence of str, optional
-        The command line; that of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -94,22 +84,15 @@ def main(words: Sequence[str] | None = None) -> int:
         "seam | IoU |",
         f"|{'---|' * 9}",
     ]
-    try:
-        choice = NetworkChoice(
-            options.backbone, options.checkpoint, None, options.device
-        )
-        backbone = choice.load("auto")
-        for side in options.sizes:
-            for upscale in options.upscales:
-                for line in _compare(backbone, side, upscale, options.rounds):
-                    print(line, flush=True)
-                    lines.append(line)
-                text = "\n".join([f"# {backbone.info}", "", *lines]) + "\n"
-                (options.output / "against_peer.md").write_text(text, "utf-8")
-    except DinopromptError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    choice = NetworkChoice(options.backbone, options.checkpoint, None, options.device)
+    backbone = choice.load("auto")
+    for side in options.sizes:
+        for upscale in options.upscales:
+            for line in _compare(backbone, side, upscale, options.rounds):
+                print(line, flush=True)
+                lines.append(line)
+            text = "\n".join([f"# {backbone.info}", "", *lines]) + "\n"
+            (options.output / "against_peer.md").write_text(text, "utf-8")
 
 
 def _compare(

@@ -11,39 +11,37 @@ noisier or 2 pixels aside, whether their objects are right or wrong.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.progress import Progress
 
 sys.path.append(str(Path(__file__).parent))
 
-from hallucination_parts.fields import find_fields
 from hallucination_parts.report import draw, write_tables
 from hallucination_parts.trials import HARMLESS, Stage, Trial
-from quality_parts.data import find_data
+from programs import backbone_of, data_of, exit_code, quality_parser
+from stain_parts.fields import find_stain_fields
 
-import napari_dinoprompt as dp
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COUNTS = (1, 3, 10, 30)
 
 
-def main() -> None:
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
     """Run the trials and write tables and plot."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="filterbank")
-    parser.add_argument("--output", type=Path, default=Path("hallucinations"))
-    parser.add_argument("--data", type=Path, help="else DINOPROMPT_DATA or ../shared")
+    parser = quality_parser(__doc__, "hallucinations")
     parser.add_argument("--repeats", type=int, default=4, help="of each trial")
-    parser.add_argument("--sample-only", action="store_true")
-    asked = parser.parse_args()
-    data = None if asked.sample_only else find_data(asked.data)
-    backbone = dp.load_backbone(asked.backbone)
+    asked = parser.parse_args(words)
+    backbone = backbone_of(asked)
+    fields = find_stain_fields(data_of(asked), asked.placed)
     trials: list[Trial] = []
     with Progress(transient=True) as bar:
-        for number, field in enumerate(find_fields(data)):
+        for number, field in enumerate(fields):
             stage = Stage(field, backbone)
             total = asked.repeats * (3 + 4 * len(COUNTS) + len(HARMLESS))
             task = bar.add_task(field.name, total=total)
@@ -64,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

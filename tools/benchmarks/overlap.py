@@ -22,6 +22,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import torch
+from programs import exit_code
 from quality_parts.data import (
     IMAGE,
     MITO_SETS,
@@ -37,7 +38,6 @@ from speed_parts.pictures import picture, places_on_objects
 from speed_parts.seams import jump_ratio, tile_borders
 
 from napari_dinoprompt.core.comparison.metrics import measure_agreement
-from napari_dinoprompt.core.errors import DinopromptError
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.references.reference import Reference
@@ -71,44 +71,29 @@ class Figure:
     best: float
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark.
-
-    Parameters
-    ----------
-    words : sequence of str, optional
-        The command line; that of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     options = _options(words)
-    try:
-        backbone = NetworkChoice(
-            options.backbone, options.checkpoint, options.block, "cpu"
-        ).load()
-        quarter = -(-backbone.tile // 4)
-        overlaps = sorted({0, 1, 2, 4, quarter})
-        lines = [f"# Overlap: {backbone.info}, tiles of {backbone.tile} cells", ""]
-        if not options.seams_only:
-            sets = tuple(options.sets)
-            planes = find_planes(find_data(options.data), sets, options.limit)
-            figures = [
-                figure
-                for upscale in options.upscales
-                for plane in planes
-                for figure in _on_plane(backbone, plane, upscale, overlaps, options)
-            ]
-            lines += _quality_table(figures, overlaps, quarter)
-        lines += _seam_table(backbone, overlaps, options.sides)
-    except DinopromptError as error:
-        print(error, file=sys.stderr)
-        return 2
+    backbone = NetworkChoice(
+        options.backbone, options.checkpoint, options.block, "cpu"
+    ).load()
+    quarter = -(-backbone.tile // 4)
+    overlaps = sorted({0, 1, 2, 4, quarter})
+    lines = [f"# Overlap: {backbone.info}, tiles of {backbone.tile} cells", ""]
+    if not options.seams_only:
+        sets = tuple(options.sets)
+        planes = find_planes(find_data(options.data), sets, options.limit)
+        figures = [
+            figure
+            for upscale in options.upscales
+            for plane in planes
+            for figure in _on_plane(backbone, plane, upscale, overlaps, options)
+        ]
+        lines += _quality_table(figures, overlaps, quarter)
+    lines += _seam_table(backbone, overlaps, options.sides)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "overlap.md").write_text("\n".join(lines) + "\n", "utf-8")
-    return 0
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:

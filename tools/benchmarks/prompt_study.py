@@ -3,12 +3,12 @@
 python tools/benchmarks/prompt_study.py --data DATA --output study-tables
 
 With weights: --backbone timm:NAME --checkpoint FILE --block 5. Each part can be run
-on its own with --parts.
+on its own with --parts. Prompts are clicks, or with --placed random anywhere inside
+objects; the files say which.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 import time
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 sys.path.append(str(Path(__file__).parent))
 
-from quality_parts.data import find_data
+from programs import backbone_of, data_of, exit_code, quality_parser
 from study_parts.cases import find_cases
 from study_parts.curves import curves_rows, threshold_rows, timing_rows
 from study_parts.planted import planted_rows
@@ -51,29 +51,22 @@ def write_tables(folder: Path, name: str, rows: Sequence[dict[str, object]]) -> 
     (folder / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def main() -> None:
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
     """Compute the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="filterbank")
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--block", type=int)
-    parser.add_argument("--output", type=Path, default=Path("study-tables"))
-    parser.add_argument("--data", type=Path, help="else DINOPROMPT_DATA or ../shared")
-    parser.add_argument("--sample-only", action="store_true")
+    parser = quality_parser(__doc__, "study-tables")
     parser.add_argument("--each", type=int, default=1, help="planes of each set")
     parser.add_argument("--only", default="", help="images whose name holds this")
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    asked = parser.parse_args()
-    data = None if asked.sample_only else find_data(asked.data)
-    backbone = dp.load_backbone(
-        asked.backbone,
-        checkpoint=asked.checkpoint,
-        block=asked.block,
-        cache_gigabytes=0,
-    )
-    cases = [one for one in find_cases(data, asked.each) if asked.only in one.name]
-    label = asked.backbone.replace(":", "_")
+    asked = parser.parse_args(words)
+    backbone = backbone_of(asked)
+    cases = [
+        one
+        for one in find_cases(data_of(asked), asked.each, asked.placed)
+        if asked.only in one.name
+    ]
+    label = f"{asked.backbone.replace(':', '_')}_{asked.placed}"
     for part in asked.parts:
         started = time.perf_counter()
         rows: list[dict[str, object]] = []
@@ -102,4 +95,4 @@ def _all(backbone: Backbone) -> list[Backbone]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,36 +14,19 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from programs import exit_code
 from quality_parts.program import run_benchmark
 from quality_parts.settings import read_settings
 from rich.console import Console
-
-from napari_dinoprompt.core.errors import DinopromptError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark.
-
-    Parameters
-    ----------
-    words : sequence of str, optional
-        The command line; that of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    console = Console(stderr=True)
-    try:
-        run_benchmark(read_settings(words, str(__doc__)), console)
-    except DinopromptError as error:
-        console.print(str(error), markup=False, soft_wrap=True)
-        return 2
-    return 0
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    run_benchmark(read_settings(words, str(__doc__)), Console(stderr=True))
 
 
 if __name__ == "__main__":

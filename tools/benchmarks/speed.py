@@ -17,38 +17,21 @@ from typing import TYPE_CHECKING
 
 sys.path.append(str(Path(__file__).parent))
 
+from programs import exit_code
 from rich.console import Console
 from speed_parts.program import run_benchmark
 from speed_parts.settings import read_settings
-
-from napari_dinoprompt.core.errors import DinopromptError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmark.
-
-    Parameters
-    ----------
-    words : sequence of str, optional
-        The command line; that of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    console = Console(stderr=True)
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     typed = list(sys.argv[1:] if words is None else words)
-    try:
-        settings = read_settings(words, str(__doc__))
-        run_benchmark(settings, console, " ".join(["speed.py", *typed]))
-    except DinopromptError as error:
-        console.print(str(error), markup=False, soft_wrap=True)
-        return 2
-    return 0
+    settings = read_settings(words, str(__doc__))
+    run_benchmark(settings, Console(stderr=True), " ".join(["speed.py", *typed]))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python tools/benchmarks/stains.py --output stains
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,8 @@ from scipy import ndimage as ndi
 
 sys.path.append(str(Path(__file__).parent))
 
-from quality_parts.data import find_data
-from stain_parts.fields import StainField, deepliif_images, find_stain_fields
+from programs import backbone_of, data_of, exit_code, quality_parser
+from stain_parts.fields import StainField, deepliif_images, find_stain_fields, points_on
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.comparison.columns import COLUMNS
@@ -25,6 +24,8 @@ from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.references.reference import Reference
@@ -136,7 +137,7 @@ def own_copies(field: StainField, backbone: Backbone) -> list[str]:
 
 
 def windows_table(
-    fields: list[StainField], data: Path, backbone: Backbone
+    fields: list[StainField], data: Path | None, placed: str, backbone: Backbone
 ) -> list[str]:
     """Show what each window policy forgives: IoU with the labels."""
     lines = ["### Window policies, IoU with the labels", ""]
@@ -149,12 +150,11 @@ def windows_table(
                 for window in WINDOWS
             ]
             lines.append("| " + " | ".join([f"{field.name} {name}", *found]) + " |")
-    for stain in ("DAPI", "Hematoxylin"):
+    for stain in ("DAPI", "Hematoxylin") if data is not None else ():
         images = deepliif_images(data, stain)
         (source, nuclei), *_ = images.values()
-        points = np.random.default_rng(0).choice(np.argwhere(nuclei), 5)
         features = dp.extract_features(source, backbone)
-        reference = dp.Reference.from_prompts(features, points)
+        reference = dp.Reference.from_prompts(features, points_on(nuclei, placed))
         for name, (image, truth) in images.items():
             found = [
                 iou(image, reference, backbone, window, source, truth)
@@ -185,17 +185,15 @@ def head(cells: list[str]) -> list[str]:
     return ["| " + " | ".join(cells) + " |", rule]
 
 
-def main() -> None:
+@exit_code
+def main(words: Sequence[str] | None = None) -> None:
     """Compute all tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="filterbank")
-    parser.add_argument("--output", type=Path, default=Path("stains"))
-    parser.add_argument("--data", type=Path, help="else DINOPROMPT_DATA or ../shared")
+    parser = quality_parser(__doc__, "stains")
     parser.add_argument("--draws", type=int, default=20)
-    asked = parser.parse_args()
-    data = find_data(asked.data)
-    backbone = dp.load_backbone(asked.backbone)
-    fields = find_stain_fields(data)
+    asked = parser.parse_args(words)
+    data = data_of(asked)
+    backbone = backbone_of(asked)
+    fields = find_stain_fields(data, asked.placed)
     reports: dict[str, Comparison] = {}
     lines = []
     for field in fields:
@@ -205,10 +203,10 @@ def main() -> None:
         (asked.output / "stains.md").write_text("\n".join(lines) + "\n")
     lines += order_table(reports)
     lines += own_copies(fields[0], backbone)
-    lines += windows_table(fields, data, backbone)
+    lines += windows_table(fields, data, asked.placed, backbone)
     (asked.output / "stains.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

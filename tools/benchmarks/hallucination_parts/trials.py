@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+    from stain_parts.fields import StainField
 
-    from hallucination_parts.fields import Field
     from napari_dinoprompt.core.backbones.base import Backbone
 
 
@@ -66,35 +66,36 @@ class Stage:
 
     Parameters
     ----------
-    field : Field
+    field : StainField
     backbone : Backbone
     """
 
-    def __init__(self, field: Field, backbone: Backbone) -> None:
+    def __init__(self, field: StainField, backbone: Backbone) -> None:
         self.field = field
+        self._image = field.real.astype(np.float32)
         self._backbone = backbone
-        features = extract_features(field.image, backbone)
+        features = extract_features(self._image, backbone)
         self._reference = Reference.from_prompts(features, field.points)
         self._window = features.window
-        self._real = self._side(field.image)
+        self._real = self._side(self._image)
 
     def try_edit(
         self, edit: Edit, count: int, rng: np.random.Generator, *, rough: bool
     ) -> Trial:
         """Compare a fake with some objects wrong; else faithful, or only roughly so."""
         make = plant if edit == "planted" else remove
-        made = make(self.field.image, self.field.labels, count, rng)
+        made = make(self._image, self.field.truth, count, rng)
         change = HARMLESS[str(rng.choice(list(HARMLESS)))] if rough else faithful
         return self._compare(edit, count, made, change(made.image, rng), rough=rough)
 
     def try_nothing(self, rng: np.random.Generator) -> Trial:
         """Compare a fake that is as faithful, with all objects right."""
-        whole = Edited(self.field.image, np.zeros(self.field.image.shape, bool), 0)
+        whole = Edited(self._image, np.zeros(self._image.shape, bool), 0)
         return self._compare("none", 0, whole, faithful(whole.image, rng), rough=False)
 
     def try_harmless(self, name: str, rng: np.random.Generator) -> Trial:
         """Compare a fake that is less faithful, with all objects right."""
-        whole = Edited(self.field.image, np.zeros(self.field.image.shape, bool), 0)
+        whole = Edited(self._image, np.zeros(self._image.shape, bool), 0)
         fake = HARMLESS[name](whole.image, rng)
         return self._compare(name, 0, whole, fake, rough=True)
 

@@ -51,6 +51,8 @@ _SAMPLE_SEED = 0
 _SAMPLE_OBJECTS = 12
 _SAMPLE_BACKGROUND = 10
 _FAR_PIXELS = 5
+_RANDOM_DRAWS = 5
+_RANDOM_POINTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,32 @@ class Plane:
         (H, W) or (H, W, C) ndarray
         """
         return read_image(self.files[stain])
+
+    def prompts(self, placed: str) -> tuple[Draw, ...]:
+        """Return the draws of one placing.
+
+        At random they are drawn here for a set that has none, as the sample.
+
+        Parameters
+        ----------
+        placed : str
+            One of `PLACED`.
+
+        Returns
+        -------
+        tuple of Draw
+        """
+        if placed in self.draws:
+            return self.draws[placed]
+        random = np.random.default_rng(_SAMPLE_SEED)
+        objects, ground = np.argwhere(self.truth), np.argwhere(~self.truth)
+        return tuple(
+            Draw(
+                random.permutation(objects)[:_RANDOM_POINTS].astype(np.float64),
+                random.permutation(ground)[:_RANDOM_POINTS].astype(np.float64),
+            )
+            for _ in range(_RANDOM_DRAWS)
+        )
 
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
@@ -189,7 +217,7 @@ def find_planes(folder: Path, sets: tuple[str, ...], limit: int | None) -> list[
         plane
         for name in sets
         for plane in _spread(
-            list(_sample_planes())
+            list(sample_planes())
             if name in SAMPLE_SETS
             else list(_planes_of(folder, name, prompts)),
             limit,
@@ -229,7 +257,7 @@ def _planes_of(
             yield Plane(name, stem, draws, files, truth)
 
 
-def _sample_planes() -> Iterator[Plane]:
+def sample_planes() -> Iterator[Plane]:
     """List the sample's fields, clicked on centroids of nuclei."""
     for number, field_name in enumerate(FIELDS):
         files = sample_files(field_name)

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from quality_parts.data import (
+    CLICKS,
+    FAKES,
+    SAMPLE_SETS,
+    STAIN_SETS,
+    find_planes,
+    sample_planes,
+)
+from skimage.measure import label, regionprops
 
-from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.core.io.read import read_image
-from napari_dinoprompt.sample_data import FIELDS, sample_files
+from napari_dinoprompt.sample_data import sample_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from quality_parts.data import Plane
 
 
 _SAMPLE_FAKES = {
     "undertrained": "nuclei_fake_undertrained",
     "trained": "nuclei_fake_trained",
 }
-_FLY_FAKES = ("undertrained", "trained250", "trained800")
+_PROMPTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,37 +55,38 @@ class StainField:
     points: NDArray[np.float64]
 
 
-def find_stain_fields(data: Path) -> list[StainField]:
-    """Read the sample's fields and those of `stain_fly`."""
-    fields = []
-    for name in FIELDS:
-        files = sample_files(name)
-        fields.append(
-            StainField(
-                f"sample {name}",
-                read_image(files["nuclei_real"]),
-                {how: read_image(files[role]) for how, role in _SAMPLE_FAKES.items()},
-                read_image(files["nuclei_truth"]),
-                read_prompts(files["prompts"]).points,
-            )
-        )
-    prompts = json.loads((data / "prompts.json").read_text())
-    folder = data / "stain_fly"
-    for path in sorted(folder.glob("*_nuclei_real.png")):
-        name = path.name.removesuffix("_nuclei_real.png")
-        fields.append(
-            StainField(
-                f"stain_fly {name}",
-                read_image(path),
-                {
-                    how: read_image(folder / f"{name}_nuclei_fake_{how}.png")
-                    for how in _FLY_FAKES
-                },
-                read_image(folder / f"{name}_nuclei_pseudo_truth.tif"),
-                np.array(prompts[f"stain_fly/{name}"][0]["object"][:5], np.float64),
-            )
-        )
-    return fields
+def find_stain_fields(data: Path | None, placed: str) -> list[StainField]:
+    """Read the sample's fields and, where data are given, those of `stain_fly`.
+
+    Parameters
+    ----------
+    data : Path or None
+        The folder of measuring data.
+    placed : str
+        How the prompts are placed; the first five of the first draw are taken.
+
+    Returns
+    -------
+    list of StainField
+    """
+    planes = list(sample_planes())
+    if data is not None:
+        planes += find_planes(data, STAIN_SETS, None)
+    return [_field(plane, placed) for plane in planes]
+
+
+def _field(plane: Plane, placed: str) -> StainField:
+    fakes = {fake: plane.files[fake] for fake in FAKES if fake in plane.files}
+    if plane.set_name in SAMPLE_SETS:
+        files = sample_files(plane.stem)
+        fakes = {how: files[role] for how, role in _SAMPLE_FAKES.items()}
+    return StainField(
+        f"{plane.set_name} {plane.stem}",
+        plane.image(),
+        {how: read_image(path) for how, path in fakes.items()},
+        read_image(plane.truth_file),
+        plane.prompts(placed)[0].objects[:_PROMPTS],
+    )
 
 
 def deepliif_images(
@@ -107,3 +116,17 @@ def deepliif_images(
             nuclei,
         )
     return found
+
+
+def points_on(nuclei: NDArray[np.bool_], placed: str) -> NDArray[np.float64]:
+    """Place five prompts on nuclei that no file names prompts for.
+
+    Clicks are on centroids of nuclei of typical size, as in the measuring data.
+    """
+    random = np.random.default_rng(0)
+    if placed != CLICKS:
+        return random.choice(np.argwhere(nuclei), _PROMPTS).astype(np.float64)
+    objects = regionprops(label(nuclei))
+    low, high = np.percentile([one.area for one in objects], (30, 90))
+    typical = [one.centroid for one in objects if low <= one.area <= high]
+    return random.permutation(np.array(typical))[:_PROMPTS]

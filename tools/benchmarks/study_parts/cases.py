@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import imageio.v3 as iio
 import numpy as np
-from quality_parts.data import RANDOM, Draw, find_planes
+from quality_parts.data import find_planes, sample_planes
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.prompt_study.subject import make_subject
-from napari_dinoprompt.sample_data import sample_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from quality_parts.data import Draw, Plane
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 SETS = ("nuclei_fluo", "nuclei_bright", "nuclei_histo", "mito_lucchi", "mito_vnc")
 _SMALL = 700
+_DRAWS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,38 +43,26 @@ class Case:
         return 4.0 if small and backbone.info.name != "filterbank" else 1.0
 
 
-def find_cases(data: Path | None, each: int) -> list[Case]:
+def find_cases(data: Path | None, each: int, placed: str) -> list[Case]:
     """List the sample and, of each set, so many planes around the middle."""
-    cases = [_sample()]
-    if data is None:
-        return cases
-    for name in SETS:
-        planes = find_planes(data, (name,), None)
+    planes = [next(sample_planes())]
+    for name in SETS if data is not None else ():
+        found = find_planes(data, (name,), None)
         # Not the first: the rules were chosen on the first planes.
-        middle = len(planes) // 2
-        for plane in planes[middle : middle + each]:
-            group = "mito" if name.startswith("mito") else "nuclei"
-            cases.append(
-                Case(plane.key, group, plane.image(), plane.truth, plane.draws[RANDOM])
-            )
-    return cases
+        middle = len(found) // 2
+        planes += found[middle : middle + each]
+    return [_case(plane, placed) for plane in planes]
 
 
-def _sample() -> Case:
-    files = sample_files("early")
-    truth = np.asarray(iio.imread(files["nuclei_truth"])) != 0
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(5):
-        objects, ground = np.argwhere(truth), np.argwhere(~truth)
-        draws.append(
-            Draw(
-                rng.permutation(objects)[:20].astype(np.float64),
-                rng.permutation(ground)[:20].astype(np.float64),
-            )
-        )
-    image = np.asarray(iio.imread(files["nuclei_real"]))
-    return Case("sample", "sample", image, truth, tuple(draws))
+def _case(plane: Plane, placed: str) -> Case:
+    name = "sample" if plane.set_name == "sample" else plane.key
+    return Case(
+        name,
+        plane.set_name.partition("_")[0],
+        plane.image(),
+        plane.truth,
+        plane.prompts(placed)[:_DRAWS],
+    )
 
 
 def lay_out(

@@ -13,17 +13,29 @@ from napari_dinoprompt.core.prompt_study.convergence import (
     iter_convergence,
     stop_without_truth,
 )
-from napari_dinoprompt.core.prompt_study.subsets import iou
+from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
+from napari_dinoprompt.core.prompt_study.subject import make_subject
+from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
 from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
-from napari_dinoprompt.core.segmentation.similarities import score_classes
 from study_parts.cases import Case, lay_out, subject_of
 
 if TYPE_CHECKING:
+    from quality_parts.data import Draw
+
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 
-_SHOWN = (1, 2, 3, 5, 10, 20)
+_SHOWN = (1, 2, 3, 5, 10)
 _MEDIAN = 2
+_THRESHOLDS = ("automatic", "best", "most informative")
+_IOUS = (
+    "IoU automatic",
+    "IoU plateau",
+    "IoU informative",
+    "IoU best",
+    "IoU on the grid",
+)
 
 
 def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, object]]:
@@ -35,7 +47,7 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
         points, classes = lay_out(draw.objects, draw.background[:grounds])
         subject = subject_of(case, features, points, classes)
         found = run_to_end(iter_convergence(subject, orders=orders))
-        shown = [k for k in _SHOWN if k <= len(found.counts)]
+        shown = (*_SHOWN, len(draw.objects))
         enough, truth = found.enough, found.enough_by_truth
         # What is given up by stopping where the label-free answer says.
         stop = (enough or len(found.counts)) - 1
@@ -59,46 +71,42 @@ def curves_rows(case: Case, backbone: Backbone, orders: int) -> list[dict[str, o
 
 
 def threshold_rows(case: Case, backbone: Backbone) -> list[dict[str, object]]:
-    """Cut the map of five prompts at all thresholds; compare grid and pixels."""
+    """Cut the maps of five prompts at all thresholds; means over the draws."""
     features = dp.extract_features(case.image, backbone, upscale=case.upscale(backbone))
-    points, classes = lay_out(case.draws[0].objects[:5], np.zeros((0, 2)))
+    cuts = [_cut(case, draw, features) for draw in case.draws]
+    row: dict[str, object] = {"image": case.name, "backbone": backbone.info.name}
+    for name in _THRESHOLDS:
+        values = [cut[name] for cut in cuts]
+        row[name] = f"{min(values):.2f} to {max(values):.2f}"
+    ious = np.array([[cut[name] for name in _IOUS] for cut in cuts])
+    row["plateaus"] = int(np.isfinite(ious[:, _IOUS.index("IoU plateau")]).sum())
+    for name, values in zip(_IOUS, ious.T, strict=True):
+        there = values[np.isfinite(values)]
+        row[name] = round(float(there.mean()), 3) if len(there) else ""
+    row["least IoU automatic"] = round(min(cut["IoU automatic"] for cut in cuts), 3)
+    return [row]
+
+
+def _cut(case: Case, draw: Draw, features: FeatureMap) -> dict[str, float]:
+    points, classes = lay_out(draw.objects[:5], np.zeros((0, 2)))
     subject = subject_of(case, features, points, classes)
     found = run_to_end(iter_threshold(subject))
-    from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-    from napari_dinoprompt.core.prompt_study.subsets import Subset
-
     maps = make_prompt_maps(subject)
     grid = Subset(maps, range(maps.count)).find()
-    pixels = score_classes(features, subject.reference).mask(
-        subject.reference.auto_thresholds
-    )
     low, high = found.plateau or (np.nan, np.nan)
     middle = (low + high) / 2
-    return [
-        {
-            "image": case.name,
-            "backbone": backbone.info.name,
-            "automatic": round(found.automatic, 3),
-            "on the grid": round(grid.threshold, 3),
-            "plateau": "none" if found.plateau is None else f"{low:.2f} to {high:.2f}",
-            "most informative": round(found.most_informative, 2),
-            "best": round(found.best, 2),
-            "IoU automatic": round(found.at(found.automatic, found.iou), 3),
-            "IoU plateau's middle": (
-                "" if found.plateau is None else round(found.at(middle, found.iou), 3)
-            ),
-            "IoU most informative": round(
-                found.at(found.most_informative, found.iou), 3
-            ),
-            "IoU best": round(float(found.iou.max()), 3),
-            "IoU on the grid": round(
-                iou(grid.mask, maps.truth) if maps.truth is not None else np.nan, 3
-            ),
-            "area, grid over pixels": round(
-                float(grid.mask.mean() / max(pixels.astype(bool).mean(), 1e-9)), 3
-            ),
-        }
-    ]
+    return {
+        "automatic": found.automatic,
+        "best": found.best,
+        "most informative": found.most_informative,
+        "IoU automatic": found.at(found.automatic, found.iou),
+        "IoU plateau": (
+            np.nan if found.plateau is None else found.at(middle, found.iou)
+        ),
+        "IoU informative": found.at(found.most_informative, found.iou),
+        "IoU best": float(found.iou.max()),
+        "IoU on the grid": iou(grid.mask, maps.truth),
+    }
 
 
 def timing_rows(backbone: Backbone) -> list[dict[str, object]]:
@@ -116,8 +124,6 @@ def timing_rows(backbone: Backbone) -> list[dict[str, object]]:
             rng.permutation(outside)[:grounds].astype(np.float64),
         )
         reference = dp.Reference.from_prompts(features, points, classes)
-        from napari_dinoprompt.core.prompt_study.subject import make_subject
-
         subject = make_subject(features, reference, truth=truth)
         started, worked = time.perf_counter(), time.process_time()
         found = run_to_end(iter_convergence(subject, orders=200))
