@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QSlider
 from skimage.draw import disk
 from small_stack import DISCS, draw_stack
 
@@ -73,6 +74,18 @@ def test_a_threshold_far_off_is_said_and_mended(
     marked.set_auto(True)
     marked.settle()
     assert advice(marked) == ""
+
+
+def test_keys_move_the_threshold_when_the_button_is_gone(marked, qtbot) -> None:
+    dock = marked.dock
+    dock.show()
+    dock.activateWindow()
+    qtbot.waitUntil(dock.isActiveWindow)
+    cut(marked, HIGH)
+    dock.result._fit.setFocus()
+    marked.press("Fit to clicked objects")
+    assert advice(marked) == ""
+    assert dock.focusWidget() is dock.result._slider.findChild(QSlider)
 
 
 def test_it_goes_with_the_prompts_and_comes_back(marked, scene) -> None:

@@ -45,6 +45,21 @@ def names(bench) -> list[str]:
     return [layer.name for layer in bench.viewer.layers]
 
 
+def test_the_real_is_what_is_segmented_until_chosen(bench, scene, other_scene) -> None:
+    first = bench.add_image(other_scene.image, name="first")
+    bench.add_image(scene.image, name="second")
+    bench.open()
+    bench.settle()
+    bench.turn_to("Compare")
+    panel = bench.dock.compare.panel
+    assert panel.real is bench.state.image is not first
+    row = panel._real.findText("first")
+    panel._real.setCurrentIndex(row)
+    panel._real.activated.emit(row)
+    bench.add_image(scene.image, name="third")
+    assert panel.real is first
+
+
 def test_table_is_that_of_core(trio) -> None:
     bench, real, missing, added = trio
     bench.turn_to("Segment")

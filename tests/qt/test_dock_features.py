@@ -88,6 +88,8 @@ def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
     prompted.settle()
     assert prompted.state.result.reference.backbone.name == "timm:test_vit"
     assert prompted.auto_shown
+    # The user chose it, though DINOv2 is missing.
+    assert prompted.shows("dinov2-small are not on this machine.")
 
 
 def test_backbone_that_cannot_be_had_leaves_the_threshold(prompted) -> None:

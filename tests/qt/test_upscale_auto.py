@@ -104,6 +104,7 @@ def test_result_comes_first_and_then_the_finer_features(
     assert fitting.state.result.reference.upscale == 1
     assert fitting.found(scene.bright[0]) == [1]
     assert fitting.upscale_shown == "auto"
+    assert fitting.shows("12 × 15 cells")
     assert fitting.hint.startswith("The clicked objects are small for the cells")
     assert "at ×2 (24 × 30 cells, 1 MB)" in fitting.hint
     status = fitting.dock.status
@@ -117,6 +118,7 @@ def test_result_comes_first_and_then_the_finer_features(
     fitting.settle()
     assert shown[-1] == (network.tiles, network.tiles)
     assert fitting.upscale_shown == "auto (×2)"
+    assert fitting.shows("24 × 30 cells")
     assert fitting.state.request == fitting.work.session.request
     assert fitting.state.result.reference.upscale == 2
     assert fitting.hint.startswith("Features are at ×2 now")

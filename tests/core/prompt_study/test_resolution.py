@@ -9,7 +9,7 @@ import pytest
 
 from napari_dinoprompt.core.comparison.metrics import measure_agreement
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.progress import run_to_end
+from napari_dinoprompt.core.progress import Progress, run_to_end
 from napari_dinoprompt.core.prompt_study.resolution import (
     Setting,
     advise,
@@ -62,6 +62,18 @@ def test_a_smaller_image_of_the_same_field(blobs, filterbank, prompts) -> None:
     assert found.trials[1].mask.shape == blobs.image.shape
     assert found.trials[1].agreement > 0.4
     assert np.isnan(found.trials[0].iou)
+
+
+def test_it_is_not_done_while_objects_are_sought(blobs, filterbank, prompts) -> None:
+    said = [
+        (one.done, one.total)
+        for one in iter_resolution(blobs.image, prompts, [Setting(filterbank, 1)])
+        if isinstance(one, Progress)
+    ]
+    assert said == sorted(said)
+    # It can be stopped between any two prompts.
+    assert said.count((50, 100)) > len(prompts.points)
+    assert said.index((100, 100)) == len(said) - 1
 
 
 def test_what_cannot_be_tried(blobs, filterbank, prompts) -> None:

@@ -69,6 +69,7 @@ class ComparePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._images: list[Image] = []
+        self._chosen = False
         self._real = LayerBox()
         explain(self._real, "The stain that was measured.")
         self._fakes = LayerChecklist()
@@ -106,6 +107,7 @@ class ComparePanel(QWidget):
         self._compare = button("Co&mpare", "Apply the reference to all, and compare.")
         self._lay_out()
         self._real.chosen.connect(self._show_fakes)
+        self._real.activated.connect(self._on_real)
         self._fakes.ticked.connect(self._enable)
         self._reference.currentIndexChanged.connect(self._on_reference)
         self._compare.clicked.connect(self._on_compare)
@@ -126,10 +128,20 @@ class ComparePanel(QWidget):
         layout.addLayout(form)
         layout.addWidget(self._compare)
 
-    def show_layers(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Offer images, and labels as truth."""
+    def show_layers(
+        self,
+        images: Sequence[Image],
+        labels: Sequence[Labels],
+        segmented: Image | None = None,
+    ) -> None:
+        """Offer images, and labels as truth.
+
+        The image that is segmented is the real one until the user chooses another.
+        """
         self._images = list(images)
         self._real.show_layers(images)
+        if segmented is not None and not self._chosen:
+            self._real.choose(segmented)
         self._input.show_layers(images)
         self._truth.show_layers(labels)
         self._show_fakes()
@@ -148,8 +160,12 @@ class ComparePanel(QWidget):
 
     def choose(self, real: Image, fakes: Sequence[Image]) -> None:
         """Choose the real and the fakes."""
+        self._chosen = True
         self._real.choose(real)
         self._fakes.tick(fakes)
+
+    def _on_real(self, _index: int) -> None:
+        self._chosen = True
 
     def _show_fakes(self) -> None:
         self._fakes.show_layers([one for one in self._images if one is not self.real])

@@ -124,7 +124,8 @@ class CompareTab(WorkTab):
 
     def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
         """Show layers, references and results as they are."""
-        self.panel.show_layers(images, labels)
+        state = self._session.current
+        self.panel.show_layers(images, labels, None if state is None else state.image)
         self.panel.show_references(self._session.reference(), self._library.entries)
         if self._work.comparison is not self._shown:
             self._show(self._work.comparison)

@@ -182,6 +182,7 @@ class FeatureController(QObject):
         state = self._session.current
         assert state is not None
         self._session.request = request
+        self.estimate = self.fit.estimate
         self._owner, self._target = (state, request), planes
         # Prompts may have been placed on further planes meanwhile.
         self.compute()

@@ -309,7 +309,8 @@ class WeightsPanel(QWidget):
         if self._missing is None:
             return
         text = f"The weights of {self._missing} are not on this machine"
-        if backbone != self._missing:
+        # Any other was chosen by the user.
+        if backbone == FILTERBANK:
             text += f"; {backbone} is used instead"
         self._notice.setText(f"{text}.")
 

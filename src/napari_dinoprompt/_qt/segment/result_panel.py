@@ -103,6 +103,9 @@ class ResultPanel(QWidget):
         """Show what is wrong with the mask, and the button that mends it."""
         if advice:
             self._advice.setText(advice)
+        elif self._fit.hasFocus():
+            # Else it would go to the next widget, a number that a key would change.
+            self._slider.setFocus()
         self._mend.setVisible(bool(advice))
 
     def show_cleaning(self, cleaning: Cleaning) -> None:

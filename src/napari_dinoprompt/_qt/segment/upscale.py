@@ -56,6 +56,8 @@ class UpscaleFit(QObject):
         self._extract = extract
         self._request: FeatureRequest | None = None
         self._planes = ImageFeatures()
+        self.estimate: Estimate | None = None
+        """Size of the features under way or computed last, once it is known."""
         self._started = 0.0
         # What the objects are for the cells, and how much is computed.
         self._found = self._size = ""
@@ -96,6 +98,7 @@ class UpscaleFit(QObject):
             return
         self._request = FeatureRequest(request.backbone, wanted)
         self._planes = ImageFeatures()
+        self.estimate = None
         self._found = "small" if wanted > request.upscale else "large"
         self._size = ""
         self._started = monotonic()
@@ -122,6 +125,7 @@ class UpscaleFit(QObject):
                 left = spent / said.done * (said.total - said.done)
                 self._say(f"{self._size}, {duration(left)} left)")
         else:
+            self.estimate = said
             rows, columns = said.cells
             self._size = f" ({rows} × {columns} cells, {describe_size(said.bytes)}"
             self._say(f"{self._size})")

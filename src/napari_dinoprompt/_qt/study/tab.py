@@ -53,7 +53,8 @@ _PARTS = {
     ),
     "resolution": (
         "Resolution: which upscale and backbone?",
-        "Run segments with your prompts at each upscale and backbone that is ticked.",
+        "Run segments with your prompts at each upscale that is ticked, and with each "
+        "backbone if several are here.",
     ),
     "threshold": (
         "Threshold: how much depends on it?",

@@ -16,6 +16,8 @@ from napari_dinoprompt.core.images.alignment import check_same_field, match_labe
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, scaled_progress
 from napari_dinoprompt.core.prompt_study.subsets import iou
+from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation.similarities import score_classes
 
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.prompts import Prompts
 
 
-_PARTS = 100
+# Finding the clicked objects takes about as long as the features.
+_PARTS, _EXTRACTING = 100, 50
 # A cheaper setting whose IoU is this near to the best one is as good.
 _AS_GOOD = 0.01
 # Masks that agree this well differ at rims only.
@@ -246,16 +248,24 @@ def _try(
 ) -> Generator[Progress | Notice, None, Trial]:
     backbone = _uncached(task.setting.backbone)
     started = time.perf_counter()
-    features = yield from iter_features(
+    extracting = iter_features(
         task.plane, backbone, upscale=task.setting.upscale, window=task.window
     )
+    features = yield from scaled_progress(extracting, 0, _EXTRACTING, _PARTS)
     seconds = time.perf_counter() - started
     ratio = np.divide(plane_shape(task.plane), shape)
     # Edge to edge: pixel centres are at integers.
     points = (prompts.points + 0.5) * ratio - 0.5
-    reference = Reference.from_prompts(
-        features, points, prompts.classes, points_only=points_only
+    prompting = iter_reference(
+        {(): features},
+        Prompts.of(points, prompts.classes),
+        features.measures,
+        source="image",
+        points_only=points_only,
     )
+    rest = _PARTS - _EXTRACTING
+    new = yield from scaled_progress(prompting, _EXTRACTING, rest, _PARTS)
+    reference = Reference.of(new.fields)
     reference.check_objects()
     name = class_name or reference.object_classes[0]
     found = score_classes(features, reference)
