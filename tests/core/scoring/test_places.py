@@ -47,6 +47,11 @@ def prompts_on(blobs) -> tuple[NDArray[np.float64], list[str]]:
     return points, ["object"] * 3 + ["other"] * 2 + [BACKGROUND] * 2
 
 
+def all_here(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Every prompt lies on the plane."""
+    return np.ones(len(points), dtype=np.bool_)
+
+
 def found_iou(features: FeatureMap, reference: Reference, truth) -> float:
     mask = score_classes(features, reference).mask(reference.auto_thresholds) > 0
     return float((mask & truth).sum() / (mask | truth).sum())
@@ -61,7 +66,7 @@ def test_values_of_a_place_are_those_of_the_whole_map(
     features = extract_features(blobs.image, backbone, upscale=upscale)
     points, classes = prompts_on(blobs)
     reference = Reference.from_prompts(features, points, classes)
-    places = find_places(features, reference, points)
+    places = find_places(features, reference, points, all_here(points))
     assert [one is None for one in places.prompts] == [False] * 5 + [True] * 2
     for name_of in reference.object_classes:
         whole = similarity_map(features, reference, name_of)
@@ -78,7 +83,7 @@ def test_values_of_a_place_are_those_of_the_whole_map(
 def test_the_vector_of_a_place_is_that_of_its_prompt(blobs, blob_features) -> None:
     points, classes = prompts_on(blobs)
     reference = Reference.from_prompts(blob_features, points, classes)
-    places = find_places(blob_features, reference, points)
+    places = find_places(blob_features, reference, points, all_here(points))
     for place, vector, area in zip(
         places.prompts[:5], reference.vectors, reference.areas, strict=False
     ):
@@ -93,7 +98,7 @@ def test_the_vector_of_a_place_is_that_of_its_prompt(blobs, blob_features) -> No
 def test_leaving_out_is_a_reference_of_the_others(blobs, blob_features) -> None:
     points, classes = prompts_on(blobs)
     reference = Reference.from_prompts(blob_features, points, classes)
-    places = find_places(blob_features, reference, points)
+    places = find_places(blob_features, reference, points, all_here(points))
     values = class_values(reference, places, "object")
     assert (len(values.own), len(values.left_out), len(values.matches)) == (3, 3, 0)
     for number in range(3):
@@ -116,7 +121,9 @@ def test_leaving_out_is_a_reference_of_the_others(blobs, blob_features) -> None:
 def test_a_prompt_drawn_twice_is_left_out_twice(blobs, blob_features) -> None:
     """A copy of a prompt among the others would praise it."""
     reference = Reference.from_prompts(blob_features, blobs.prompts)
-    places = find_places(blob_features, reference, blobs.prompts)
+    places = find_places(
+        blob_features, reference, blobs.prompts, all_here(blobs.prompts)
+    )
     chosen = np.array([0, 0, 1])
     drawn = replace(
         reference,
@@ -139,7 +146,7 @@ def test_a_prompt_drawn_twice_is_left_out_twice(blobs, blob_features) -> None:
 def test_thresholds_are_those_of_all_places(blobs, blob_features) -> None:
     points, classes = prompts_on(blobs)
     reference = Reference.from_prompts(blob_features, points, classes)
-    places = find_places(blob_features, reference, points)
+    places = find_places(blob_features, reference, points, all_here(points))
     values = all_values(reference, places)
     chosen = auto_thresholds(reference, values, [score_plane(blob_features, reference)])
     assert chosen == pytest.approx(reference.auto_thresholds)
@@ -148,7 +155,9 @@ def test_thresholds_are_those_of_all_places(blobs, blob_features) -> None:
 
 def test_matches_are_other_objects_than_those_clicked(blobs, blob_features) -> None:
     reference = Reference.from_prompts(blob_features, blobs.prompts)
-    places = find_places(blob_features, reference, blobs.prompts)
+    places = find_places(
+        blob_features, reference, blobs.prompts, all_here(blobs.prompts)
+    )
     clicked = {blobs.truth[tuple(one)] for one in np.round(blobs.prompts).astype(int)}
     matches = places.matches["object"]
     assert 5 <= len(matches) <= 12
@@ -270,7 +279,9 @@ def test_prompts_on_planes_that_are_not_looked_at_have_no_values(
     blobs, blob_features
 ) -> None:
     reference = Reference.from_prompts(blob_features, blobs.prompts)
-    places = find_places(blob_features, reference, blobs.prompts)
+    places = find_places(
+        blob_features, reference, blobs.prompts, all_here(blobs.prompts)
+    )
     some = Places((*places.prompts[:2], None, None, None), places.matches)
     values = class_values(reference, some, "object")
     assert (len(values.own), len(values.left_out)) == (2, 2)
@@ -313,7 +324,9 @@ def test_a_hole_in_the_image_moves_no_threshold(make_map) -> None:
 def test_equal_planes_give_equal_thresholds(blobs, blob_features) -> None:
     """Of large planes, samples stand for the plane."""
     reference = Reference.from_prompts(blob_features, blobs.prompts)
-    places = find_places(blob_features, reference, blobs.prompts)
+    places = find_places(
+        blob_features, reference, blobs.prompts, all_here(blobs.prompts)
+    )
     with torch.inference_mode():
         scored = score_plane(blob_features, reference)
     values = all_values(reference, places)
