@@ -315,7 +315,7 @@ def test_no_data_counts_in_neither(compare: Compare, blobs: Blobs) -> None:
     holes = blobs.image.astype(np.float32)
     holes[:40] = np.nan
     found = compare(holes, draws=2)
-    assert figures(found)["iou"] > 0.85
+    assert figures(found)["iou"] > 0.8
     assert not found.agreement[:40].any()
 
 

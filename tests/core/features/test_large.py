@@ -412,7 +412,7 @@ def test_prompts_on_planes_of_a_stack(filterbank: FilterBank) -> None:
         for number in range(2)
     }
     prompts = Prompts(
-        np.array([[20.0, 30.0], [70.0, 100.0]]), ("object", "object"), ((1,), (0,))
+        np.array([[20.0, 30.0], [70.0, 100.0]]), ("one", "other"), ((1,), (0,))
     )
     measures = features[0,].measures
     points = Reference.from_planes(features, prompts, measures, points_only=True)

@@ -212,7 +212,7 @@ def test_the_same_image_stored_otherwise_is_told_of(
     found = dp.segment(
         image, blob_reference, filterbank, dp.SegmentOptions(window="image")
     )
-    assert found.objects > 3
+    assert found.objects >= 3
 
 
 @pytest.mark.parametrize(
