@@ -89,10 +89,13 @@ def test_prompt_of_another_class_changes_the_result(prompted, scene) -> None:
 
 
 def test_background_prompt_takes_its_kind_away(prompted, scene) -> None:
-    assert min(share(prompted, scene.dim)) > 0.4
+    rows, columns = scene.dim[1:].astype(int).T
+    before = np.array(prompted.similarity_layer.data)[rows, columns]
     prompted.click(scene.dim[0], "background")
     assert max(share(prompted, scene.dim)) < 0.1
     assert prompted.found(scene.dim) == [0, 0, 0]
+    after = np.asarray(prompted.similarity_layer.data)[rows, columns]
+    assert (after < before - 0.1).all()
     assert min(share(prompted, scene.bright)) > 0.9
 
 
