@@ -1,7 +1,6 @@
-"""The objects that prompts stand for, each found around its prompt alone.
+"""The object that a prompt stands for: a click means the object under it.
 
-A click means the object under it. What is found around one prompt does not depend on
-the others, so that it comes and goes with its prompt.
+It is found in the similarity with one vector, of the prompt or of its class.
 """
 
 from __future__ import annotations
