@@ -81,13 +81,6 @@ class FoundObject:
             self, inside=self.inside + by, around=self.around + by, core=self.core + by
         )
 
-    @property
-    def scales(self) -> tuple[int, ...]:
-        """Scales at which objects of about its size are sharpest."""
-        if self.scale == 0:
-            return SCALES
-        return tuple(one for one in SCALES if 1 <= 2 * one / self.scale <= 4)
-
 
 def iter_object(
     features: FeatureMap | LazyFeatures,
