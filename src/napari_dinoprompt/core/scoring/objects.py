@@ -81,6 +81,13 @@ class FoundObject:
             self, inside=self.inside + by, around=self.around + by, core=self.core + by
         )
 
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Scales at which objects of its size, or somewhat larger, are sharpest."""
+        if self.scale == 0:
+            return SCALES
+        return tuple(one for one in SCALES if one in (self.scale, 2 * self.scale))
+
 
 def iter_object(
     features: FeatureMap | LazyFeatures,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from statistics import median_high
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -208,10 +207,10 @@ def iter_places(
         if len(members) > _MOST_AGAIN:
             continue
         prototype = common.prototype(name)
-        scales = _common_scales([found[number] for number in members])
         again: dict[PlaceKey, Place] = {}
         for number in members.tolist():
-            if found[number] is None:
+            alone = found[number]
+            if alone is None:
                 continue
             plane, (y, x) = planes[number], points[number].tolist()
             # Two prompts at one point are on one object.
@@ -221,19 +220,10 @@ def iter_places(
                     clicked,
                     prototype,
                     points[number],
-                    scales,
+                    alone.found.scales,
                 )
             found[number] = again[plane, y, x]
     return found
-
-
-def _common_scales(places: Sequence[Place | None]) -> tuple[int, ...]:
-    """Return the scale at which most objects of a class are sharpest, and the next."""
-    held = [one.found.scale for one in places if one is not None and one.found.scale]
-    if not held:
-        return SCALES
-    middle = median_high(held)
-    return tuple(one for one in SCALES if one in (middle, 2 * middle))
 
 
 def object_vectors(
