@@ -81,13 +81,6 @@ class FoundObject:
             self, inside=self.inside + by, around=self.around + by, core=self.core + by
         )
 
-    @property
-    def scales(self) -> tuple[int, ...]:
-        """Scales at which objects of its size, or somewhat larger, are sharpest."""
-        if self.scale == 0:
-            return SCALES
-        return tuple(one for one in SCALES if one in (self.scale, 2 * self.scale))
-
 
 def iter_object(
     features: FeatureMap | LazyFeatures,
@@ -203,10 +196,19 @@ def _pixels(
     samples: NDArray[np.bool_], window: Window, no_data: NDArray[np.bool_] | None
 ) -> NDArray[np.int64]:
     """List the pixels of samples that hold data: (n, 2)."""
-    whole = np.repeat(np.repeat(samples, window.scale, axis=0), window.scale, axis=1)
+    from scipy import ndimage as ndi
+
+    # Windows may be large, and objects are small in them.
+    (box,) = ndi.find_objects(samples.astype(np.uint8)) or [None]
+    if box is None:
+        return np.zeros((0, 2), np.int64)
+    scale = window.scale
+    whole = np.repeat(np.repeat(samples[box], scale, axis=0), scale, axis=1)
+    start = np.array([one.start * scale for one in box])
     if no_data is not None:
-        whole &= ~no_data
-    return np.asarray(np.argwhere(whole) + np.array(window.corner), np.int64)
+        there = tuple(slice(one.start * scale, one.stop * scale) for one in box)
+        whole &= ~no_data[there]
+    return np.asarray(np.argwhere(whole) + start + np.array(window.corner), np.int64)
 
 
 def _thinned(pixels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -220,7 +220,7 @@ def iter_places(
                     clicked,
                     prototype,
                     points[number],
-                    alone.found.scales,
+                    (alone.found.scale,) if alone.found.scale else SCALES,
                 )
             found[number] = again[plane, y, x]
     return found
