@@ -17,7 +17,7 @@ from time import perf_counter
 import imageio.v3 as iio
 import napari
 import numpy as np
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt._qt.dock import PromptSegmentation
@@ -43,6 +43,10 @@ class Heartbeat:
         self.longest = max(self.longest, now - self._last)
         self._last = now
 
+    def stop(self) -> None:
+        """Leave the event loop its rest."""
+        self._timer.stop()
+
     def reset(self) -> None:
         """Start anew."""
         self.longest, self._last = 0.0, perf_counter()
@@ -50,9 +54,16 @@ class Heartbeat:
 
 def settle(dock: PromptSegmentation) -> None:
     """Run the event loop until nothing is being computed."""
-    while dock.controller.working:
-        QApplication.processEvents()
+    wait(dock)
     QApplication.processEvents()
+
+
+def wait(dock: PromptSegmentation) -> None:
+    """Run the event loop as napari does, asleep while there is nothing to do."""
+    awake = QTimer()
+    awake.start(2)
+    while dock.controller.working:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 def main() -> None:
@@ -78,6 +89,7 @@ def main() -> None:
     settle(dock)
     print(f"extraction of {image.shape}: {perf_counter() - start:.2f} s")
     print(f"longest gap of the event loop meanwhile: {heart.longest * 1e3:.0f} ms")
+    heart.stop()
     rng = np.random.default_rng(0)
     prompts = dock.controller.session.current.prompts
     bright = np.argwhere(image > np.percentile(image, 95))
@@ -88,8 +100,7 @@ def main() -> None:
         start = perf_counter()
         prompts.add(point)
         QApplication.processEvents()
-        while dock.controller.working:
-            QApplication.processEvents()
+        wait(dock)
         shown.append(perf_counter() - start)
         settle(dock)
         placed = placed_prompts(prompts, state.image)
