@@ -100,7 +100,7 @@ def compare(
     from napari_dinoprompt.core.comparison.compare import iter_compare
     from napari_dinoprompt.core.comparison.report import comparison_paths
     from napari_dinoprompt.core.io.atomic import check_place
-    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.io.read import read_image, read_labels
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import (
@@ -124,7 +124,7 @@ def compare(
         [read_image(path) for path in named],
         loaded,
         backbone=backbone,
-        truth=None if truth is None else read_image(truth),
+        truth=None if truth is None else read_labels(truth),
         options=SegmentOptions(window=seen, cleaning=cleaning),
         names=names,
         class_name=class_name,

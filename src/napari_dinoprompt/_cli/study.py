@@ -116,7 +116,7 @@ def study(
     """
     from napari_dinoprompt.core.io.atomic import check_place
     from napari_dinoprompt.core.io.points import read_prompts
-    from napari_dinoprompt.core.io.read import read_image
+    from napari_dinoprompt.core.io.read import read_image, read_labels
     from napari_dinoprompt.core.prompt_study.report import PARTS, study_paths
 
     # A slip of the pen is told before torch and the backbones are loaded.
@@ -131,7 +131,7 @@ def study(
     )
     prompts = read_prompts(points)
     plane = read_image(image)
-    labels = None if truth is None else read_image(truth)
+    labels = None if truth is None else read_labels(truth)
     fields = {path.name: read_image(path) for path in others}
     from napari_dinoprompt.core.prompt_study.study import iter_study
 

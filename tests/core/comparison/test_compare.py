@@ -350,7 +350,7 @@ def test_progress_is_told_and_stops_with_the_asker(
         ({"draws": -1}, "at least 2"),
         ({"names": ["a", "b"]}, "as many names"),
         ({"class_name": "cell"}, "no object class 'cell'; it has object"),
-        ({"truth": np.zeros((141, 187))}, "whole numbers"),
+        ({"truth": np.full((141, 187), 0.5)}, "fractions"),
         ({"truth": np.full((141, 187), -1)}, "negative"),
         ({"truth": np.zeros((10, 99), int)}, "aspect ratio"),
         ({"options": dp.SegmentOptions(window="foo")}, "'histogram'"),

@@ -115,7 +115,7 @@ def test_jaccard_by_hand() -> None:
     [
         (np.zeros((141, 187), int), "empty"),
         (np.zeros((10, 10), int), "141 x 187"),
-        (np.ones((141, 187)), "labels"),
+        (np.full((141, 187), 0.5), "labels"),
     ],
 )
 def test_truths_that_cannot_be_used(blob_features, blob_reference, truth, words):

@@ -36,6 +36,7 @@ from napari_dinoprompt.core.comparison.report import Comparison
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.alignment import check_same_field, match_labels
 from napari_dinoprompt.core.images.intensity import IntensityWindow
+from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape, shows_nothing
 from napari_dinoprompt.core.progress import (
     Notice,
@@ -340,16 +341,7 @@ def _read_truth(truth: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int32]:
     from skimage.measure import label
     from skimage.segmentation import relabel_sequential
 
-    labels = as_array(truth)
-    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "bui":
-        msg = (
-            f"The truth must be labels, (H, W) whole numbers, not {labels.shape} of "
-            f"{labels.dtype}."
-        )
-        raise InputError(msg)
-    if labels.dtype.kind == "i" and labels.min() < 0:
-        msg = "The truth holds negative labels; 0 is the background."
-        raise InputError(msg)
+    labels = as_labels(truth)
     matched: NDArray[Any] = match_labels(labels, shape)
     held = np.unique(matched[matched != 0])
     found = label(matched != 0) if len(held) == 1 else relabel_sequential(matched)[0]

@@ -7,15 +7,15 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.io.atomic import open_atomically, software_version
-from napari_dinoprompt.core.io.limits import check_fits
+from napari_dinoprompt.core.io.pictures import read_picture
 from napari_dinoprompt.core.io.tiff import open_tiff
 from napari_dinoprompt.core.io.views import PictureView, iter_tiles
 from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
@@ -49,6 +49,14 @@ def read_image(path: Path) -> NDArray[np.generic]:
     return image
 
 
+def read_labels(path: Path) -> NDArray[np.int32]:
+    """Read the truth of one plane: (H, W) labels, 0 where nothing is."""
+    array, axes = open_array(path, in_memory=sys.maxsize, labels=True)
+    picture = np.asarray(_as_picture(array, axes, path))
+    with _naming(path):
+        return as_labels(picture)
+
+
 def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
     """Open one image plane, or a zarr folder with one, and read it only if it is small.
 
@@ -72,10 +80,13 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(msg) from error
 
 
-def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
+def open_array(
+    path: Path, *, in_memory: int = _IN_MEMORY, labels: bool = False
+) -> tuple[Any, str]:
     """Open all that a file holds, planes and stacks, reading it only where small.
 
-    Returns what has shape and dtype and can be sliced, and a letter per axis: ``"Y"``,
+    Labels are stored numbers, whatever colours a palette gives them. Returns what has
+    shape and dtype and can be sliced, and a letter per axis: ``"Y"``,
     ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):
@@ -93,8 +104,8 @@ def open_array(path: Path, *, in_memory: int = _IN_MEMORY) -> tuple[Any, str]:
             msg = f"The image {path} is empty."
             raise InputError(msg)
         if magic in _TIFF_MAGIC:
-            return open_tiff(path, in_memory)
-        image = _read_other(path)
+            return open_tiff(path, in_memory, labels=labels)
+        image = read_picture(path, labels=labels)
         return image, "YX" if image.ndim == 2 else "YXS"
     except InputError:
         raise
@@ -140,29 +151,7 @@ def _reason(error: Exception) -> str:
     text = first_line(error)
     if "imagecodecs" in text:
         return f"its compression needs the package imagecodecs ({text})."
-    if "can not handle the given uri" in text:
-        return "it is not an image of a known kind."
     return f"{text.rstrip('.')}."
-
-
-def _read_other(path: Path) -> NDArray[np.generic]:
-    # The content, not the name: imageio looks some names up on the web.
-    with path.open("rb") as content, iio.imopen(content, "r", plugin="pillow") as file:
-        # "..." is imageio's word for all that is in the file, not known to its types.
-        everything: Any = ...
-        found = file.properties(index=everything)
-        if found.n_images != 1:
-            msg = (
-                f"{path} holds {found.n_images} images (shape {found.shape}); one is "
-                "needed."
-            )
-            raise InputError(msg)
-        check_fits(path, math.prod(found.shape) * np.dtype(found.dtype).itemsize)
-        mode = file.metadata()["mode"]
-        # Four channels of ink are no RGBA.
-        options = {"mode": "RGB"} if mode == "CMYK" else {}
-        image: NDArray[np.generic] = file.read(index=0, **options)
-    return image[:, :, 0] if mode in ("LA", "La") else image
 
 
 def write_tiff(path: Path, array: Any) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.io.colours import shown_tiff
 from napari_dinoprompt.core.io.limits import check_fits
-from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray
+from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,43 +25,52 @@ if TYPE_CHECKING:
 _KEPT = 2**27
 
 
-def open_tiff(path: Path, in_memory: int) -> tuple[Any, str]:
+def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
     """Open the image of a TIFF without reading all of it.
 
     With shape and dtype; can be sliced. axes: one letter per axis, as tifffile names
-    them: ``"YX"``, ``"SYX"``, ``"TCYX"``.
+    them: ``"YX"``, ``"SYX"``, ``"TCYX"``. Of labels the stored numbers count.
     """
     with tiff_file(path) as file:
         series = only_series(file, path)
         shape, axes = tuple(series.shape), str(series.axes)
         check_shape(path, shape, len(axes))
-        page: Any = series.keyframe
-        if series.nbytes <= in_memory:
-            check_fits(path, series.nbytes)
-            image = np.asarray(series.asarray())
-            check_shape(path, image.shape, len(axes))
-            return image, axes
-        if series.dataoffset is not None and page.is_final:
-            dtype = np.dtype(file.byteorder + series.dtype.char)
-            last = series.dataoffset + series.nbytes
-            if last > path.stat().st_size:
-                msg = f"The image {path} cannot be read: its end is missing."
-                raise InputError(msg)
-            stored = np.memmap(path, dtype, "r", series.dataoffset, shape)
-            return stored if dtype.isnative else NativeOrder(stored), axes
-        planes = math.prod(shape) // max(1, math.prod(page.shape))
-        fits = (
-            tuple(page.shape) == shape[len(shape) - len(page.shape) :]
-            and page.axes in ("YX", "YXS", "SYX")
-            and len(series.pages) == planes
-            and None not in series.pages
-            and math.prod(_segment_shape(page)) * page.dtype.itemsize <= _KEPT
-        )
-        if fits:
-            return TiffPlanes(path, series), axes
-        # Decoded once, into a temporary file.
-        check_fits(path, series.nbytes, on_disk=True)
-        return series.asarray(out="memmap"), axes
+        stored = _open_stored(file, series, path, in_memory)
+        return shown_tiff(stored, axes, series.keyframe, path, labels=labels)
+
+
+def _open_stored(
+    file: tifffile.TiffFile, series: Any, path: Path, in_memory: int
+) -> Any:
+    """Open the numbers that a TIFF stores."""
+    shape: tuple[int, ...] = tuple(series.shape)
+    page: Any = series.keyframe
+    if series.nbytes <= in_memory:
+        check_fits(path, series.nbytes)
+        image = np.asarray(series.asarray())
+        check_shape(path, image.shape, len(series.axes))
+        return image
+    if series.dataoffset is not None and page.is_final:
+        dtype = np.dtype(file.byteorder + series.dtype.char)
+        last = series.dataoffset + series.nbytes
+        if last > path.stat().st_size:
+            msg = f"The image {path} cannot be read: its end is missing."
+            raise InputError(msg)
+        stored = np.memmap(path, dtype, "r", series.dataoffset, shape)
+        return stored if dtype.isnative else NativeOrder(stored)
+    planes = math.prod(shape) // max(1, math.prod(page.shape))
+    fits = (
+        tuple(page.shape) == shape[len(shape) - len(page.shape) :]
+        and page.axes in ("YX", "YXS", "SYX")
+        and len(series.pages) == planes
+        and None not in series.pages
+        and math.prod(_segment_shape(page)) * page.dtype.itemsize <= _KEPT
+    )
+    if fits:
+        return TiffPlanes(path, series)
+    # Decoded once, into a temporary file.
+    check_fits(path, series.nbytes, on_disk=True)
+    return series.asarray(out="memmap")
 
 
 def _segment_shape(page: Any) -> tuple[int, int, int]:
@@ -112,12 +122,7 @@ class TiffPlanes(SlicedArray):
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read a part: integers, slices and ``...``."""
-        key = key if isinstance(key, tuple) else (key,)
-        if Ellipsis in key:
-            at = key.index(Ellipsis)
-            missing = self.ndim - len(key) + 1
-            key = (*key[:at], *([slice(None)] * missing), *key[at + 1 :])
-        key = (*key, *([slice(None)] * (self.ndim - len(key))))
+        key = full_key(key, self.ndim)
         wanted = [
             range(size)[one] if isinstance(one, slice) else [range(size)[one]]
             for one, size in zip(key, self.shape, strict=True)

@@ -35,6 +35,16 @@ class SlicedArray:
         return everything.astype(self.dtype if dtype is None else dtype, copy=False)
 
 
+def full_key(key: Any, ndim: int) -> tuple[Any, ...]:
+    """Write a key with one integer or slice per axis, without ``...``."""
+    key = key if isinstance(key, tuple) else (key,)
+    if Ellipsis in key:
+        at = key.index(Ellipsis)
+        missing = ndim - len(key) + 1
+        key = (*key[:at], *([slice(None)] * missing), *key[at + 1 :])
+    return (*key, *([slice(None)] * (ndim - len(key))))
+
+
 class PictureView(SlicedArray):
     """One picture, ``(H, W)`` or ``(H, W, C)``, read from a larger array.
 

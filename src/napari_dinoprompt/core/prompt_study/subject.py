@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.prompts import list_classes
-from napari_dinoprompt.core.validation import as_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -91,12 +91,12 @@ def _check_truth(
 ) -> NDArray[np.bool_] | None:
     if truth is None:
         return None
-    labels = as_array(truth)
-    if labels.shape != features.grid.shape or labels.dtype.kind not in "bui":
+    labels = as_labels(truth)
+    if labels.shape != features.grid.shape:
         height, width = features.grid.shape
         msg = (
             f"The truth must be labels of {height} x {width} pixels as the image, not "
-            f"{labels.dtype} of shape {labels.shape}."
+            f"of shape {labels.shape}."
         )
         raise InputError(msg)
     there = labels != 0

@@ -1,0 +1,90 @@
+"""Truth as people have it: whole numbers that say which object a pixel belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.validation import as_array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+# Of the marked pixels of a picture of a mask, and of greys between black and white.
+_MOSTLY, _FEW_GREYS = 0.5, 3
+_MOST = np.iinfo(np.int32).max
+
+
+def as_labels(truth: ArrayLike) -> NDArray[np.int32]:
+    """Return labels as whole numbers, 0 where nothing is.
+
+    Parameters
+    ----------
+    truth : (H, W) or (H, W, 3 or 4) array_like
+        Booleans, integers, or floats that are whole numbers; of colours all channels
+        have to be equal, an alpha channel is dropped.
+
+    Returns
+    -------
+    (H, W) ndarray of int32
+
+    Raises
+    ------
+    InputError
+        If the numbers are none of these, are negative, or are the greys of a picture
+        of a mask.
+    """
+    given = as_array(truth)
+    labels = _one_channel(given)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "buif":
+        msg = (
+            f"The truth must be labels, (H, W) whole numbers, not {given.shape} of "
+            f"{given.dtype}."
+        )
+        raise InputError(msg)
+    if labels.dtype.kind == "f" and not (np.floor(labels) == labels).all():
+        msg = (
+            "The truth holds fractions: it is no label image. Save labels, or a mask "
+            "of two values."
+        )
+        raise InputError(msg)
+    if labels.dtype.kind in "if" and labels.min() < 0:
+        msg = "The truth holds negative labels; 0 is the background."
+        raise InputError(msg)
+    if labels.max() > _MOST:
+        msg = f"The truth holds labels above {_MOST}. Number the objects from 1."
+        raise InputError(msg)
+    _refuse_greys(labels)
+    return np.asarray(labels, dtype=np.int32)
+
+
+def _one_channel(given: NDArray[Any]) -> NDArray[Any]:
+    """Take the channel of a picture whose colours are all grey."""
+    if given.ndim != 3 or given.shape[2] not in (1, 3, 4):
+        return given
+    first = given[:, :, 0]
+    if any((given[:, :, at] != first).any() for at in range(1, min(3, given.shape[2]))):
+        msg = (
+            "The truth has colours. Save labels, whole numbers of one channel, or a "
+            "mask of two values."
+        )
+        raise InputError(msg)
+    return first
+
+
+def _refuse_greys(labels: NDArray[Any]) -> None:
+    """Refuse a mask with soft or lossy edges: its greys would pass for objects."""
+    if labels.dtype.kind == "b" or labels.max() not in (255, 65535):
+        return
+    values, counts = np.unique(labels[labels > 0], return_counts=True)
+    white = int(counts[-1])
+    if len(values) > _FEW_GREYS and white > _MOSTLY * int(counts.sum()):
+        msg = (
+            f"The truth is a picture of a mask with {len(values) - 1} greys between "
+            "black and white, as JPEG or smooth edges make them. Save it with two "
+            "values, or as labels."
+        )
+        raise InputError(msg)
