@@ -139,7 +139,9 @@ def test_truncated_tiffs_are_one_error(tmp_path: Path, options, share) -> None:
         open_image(path, in_memory=0).read(slice(0, 131), slice(0, 147))
 
 
-def ome_zarr(path: Path, array: np.ndarray, axes: str, version: str) -> None:
+def ome_zarr(
+    path: Path, array: np.ndarray, axes: str, version: str, channels=()
+) -> None:
     group = zarr.open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
     described = [
         {
@@ -147,10 +149,13 @@ def ome_zarr(path: Path, array: np.ndarray, axes: str, version: str) -> None:
             "datasets": [{"path": "s0"}, {"path": "s1"}],
         }
     ]
+    said = {"multiscales": described}
+    if channels:
+        said["omero"] = {"channels": list(channels)}
     if version == "0.5":
-        group.attrs["ome"] = {"version": version, "multiscales": described}
+        group.attrs["ome"] = {"version": version, **said}
     else:
-        group.attrs["multiscales"] = described
+        group.attrs.update(said)
     for level in range(2):
         part = array[..., :: 2**level, :: 2**level]
         chunks = (*[1] * (array.ndim - 2), 32, 32)
@@ -172,9 +177,36 @@ def ome_zarr(path: Path, array: np.ndarray, axes: str, version: str) -> None:
 )
 def test_ome_zarr(tmp_path: Path, version, array, axes, image) -> None:
     path = tmp_path / "a.ome.zarr"
-    ome_zarr(path, array, axes, version)
+    shades = [{"color": one} for one in ("FF0000", "00FF00", "0000FF")]
+    ome_zarr(path, array, axes, version, channels=shades if "c" in axes else ())
     check(open_image(path), image)
     np.testing.assert_array_equal(read_image(path), image)
+
+
+CHANNELS = {
+    "stains": ([{"label": "DAPI"}, {"label": "GFP"}, {"label": "Cy5"}], False),
+    "unnamed": ([], False),
+    "named": ([{"label": "Red"}, {"label": "green"}, {"label": "Blue"}], True),
+}
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_three_channels_are_colours_only_if_they_say_so(tmp_path: Path, kind) -> None:
+    """The same rule in OME-Zarr and OME-TIFF."""
+    channels, colours = CHANNELS[kind]
+    array = np.moveaxis(RGB, 2, 0)
+    ome_zarr(tmp_path / "a.zarr", array, "cyx", "0.5", channels=channels)
+    names = [one["label"] for one in channels]
+    metadata = {"axes": "CYX", **({"Channel": {"Name": names}} if names else {})}
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", array, metadata=metadata, photometric="minisblack"
+    )
+    for path in (tmp_path / "a.zarr", tmp_path / "a.ome.tif"):
+        if colours:
+            np.testing.assert_array_equal(read_image(path), RGB)
+        else:
+            with pytest.raises(InputError, match=r"stack of shape \(3, 131, 147\)"):
+                read_image(path)
 
 
 @pytest.mark.parametrize("form", [2, 3])

@@ -25,7 +25,9 @@ from napari_dinoprompt.core.io.atomic import (
     software_version,
 )
 from napari_dinoprompt.core.io.read import open_array
+from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
 from napari_dinoprompt.core.io.tiff import tiff_file
+from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
     describe_settings,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.progress import Notice, Progress
+    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # Above this, offsets of a classic TIFF may not reach.
 _CLASSIC_BYTES = 3_900_000_000
-# Micrometres in what ImageJ calls its unit.
-_UNITS = {"micron": 1.0, "um": 1.0, "µm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,12 @@ class StackFile:
     axes : str
         Of the results, one letter each as tifffile has them, such as ``TZYX``.
     spacing : (float, float, float) or None
-        Distance of the voxels along z, y and x in one unit, if the file says so.
+        Distance of the voxels along z, y and x in micrometres, if the file says so.
     """
 
     stack: Stack
     axes: str
-    spacing: tuple[float, float, float] | None
+    spacing: Spacing | None
 
     @property
     def deep(self) -> bool:
@@ -128,7 +128,7 @@ def open_stack_file(path: Path) -> StackFile:
             partial(_read, array, axes, ahead),
         ),
         "".join(axes[at] for at in ahead) + "YX",
-        _spacing_of(path),
+        read_spacing(path),
     )
 
 
@@ -142,39 +142,6 @@ def _read(
     kept = "".join(axis for axis in axes if axis in "YXS")
     # Colours may be stored one after the other.
     return np.moveaxis(plane, kept.index("S"), -1) if "S" in kept else plane
-
-
-def _spacing_of(path: Path) -> tuple[float, float, float] | None:
-    """Read how far voxels are apart, where OME or ImageJ has written it."""
-    # Metadata is written by many programs, and is only a convenience here.
-    with suppress(Exception), tiff_file(path) as tiff:
-        found = _ome_spacing(tiff) if tiff.is_ome else _imagej_spacing(tiff)
-        if found is not None and all(math.isfinite(one) and one > 0 for one in found):
-            return found
-    return None
-
-
-def _ome_spacing(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    image = tifffile.xml2dict(tiff.ome_metadata or "")["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX"]
-    z, y, x = (
-        float(pixels[f"PhysicalSize{axis}"]) * _UNITS.get(unit, 1.0)
-        for axis, unit in zip("ZYX", units, strict=True)
-    )
-    return z, y, x
-
-
-def _imagej_spacing(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    said = tiff.imagej_metadata or {}
-    if "spacing" not in said:
-        return None
-    tags = tiff.pages.first.tags
-    steps = []
-    for name in ("YResolution", "XResolution"):
-        pixels, units = tags[name].value
-        steps.append(units / pixels)
-    return float(said["spacing"]), steps[0], steps[1]
 
 
 def iter_segment_stack_file(
@@ -206,6 +173,8 @@ def iter_segment_stack_file(
         )
         raise InputError(msg)
     spacing = options.spacing or source.spacing
+    if options.objects_3d and options.spacing is None:
+        yield Notice(f"{shown}: {_describe_spacing(source.spacing)}")
     options = replace(options, spacing=spacing)
     settings = describe_settings(reference, backbone, options, like)
     job = Job.of(path, settings)
@@ -231,6 +200,17 @@ def iter_segment_stack_file(
     _write_results(folder, name, found, replace(source, spacing=spacing))
     shutil.rmtree(begun)
     return rows
+
+
+def _describe_spacing(spacing: Spacing | None) -> str:
+    """Say how far voxels are taken to be apart, for objects through the planes."""
+    if spacing is None:
+        return (
+            "the file does not say how far its voxels are apart; they are taken for "
+            "cubes. Give --pixel-size Z,Y,X if they are none."
+        )
+    z, y, x = (f"{step:g}" for step in spacing)
+    return f"voxels are {z} × {y} × {x} µm, as the file says."
 
 
 def _write_results(

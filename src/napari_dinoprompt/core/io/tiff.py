@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.io.colours import shown_tiff
+from napari_dinoprompt.core.io.colours import are_colours, shown_tiff
 from napari_dinoprompt.core.io.limits import check_fits
 from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray, full_key
 
@@ -36,7 +37,32 @@ def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
         shape, axes = tuple(series.shape), str(series.axes)
         check_shape(path, shape, len(axes))
         stored = _open_stored(file, series, path, in_memory)
-        return shown_tiff(stored, axes, series.keyframe, path, labels=labels)
+        found = shown_tiff(stored, axes, series.keyframe, path, labels=labels)
+        return found[0], _with_colours(found[1], file, shape)
+
+
+def _with_colours(axes: str, file: tifffile.TiffFile, shape: tuple[int, ...]) -> str:
+    """Name three channels of an OME-TIFF that are the colours of one picture so."""
+    at = axes.find("C")
+    if at < 0 or shape[at] != 3 or not file.is_ome:
+        return axes
+    # Metadata is written by many programs, and is only a convenience here.
+    with suppress(Exception):
+        image = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
+        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+        names = [one.get("Name") for one in pixels["Channel"]]
+        shades = [_shade(one.get("Color")) for one in pixels["Channel"]]
+        if are_colours(names, shades):
+            return axes.replace("C", "S")
+    return axes
+
+
+def _shade(colour: int | None) -> tuple[int, int, int] | None:
+    """Take a signed RGBA number of OME apart."""
+    if colour is None:
+        return None
+    red, green, blue, _ = (int(colour) & 0xFFFFFFFF).to_bytes(4, "big")
+    return red, green, blue
 
 
 def _open_stored(

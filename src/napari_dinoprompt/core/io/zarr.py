@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.colours import are_colours
 from napari_dinoprompt.core.io.limits import check_fits
 
 if TYPE_CHECKING:
@@ -49,17 +50,13 @@ def open_zarr(path: Path) -> tuple[Any, str]:
     """
     import zarr
 
-    store = zarr.storage.LocalStore(path, read_only=True)
-    node = zarr.open(store, mode="r")
+    node = _open_node(path)
     if isinstance(node, zarr.Array):
         check_array(node, path)
         return node, _plain_axes(node)
     image = _image_of(node, path)
-    described = _multiscales(image)
-    if not described:
-        msg = f"{path} is a zarr group without an OME-Zarr image; give its array."
-        raise InputError(msg)
-    name = str(described[0]["datasets"][0]["path"])
+    described = _described(image, path)
+    name = str(described["datasets"][0]["path"])
     parts = PurePosixPath(name)
     leads_away = parts.is_absolute() or ".." in parts.parts or "\\" in name
     if leads_away or ":" in name or not _lies_in(path, image.path, name):
@@ -70,7 +67,42 @@ def open_zarr(path: Path) -> tuple[Any, str]:
         msg = f"{path} has no array {name}; it is damaged."
         raise InputError(msg)
     check_array(array, path)
-    return array, _ome_axes(described[0].get("axes"), array)
+    axes = _ome_axes(described.get("axes"), array)
+    return array, _with_colours(axes, array, *_channels(image))
+
+
+def described_image(path: Path) -> Mapping[str, Any]:
+    """Return what an OME-Zarr folder says of its image: axes, levels, scales."""
+    return _described(_image_of(_open_node(path), path), path)
+
+
+def _open_node(path: Path) -> Any:
+    import zarr
+
+    store = zarr.storage.LocalStore(path, read_only=True)
+    return zarr.open(store, mode="r")
+
+
+def _described(image: Any, path: Path) -> Mapping[str, Any]:
+    described = _multiscales(image)
+    if not described:
+        msg = f"{path} is a zarr group without an OME-Zarr image; give its array."
+        raise InputError(msg)
+    return described[0]
+
+
+def _channels(
+    image: Any,
+) -> tuple[list[str | None], list[tuple[int, int, int] | None]]:
+    """Return names and colours of the channels of an OME-Zarr image, where known."""
+    attributes = image.attrs
+    channels = attributes.get("ome", attributes).get("omero", {}).get("channels", ())
+    names = [one.get("label") for one in channels]
+    shades: list[tuple[int, int, int] | None] = []
+    for one in channels:
+        shade = bytes.fromhex(str(one.get("color", ""))[:6])
+        shades.append((shade[0], shade[1], shade[2]) if len(shade) == 3 else None)
+    return names, shades
 
 
 def _lies_in(folder: Path, *names: str) -> bool:
@@ -104,7 +136,7 @@ def _ome_axes(described: Any, array: Any) -> str:
     if len(axes) != array.ndim or "Y" not in axes or "X" not in axes:
         msg = f"axes {axes} for an array of shape {array.shape}"
         raise ValueError(msg)
-    return _with_colours(axes, array)
+    return axes
 
 
 def _plain_axes(array: Any) -> str:
@@ -112,16 +144,21 @@ def _plain_axes(array: Any) -> str:
     if names and all(names):
         axes = "".join(str(name)[:1].upper() for name in names)
         if "Y" in axes and "X" in axes and len(set(axes)) == len(axes):
-            return _with_colours(axes, array)
+            return axes
     if array.ndim == 3 and array.shape[2] in (3, 4):
         return "YXS"
     return "Q" * (int(array.ndim) - 2) + "YX"
 
 
-def _with_colours(axes: str, array: Any) -> str:
-    """Three channels of bytes are the colours of one picture."""
+def _with_colours(
+    axes: str,
+    array: Any,
+    names: Sequence[str | None],
+    shades: Sequence[tuple[int, int, int] | None],
+) -> str:
+    """Name three channels that are the colours of one picture so."""
     at = axes.find("C")
-    coloured = at >= 0 and array.shape[at] == 3 and array.dtype == np.uint8
+    coloured = at >= 0 and array.shape[at] == 3 and are_colours(names, shades)
     return axes.replace("C", "S") if coloured else axes
 
 

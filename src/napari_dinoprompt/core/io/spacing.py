@@ -1,0 +1,130 @@
+"""How far the voxels of a file are apart, where OME or ImageJ has written it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import tifffile
+
+from napari_dinoprompt.core.io.tiff import tiff_file
+from napari_dinoprompt.core.io.zarr import described_image, is_zarr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+Spacing = tuple[float, float, float]
+"""Distance of voxels along z, y and x, in micrometres."""
+
+_PREFIXES = {
+    "pico": 1e-6,
+    "nano": 1e-3,
+    "micro": 1.0,
+    "milli": 1e3,
+    "centi": 1e4,
+    "deci": 1e5,
+    "": 1e6,
+}
+_UNITS = {
+    "pm": 1e-6,
+    "nm": 1e-3,
+    "um": 1.0,
+    "µm": 1.0,
+    "μm": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "dm": 1e5,
+    "m": 1e6,
+    "micron": 1.0,
+    "microns": 1.0,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "angstroms": 1e-4,
+    "ångström": 1e-4,
+    "inch": 25_400.0,
+    "in": 25_400.0,
+    "mil": 25.4,
+    **{
+        f"{prefix}{metre}": factor
+        for prefix, factor in _PREFIXES.items()
+        for metre in ("meter", "metre", "meters", "metres")
+    },
+}
+
+
+def read_spacing(path: Path) -> Spacing | None:
+    """Read how far the voxels of a TIFF or OME-Zarr are apart.
+
+    None if the file does not say it, or in units of which nothing is known.
+    """
+    # Metadata is written by many programs, and is only a convenience here.
+    with suppress(Exception):
+        found = _zarr_spacing(path) if is_zarr(path) else _tiff_spacing(path)
+        if found is not None and all(math.isfinite(one) and one > 0 for one in found):
+            return found
+    return None
+
+
+def micrometres(unit: object) -> float | None:
+    """Return how many micrometres a unit of length has; None for an unknown one."""
+    name = str(unit).strip()
+    # ImageJ writes what is not ASCII in this way.
+    with suppress(UnicodeError):
+        name = name.encode("ascii").decode("unicode_escape")
+    return _UNITS.get(name.lower())
+
+
+def _scaled(steps: Sequence[Any], units: Sequence[object]) -> Spacing | None:
+    factors = [micrometres(unit) for unit in units]
+    if None in factors:
+        return None
+    z, y, x = (
+        float(step) * factor
+        for step, factor in zip(steps, factors, strict=True)
+        if factor is not None
+    )
+    return z, y, x
+
+
+def _tiff_spacing(path: Path) -> Spacing | None:
+    with tiff_file(path) as tiff:
+        return _ome_spacing(tiff) if tiff.is_ome else _imagej_spacing(tiff)
+
+
+def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    image = tifffile.xml2dict(tiff.ome_metadata or "")["OME"]["Image"]
+    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+    return _scaled(
+        [pixels[f"PhysicalSize{axis}"] for axis in "ZYX"],
+        [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX"],
+    )
+
+
+def _imagej_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    said = tiff.imagej_metadata or {}
+    if "spacing" not in said:
+        return None
+    tags = tiff.pages.first.tags
+    steps = [abs(float(said["spacing"]))]
+    for name in ("YResolution", "XResolution"):
+        pixels, units = tags[name].value
+        steps.append(units / pixels)
+    unit = said.get("unit")
+    return _scaled(steps, [said.get("zunit", unit), said.get("yunit", unit), unit])
+
+
+def _zarr_spacing(path: Path) -> Spacing | None:
+    described = described_image(path)
+    units = {str(axis["name"]).lower(): axis.get("unit") for axis in described["axes"]}
+    steps = dict.fromkeys(units, 1.0)
+    wanted = (described["datasets"][0], described)
+    for one in (
+        step for level in wanted for step in level.get("coordinateTransformations", ())
+    ):
+        if one.get("type") == "scale":
+            for name, factor in zip(units, one["scale"], strict=True):
+                steps[name] *= float(factor)
+    return _scaled([steps[a] for a in "zyx"], [units[a] for a in "zyx"])
