@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents, later
+from napari_dinoprompt._qt.common.keys import bind_keys
 from napari_dinoprompt._qt.common.preferences import read_preferences
 from napari_dinoprompt._qt.compare.job import CompareJob
 from napari_dinoprompt._qt.recovery.offers import Recovery
@@ -97,8 +98,11 @@ class Controller(QObject):
             self,
         )
         self._connect()
+        bind_keys(viewer, self)
 
     def _connect(self) -> None:
+        prompts = self.prompts
+        prompts.tool_changed.connect(self.changed)
         for part in (
             *(self.recovery, self.features, self.scoring),
             *(self.stacks, self._layer_sync),
@@ -111,7 +115,7 @@ class Controller(QObject):
         self._layer_sync.image_lost.connect(self.choose_image)
         self._layer_sync.image_replaced.connect(self.stop)
         self._layer_sync.prompts_opened.connect(self.add_prompts)
-        self.tab_jobs.studying.removal_wanted.connect(self.prompts.remove)
+        self.tab_jobs.studying.removal_wanted.connect(prompts.remove)
         self.changed.connect(self.stacks.drop_stale)
         self.changed.connect(self.tab_jobs.studying.review)
         self.changed.connect(self.recovery.autosave.note)
@@ -139,7 +143,12 @@ class Controller(QObject):
     def choose_image(self, image: Image | None = None) -> None:
         """Turn to an image, or to none; what it had before comes back."""
         current = self.session.current
+        if image is not None:
+            shown = None if current is None else current.image
+            layers.turn_to(self.viewer, image, shown)
+            self.session.offered = None
         if current is not None and current.image is image:
+            self.changed.emit()
             return
         self.prompts.flush()
         self.recovery.autosave.look()
@@ -157,6 +166,15 @@ class Controller(QObject):
         self.prompts.ensure(state)
         self.recovery.turn_to(state)
         self.features.compute()
+
+    def take_offer(self) -> None:
+        """Turn to the image that was opened."""
+        self.choose_image(self.session.offered)
+
+    def dismiss_offer(self) -> None:
+        """Stay with the image, whichever other one was opened."""
+        self.session.offered = None
+        self.changed.emit()
 
     def prompt_layers(self) -> list[Points]:
         """Return the Points layers that can hold the prompts, ours first."""
@@ -196,16 +214,39 @@ class Controller(QObject):
             self.prompts.show_colours()
             self.choose_class(name)
 
+    def choose_next_class(self) -> None:
+        """Make the next prompts of the class after the chosen one."""
+        names = self.session.classes
+        at = names.index(self.session.selected_class) + 1
+        self.choose_class(names[at % len(names)])
+
     def add_prompts(self) -> None:
         """Let the user click prompts: the layer is there, active, in add mode."""
         state = self.session.current
         if state is not None:
             gone = state.prompts is None
             self.prompts.ensure(state)
+            if state.prompts is not None:
+                # napari lets nobody click into a hidden layer.
+                state.prompts.visible = True
             self.prompts.activate(state)
             if gone:
                 self.features.take_prompts()
             self.changed.emit()
+
+    def move_threshold(self, step: float) -> None:
+        """Set the threshold of the class on the slider higher or lower."""
+        value, _auto = self.session.threshold_in_force()
+        if value is not None:
+            moved = round(min(max(value + step, -1.0), 1.0), 2)
+            self.scoring.choose_threshold(moved)
+            self.changed.emit()
+
+    def flip(self, result: str) -> None:
+        """Show a result of the image, *similarity* or *mask*, or hide it."""
+        layer = getattr(self.session.current, result, None)
+        if layer is not None:
+            layer.visible = not layer.visible
 
     def place_prompts(
         self, points: NDArray[np.float64], classes: Sequence[str]
@@ -218,10 +259,7 @@ class Controller(QObject):
 
     def choose_cleaning(self, cleaning: Cleaning) -> None:
         """Clean the masks in another way."""
-        self.session.cleaning = cleaning
-        for state in self.session:
-            if state is not self.session.current:
-                state.invalidate()
+        self.session.choose_cleaning(cleaning)
         self.scoring.cut_anew()
         self.stacks.clean_anew()
         self.changed.emit()
@@ -322,6 +360,12 @@ class LayerSync(QObject):
 
     def _on_settled(self) -> None:
         came, self._came = self._came, []
+        state = self._session.current
+        if state is not None:
+            there = [one for one in came if one in self._viewer.layers and one.visible]
+            new = [one for one in there if layers.can_segment(one)]
+            if new and new[-1] is not state.image:
+                self._session.offered = new[-1]
         self.images_changed.emit()
         state = self._session.current
         if state is not None and state.prompts is None:
@@ -332,6 +376,8 @@ class LayerSync(QObject):
 
     def _on_removed(self, event: Any) -> None:
         gone = event.value
+        if gone is self._session.offered:
+            self._session.offered = None
         # The last time that they can be seen.
         self._recovery.autosave.look()
         for state in list(self._session):

@@ -1,0 +1,66 @@
+"""What is on show when the user turns from one image to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image
+
+from napari_dinoprompt.layers.ownership import noted_in
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_ASIDE = "set aside"
+# Others, such as additive, are for images that are looked at together.
+_COVERING = ("opaque", "translucent", "translucent_no_depth")
+
+
+def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
+    """Show an image with our layers of it, and hide what covers it.
+
+    Hidden are images above it that cannot be seen through, and our layers of other
+    images, which come back with theirs. The order of layers and all else of the user's
+    own stay. The view stays as well if the image before lies at the same place.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    image : napari.layers.Image
+    before : napari.layers.Image or None
+        The image that was looked at before.
+    """
+    image.visible = True
+    apart = viewer.canvas.grid.enabled
+    stack = list(viewer.layers)
+    place = stack.index(image)
+    for position, layer in enumerate(stack):
+        mark = noted_in(layer.metadata)
+        if mark.get("image") == str(image.unique_id):
+            if mark.pop(_ASIDE, False):
+                layer.visible = True
+        elif not apart and layer.visible and _overlap(layer, image):
+            if mark:
+                mark[_ASIDE] = True
+                layer.visible = False
+            elif position > place and _covers(layer):
+                layer.visible = False
+    if before is not None and not np.allclose(_extent(before), _extent(image)):
+        viewer.fit_to_view(layers=[image])
+
+
+def _covers(layer: Layer) -> bool:
+    dense = layer.opacity == 1 and str(layer.blending) in _COVERING
+    return dense and isinstance(layer, Image)
+
+
+def _extent(layer: Layer) -> np.ndarray:
+    """Return the (2, 2) least and largest y and x in the world."""
+    return np.asarray(layer.extent.world)[:, -2:]
+
+
+def _overlap(layer: Layer, image: Layer) -> bool:
+    one, other = _extent(layer), _extent(image)
+    return bool((np.maximum(one[0], other[0]) <= np.minimum(one[1], other[1])).all())
