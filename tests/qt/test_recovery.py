@@ -49,16 +49,16 @@ def again(bench, qtbot: QtBot) -> Iterator:
 def offered(bench) -> str:
     """Return what the line of the dock offers; empty while it is hidden."""
     panel = bench.dock.segment.recovery
-    return "" if panel.isHidden() else panel._restore.text()
+    return "" if panel.isHidden() else panel._accept.text()
 
 
 def restore(bench) -> None:
-    bench.dock.segment.recovery._restore.click()
+    bench.dock.segment.recovery._accept.click()
     bench.settle()
 
 
 def forget(bench, idle) -> None:
-    bench.dock.segment.recovery._forget.click()
+    bench.dock.segment.recovery._dismiss.click()
     idle()
 
 

@@ -101,8 +101,7 @@ class Controller(QObject):
         bind_keys(viewer, self)
 
     def _connect(self) -> None:
-        prompts = self.prompts
-        prompts.tool_changed.connect(self.changed)
+        self.prompts.tool_changed.connect(self.changed)
         for part in (
             *(self.recovery, self.features, self.scoring),
             *(self.stacks, self._layer_sync),
@@ -115,7 +114,7 @@ class Controller(QObject):
         self._layer_sync.image_lost.connect(self.choose_image)
         self._layer_sync.image_replaced.connect(self.stop)
         self._layer_sync.prompts_opened.connect(self.add_prompts)
-        self.tab_jobs.studying.removal_wanted.connect(prompts.remove)
+        self.tab_jobs.studying.removal_wanted.connect(self.prompts.remove)
         self.changed.connect(self.stacks.drop_stale)
         self.changed.connect(self.tab_jobs.studying.review)
         self.changed.connect(self.recovery.autosave.note)
@@ -226,10 +225,10 @@ class Controller(QObject):
         if state is not None:
             gone = state.prompts is None
             self.prompts.ensure(state)
-            if state.prompts is not None:
-                # napari lets nobody click into a hidden layer.
-                state.prompts.visible = True
             self.prompts.activate(state)
+            if self.session.offered is not None:
+                # It was put on top of the image that is clicked on now.
+                layers.turn_to(self.viewer, state.image, None)
             if gone:
                 self.features.take_prompts()
             self.changed.emit()
@@ -238,8 +237,7 @@ class Controller(QObject):
         """Set the threshold of the class on the slider higher or lower."""
         value, _auto = self.session.threshold_in_force()
         if value is not None:
-            moved = round(min(max(value + step, -1.0), 1.0), 2)
-            self.scoring.choose_threshold(moved)
+            self.scoring.choose_threshold(round(min(max(value + step, -1), 1), 2))
             self.changed.emit()
 
     def flip(self, result: str) -> None:
@@ -361,11 +359,10 @@ class LayerSync(QObject):
     def _on_settled(self) -> None:
         came, self._came = self._came, []
         state = self._session.current
-        if state is not None:
-            there = [one for one in came if one in self._viewer.layers and one.visible]
-            new = [one for one in there if layers.can_segment(one)]
-            if new and new[-1] is not state.image:
-                self._session.offered = new[-1]
+        there = [one for one in came if one in self._viewer.layers and one.visible]
+        new = [one for one in there if layers.can_segment(one)]
+        if new and state is not None and state.image not in new:
+            self._session.offered = new[-1]
         self.images_changed.emit()
         state = self._session.current
         if state is not None and state.prompts is None:
@@ -472,10 +469,7 @@ class TabJobs(QObject):
 
     @property
     def _works(self) -> tuple[Any, ...]:
-        return (
-            *(self.library, self.applying, self.batch),
-            *(self.comparing, self.studying),
-        )
+        return self.library, self.applying, self.batch, self.comparing, self.studying
 
     def _on_said(self, message: str) -> None:
         self._session.said = message

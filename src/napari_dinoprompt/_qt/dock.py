@@ -96,8 +96,7 @@ class PromptSegmentation(QWidget):
             # Their letters are napari's: Alt+S and Alt+C take screenshots.
             turn = QShortcut(QKeySequence(f"Alt+{index + 1}"), self)
             turn.activated.connect(partial(self.tabs.setCurrentIndex, index))
-            key = turn.key().toString(QKeySequence.SequenceFormat.NativeText)
-            self.tabs.setTabToolTip(index, wrap(f"{tooltip} ({key})"))
+            self.tabs.setTabToolTip(index, wrap(f"{tooltip} (Alt+{index + 1})"))
         bar = self.tabs.tabBar()
         assert bar is not None
         bar.setAccessibleName("parts of the dock")
@@ -253,10 +252,9 @@ class SegmentTab(WorkTab):
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel()
-        for panel in (
-            *(self.offer, self.image, self.weights),
-            *(self.prompts, self.result, self.stack),
-        ):
+        self.column.addWidget(self.offer)
+        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
+        for panel in panels:
             if panel in (self.prompts, self.result):
                 self.column.addWidget(ruler())
             if panel is self.prompts:
@@ -322,9 +320,8 @@ class SegmentTab(WorkTab):
         """Show the session as it is."""
         work, session = self._controller, self._controller.session
         state = session.current
-        image = None if state is None else state.image
-        self.offer.show_offer(*_switch(session.offered, image))
-        self.image.show_images(images, image)
+        self._refresh_offer()
+        self.image.show_images(images, None if state is None else state.image)
         self.image.show_request(session.request, auto=session.auto_upscale)
         self.image.show_facts(work.features.estimate, work.features.seconds_left)
         self.weights.show_used(session.request.backbone.name)
@@ -348,6 +345,14 @@ class SegmentTab(WorkTab):
         self.result.show_cleaning(session.cleaning)
         self.prompts.show_points_only(session.points_only)
         self._refresh_stack()
+
+    def _refresh_offer(self) -> None:
+        """Offer the image that was opened while another is in use."""
+        offered, text, tooltip = self._controller.session.offered, "", ""
+        if offered is not None:
+            text = f"Switch to {shorten(offered.name, _MOST_LETTERS)}"
+            tooltip = f"Show {offered.name} and let the next prompts go to it."
+        self.offer.show_offer(text, tooltip)
 
     def _refresh_stack(self) -> None:
         """Offer all planes where there are several."""
@@ -389,17 +394,6 @@ class SegmentTab(WorkTab):
         else:
             work.features.choose(request, work.session.auto_upscale)
         self._offer_weights()
-
-
-def _switch(offered: Image | None, current: Image | None) -> tuple[str, str]:
-    """Say on a button and in its tooltip which image was opened."""
-    if offered is None or current is None:
-        return "", ""
-    return (
-        f"Switch to {shorten(offered.name, _MOST_LETTERS)}",
-        f"Show {offered.name} and let prompts go to it. Now they go to {current.name}, "
-        "which keeps its own.",
-    )
 
 
 def open_demo() -> None:

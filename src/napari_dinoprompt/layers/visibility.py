@@ -35,18 +35,20 @@ def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
     image.visible = True
     apart = viewer.canvas.grid.enabled
     stack = list(viewer.layers)
-    place = stack.index(image)
-    for position, layer in enumerate(stack):
+    images = {str(one.unique_id): one for one in stack}
+    for layer in stack:
         mark = noted_in(layer.metadata)
-        if mark.get("image") == str(image.unique_id):
+        whose = images.get(str(mark.get("image")), layer)
+        if mark and whose is image:
+            # Not if it is: napari would give the layer an earlier tool back.
             if mark.pop(_ASIDE, False):
                 layer.visible = True
-        elif not apart and layer.visible and _overlap(layer, image):
-            if mark:
-                mark[_ASIDE] = True
-                layer.visible = False
-            elif position > place and _covers(layer):
-                layer.visible = False
+        elif apart or not layer.visible or not _overlap(whose, image):
+            continue
+        elif mark:
+            mark[_ASIDE], layer.visible = True, False
+        elif stack.index(layer) > stack.index(image) and _covers(layer):
+            layer.visible = False
     if before is not None and not np.allclose(_extent(before), _extent(image)):
         viewer.fit_to_view(layers=[image])
 

@@ -211,7 +211,10 @@ class Session:
         if self.current.prompts is None:
             return "The prompts layer is gone. Press Add prompts for a new one."
         if not (self.prompting or self.message):
-            return "Clicks place no prompts now: press Add prompts, or the key Q."
+            if self.offered is not None:
+                name, other = self.current.image.name, self.offered.name
+                return f"Prompts go to {name}. Press Switch for them to go to {other}."
+            return "Clicks place no prompts now: press Add prompts (Q)."
         if self.phase in (Phase.PREPARING, Phase.WAITING):
             if prompts == 0:
                 return (

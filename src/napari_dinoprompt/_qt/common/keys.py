@@ -7,12 +7,10 @@ on to its canvas. So they work in both, and what the active layer binds comes fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import finalize, ref
 
 from app_model.types import KeyBinding, KeyCode, KeyMod
-from napari.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,20 +57,24 @@ def bind_keys(viewer: ViewerModel, controller: object) -> None:
     """Bind the keys to a controller for as long as it exists.
 
     A key to which the user, in napari's preferences, or somebody else has given another
-    meaning keeps that.
+    meaning in the viewer keeps that.
     """
-    chosen = get_settings().shortcuts.shortcuts.values()
-    taken = {str(one) for keys in (*chosen, viewer.keymap) for one in keys}
+    taken = {str(one) for one in (*viewer.keymap, *viewer.class_keymap)}
     free = [one for one in KEYS.values() if one.text not in taken]
     for key in free:
-        viewer.bind_key(key.code, partial(_press, key, ref(controller)))
+        viewer.bind_key(key.code, _pressed(key, ref(controller)))
     finalize(controller, _unbind, viewer, free).atexit = False
 
 
-def _press(key: Key, held: ref[object], _viewer: object) -> None:
-    controller = held()
-    if controller is not None:
-        key.action(controller)
+def _pressed(key: Key, held: ref[object]) -> Callable[[object], None]:
+    """Make what napari calls, which has to have a name: no partial has."""
+
+    def press(_viewer: object) -> None:
+        controller = held()
+        if controller is not None:
+            key.action(controller)
+
+    return press
 
 
 def _unbind(viewer: ViewerModel, keys: Iterable[Key]) -> None:

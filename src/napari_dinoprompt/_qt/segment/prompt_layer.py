@@ -115,6 +115,8 @@ class PromptLayer(QObject):
         """Let the user click into the layer."""
         if state.prompts is not None:
             self._viewer.layers.selection.active = state.prompts
+            # napari lets nobody click into a hidden layer.
+            state.prompts.visible = True
             state.prompts.mode = "add"
 
     def fit(self, state: ImageState) -> None:
@@ -169,7 +171,7 @@ class PromptLayer(QObject):
             (events.data, self._on_edited),
             (events.features, self._on_edited),
             (events.feature_defaults, self._assert_class),
-            *((one, self._on_tool) for one in (events.mode, events.visible)),
+            (events.mode, self._on_tool),
             *((one, self._on_moved) for one in transform_events(self._points)),
         ):
             if on:
@@ -283,9 +285,9 @@ class PromptLayer(QObject):
     def _look_at_tool(self) -> None:
         """Tell whether clicks place prompts now."""
         points, active = self._points, self._viewer.layers.selection.active
-        # A plugin gets a proxy of the active layer, which is no other one but equal.
-        usable = points is not None and points.visible and points == active
-        prompting = usable and points is not None and str(points.mode) == "add"
+        # A plugin gets a proxy of the active layer, which is equal, not the same. One
+        # that is hidden has no other mode than to be moved.
+        prompting = points is not None and points == active and points.mode == "add"
         if prompting != self._session.prompting:
             self._session.prompting = prompting
             self.tool_changed.emit()

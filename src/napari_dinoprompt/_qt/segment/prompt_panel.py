@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QLineEdit,
+    QStyle,
     QToolButton,
     QWidget,
 )
@@ -117,18 +118,12 @@ class PromptPanel(QWidget):
         self._new.setPlaceholderText("new class…")
         explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
-        self._add = button(
-            "Add pro&mpts",
-            with_key("Clicks on the image place prompts from now on.", "prompts"),
-        )
+        tip = with_key("Clicks on the image place prompts from now on.", "prompts")
+        self._add = button("Add pro&mpts", tip)
         self._add.clicked.connect(self.add_requested)
-        self._undo = button(
-            "Und&o", with_key("Take back the last change of the prompts.", "undo")
-        )
+        self._undo = button("Und&o", with_key("Take back the last change.", "undo"))
         self._undo.clicked.connect(self.undo_requested)
-        self._redo = button(
-            "&Redo", with_key("Make the change again that was taken back.", "redo")
-        )
+        self._redo = button("&Redo", with_key("Make that change again.", "redo"))
         self._redo.clicked.connect(self.redo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
@@ -166,9 +161,10 @@ class PromptPanel(QWidget):
 
     def show_prompting(self, prompting: bool) -> None:
         """Point at Add prompts while clicks place none."""
-        font = self._add.font()
-        font.setBold(not prompting)
-        self._add.setFont(font)
+        style = self._add.style()
+        assert style is not None
+        warning = style.standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
+        self._add.setIcon(QIcon() if prompting else warning)
 
     def enable_changes(self, *, undo: bool, redo: bool, clear: bool) -> None:
         """Enable changes; a layer of the user's own is changed by no button."""
