@@ -142,12 +142,7 @@ class Controller(QObject):
     def choose_image(self, image: Image | None = None) -> None:
         """Turn to an image, or to none; what it had before comes back."""
         current = self.session.current
-        if image is not None:
-            shown = None if current is None else current.image
-            layers.turn_to(self.viewer, image, shown)
-            self.session.offered = None
         if current is not None and current.image is image:
-            self.changed.emit()
             return
         self.prompts.flush()
         self.recovery.autosave.look()
@@ -166,9 +161,14 @@ class Controller(QObject):
         self.recovery.turn_to(state)
         self.features.compute()
 
-    def take_offer(self) -> None:
-        """Turn to the image that was opened."""
-        self.choose_image(self.session.offered)
+    def switch_to(self, image: Image | None = None) -> None:
+        """Turn to an image as a user does, by default the offered one: to see it."""
+        image, current = image or self.session.offered, self.session.current
+        if image is not None:
+            before = None if current is None else current.image
+            layers.turn_to(self.viewer, image, before)
+            self.choose_image(image)
+            self.dismiss_offer()
 
     def dismiss_offer(self) -> None:
         """Stay with the image, whichever other one was opened."""

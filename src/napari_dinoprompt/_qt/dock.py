@@ -266,9 +266,9 @@ class SegmentTab(WorkTab):
 
     def _connect(self) -> None:
         work = self._controller
-        self.offer.accepted.connect(work.take_offer)
+        self.offer.accepted.connect(work.switch_to)
         self.offer.dismissed.connect(work.dismiss_offer)
-        self.image.image_requested.connect(work.choose_image)
+        self.image.image_requested.connect(work.switch_to)
         self.image.features_requested.connect(self._on_features_requested)
         self.weights.fetched.connect(self._on_fetched)
         self.recovery.accepted.connect(self._on_restore)

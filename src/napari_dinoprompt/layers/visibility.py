@@ -32,7 +32,12 @@ def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
     before : napari.layers.Image or None
         The image that was looked at before.
     """
-    image.visible = True
+    # Not if it is: napari would read it anew, and give the layer an earlier tool back.
+    if not image.visible:
+        try:
+            image.visible = True
+        except Exception:  # noqa: BLE001 - of any reader; features fail too, and say so
+            image.visible = False
     apart = viewer.canvas.grid.enabled
     stack = list(viewer.layers)
     images = {str(one.unique_id): one for one in stack}
@@ -40,7 +45,6 @@ def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
         mark = noted_in(layer.metadata)
         whose = images.get(str(mark.get("image")), layer)
         if mark and whose is image:
-            # Not if it is: napari would give the layer an earlier tool back.
             if mark.pop(_ASIDE, False):
                 layer.visible = True
         elif apart or not layer.visible or not _overlap(whose, image):

@@ -117,6 +117,7 @@ class Session:
     def turn_to(self, state: ImageState) -> None:
         """Make an image the current one; on auto each has an upscale of its own."""
         self.current = state
+        self.offered = None
         if self.auto_upscale:
             held, backbone = state.request, self.request.backbone
             known = held is not None and held.backbone == backbone

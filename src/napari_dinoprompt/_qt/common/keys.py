@@ -42,7 +42,9 @@ KEYS = {
     "undo": Key(_UNDO, "undo prompts", lambda it: it.prompts.undo()),
     "redo": Key(KeyMod.Shift | _UNDO, "redo prompts", lambda it: it.prompts.redo()),
     "lower": Key(KeyCode.KeyJ, "threshold lower", lambda it: it.move_threshold(-_STEP)),
-    "higher": Key(KeyCode.KeyK, "threshold up", lambda it: it.move_threshold(_STEP)),
+    "higher": Key(
+        KeyCode.KeyK, "threshold higher", lambda it: it.move_threshold(_STEP)
+    ),
     "map": Key(KeyCode.KeyH, "map on or off", lambda it: it.flip("similarity")),
     "mask": Key(KeyCode.KeyG, "mask on or off", lambda it: it.flip("mask")),
 }

@@ -165,8 +165,9 @@ class OfferRow(QWidget):
 
     def show_offer(self, text: str, tooltip: str) -> None:
         """Offer something; an empty text is nothing, and hides the row."""
-        self._accept.setText(literal(text))
-        explain(self._accept, tooltip)
+        if text:
+            self._accept.setText(literal(text))
+            explain(self._accept, tooltip)
         self.setVisible(bool(text))
 
 
