@@ -8,7 +8,7 @@ computed `FeatureController`'s.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from qtpy.QtCore import QObject, Signal
 
@@ -98,7 +98,8 @@ class Controller(QObject):
             self,
         )
         self._connect()
-        bind_keys(viewer, self)
+        self._docks: WeakSet[QObject] = WeakSet()
+        self._unbind_keys = bind_keys(viewer, self)
 
     def _connect(self) -> None:
         self.prompts.tool_changed.connect(self.changed)
@@ -136,6 +137,14 @@ class Controller(QObject):
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
         return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    def note_dock(self, dock: QObject, there: bool) -> None:
+        """Keep the keys bound while a dock is there; a closed one may live on."""
+        (self._docks.add if there else self._docks.discard)(dock)
+        if not self._docks:
+            self._unbind_keys()
+        elif not self._unbind_keys.alive:
+            self._unbind_keys = bind_keys(self.viewer, self)
 
     # --- requests of the panels
 

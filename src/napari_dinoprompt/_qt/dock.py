@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QProgressBar, QShortcut, QTabWidget, QVBoxLayout, QWidget
 
@@ -83,6 +83,7 @@ class PromptSegmentation(QWidget):
         self._ring = FocusRing(self)
         self._lay_out()
         self._connect()
+        self.controller.note_dock(self, True)
         self._on_images_changed()
 
     def _lay_out(self) -> None:
@@ -120,6 +121,12 @@ class PromptSegmentation(QWidget):
         for tab in (self.segment, self.references, self.compare, self.study):
             tab.progressed.connect(self._on_progress)
         self.tabs.currentChanged.connect(self._on_tab)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Note when napari puts the dock into its window, and takes it out."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            self.controller.note_dock(self, self.parent() is not None)
+        return super().event(event)
 
     @property
     def tab(self) -> WorkTab:

@@ -41,10 +41,8 @@ KEYS = {
     "class": Key(KeyCode.KeyW, "next class", lambda it: it.choose_next_class()),
     "undo": Key(_UNDO, "undo prompts", lambda it: it.prompts.undo()),
     "redo": Key(KeyMod.Shift | _UNDO, "redo prompts", lambda it: it.prompts.redo()),
-    "lower": Key(KeyCode.KeyJ, "threshold lower", lambda it: it.move_threshold(-_STEP)),
-    "higher": Key(
-        KeyCode.KeyK, "threshold higher", lambda it: it.move_threshold(_STEP)
-    ),
+    "lower": Key(KeyCode.KeyJ, "threshold down", lambda it: it.move_threshold(-_STEP)),
+    "higher": Key(KeyCode.KeyK, "threshold up", lambda it: it.move_threshold(_STEP)),
     "map": Key(KeyCode.KeyH, "map on or off", lambda it: it.flip("similarity")),
     "mask": Key(KeyCode.KeyG, "mask on or off", lambda it: it.flip("mask")),
 }
@@ -55,8 +53,8 @@ def with_key(text: str, *names: str) -> str:
     return f"{text} ({', '.join(KEYS[name].text for name in names)})"
 
 
-def bind_keys(viewer: ViewerModel, controller: object) -> None:
-    """Bind the keys to a controller for as long as it exists.
+def bind_keys(viewer: ViewerModel, controller: object) -> finalize[..., object]:
+    """Bind the keys to a controller; return what sets them free, at its end at last.
 
     A key to which the user, in napari's preferences, or somebody else has given another
     meaning in the viewer keeps that.
@@ -65,7 +63,9 @@ def bind_keys(viewer: ViewerModel, controller: object) -> None:
     free = [one for one in KEYS.values() if one.text not in taken]
     for key in free:
         viewer.bind_key(key.code, _pressed(key, ref(controller)))
-    finalize(controller, _unbind, viewer, free).atexit = False
+    unbind = finalize(controller, _unbind, viewer, free)
+    unbind.atexit = False
+    return unbind
 
 
 def _pressed(key: Key, held: ref[object]) -> Callable[[object], None]:
