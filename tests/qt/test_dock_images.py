@@ -366,9 +366,22 @@ def test_the_view_goes_to_an_image_that_lies_elsewhere(prompted, other_scene) ->
     prompted.choose(far)
     prompted.settle()
     np.testing.assert_allclose(camera.center[-2:], (1047.5, 2059.5))
+    # As napari itself would, but for the half a pixel around the middles of pixels.
+    zoom = camera.zoom
+    prompted.viewer.fit_to_view(layers=[far])
+    assert zoom == pytest.approx(camera.zoom, rel=0.02)
     prompted.choose(image)
     prompted.settle()
     np.testing.assert_allclose(camera.center[-2:], (47.5, 59.5))
+
+
+def test_the_view_goes_from_a_stack_to_a_plane_and_back(prompted, scene) -> None:
+    camera, image = prompted.viewer.scene.camera, prompted.state.image
+    stack = prompted.add_image(np.stack([scene.image] * 3), translate=(0, 300, 0))
+    for chosen, middle in ((stack, (347.5, 59.5)), (image, (47.5, 59.5))):
+        prompted.choose(chosen)
+        prompted.settle()
+        np.testing.assert_allclose(camera.center[-2:], middle)
 
 
 def test_add_prompts_shows_the_image_that_they_go_to(prompted, other_scene) -> None:

@@ -54,7 +54,14 @@ def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
         elif stack.index(layer) > stack.index(image) and _covers(layer):
             layer.visible = False
     if before is not None and not np.allclose(_extent(before), _extent(image)):
-        viewer.fit_to_view(layers=[image])
+        _fit(viewer, _extent(image))
+
+
+def _fit(viewer: ViewerModel, extent: np.ndarray) -> None:
+    """Do as napari, which in a world of more axes fits no image of two."""
+    camera, lengths = viewer.scene.camera, np.ptp(extent, axis=0)
+    camera.center = tuple(extent.mean(axis=0))
+    camera.zoom = 0.95 * float(np.min(viewer.canvas.size / np.maximum(lengths, 1e-9)))
 
 
 def _covers(layer: Layer) -> bool:

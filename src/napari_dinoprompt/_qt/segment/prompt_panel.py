@@ -121,6 +121,7 @@ class PromptPanel(QWidget):
         tip = with_key("Clicks on the image place prompts from now on.", "prompts")
         self._add = button("Add pro&mpts", tip)
         self._add.clicked.connect(self.add_requested)
+        self.setFocusProxy(self._add)
         self._undo = button("Und&o", with_key("Take back the last change.", "undo"))
         self._undo.clicked.connect(self.undo_requested)
         self._redo = button("&Redo", with_key("Make that change again.", "redo"))
