@@ -113,6 +113,24 @@ def test_what_is_typed_into_a_field_is_no_key(clicked) -> None:
     assert letters in dock.prompts._new.text()
 
 
+def test_keys_work_after_the_button_that_switches(clicked, qtbot) -> None:
+    viewer, dock, _canvas, settle = clicked
+    second = viewer.add_image(np.zeros((96, 96)), name="quite another")
+    settle()
+    window = dock.window()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    QTest.mouseClick(dock.segment.offer._accept, Qt.MouseButton.LeftButton)
+    settle()
+    assert dock.controller.session.current.image is second
+    viewer.layers.selection.active = second
+    settle()
+    # The list of images, which is next in the order of Tab, would look for a name.
+    QTest.keyClick(window.focusWidget(), Qt.Key.Key_Q)
+    settle()
+    assert viewer.layers.selection.active is viewer.layers["quite another prompts"]
+
+
 def test_labels_of_the_user_keep_their_undo(clicked) -> None:
     viewer, _dock, canvas, settle = clicked
     labels = viewer.add_labels(np.zeros((96, 96), int), name="mine")

@@ -274,7 +274,7 @@ class SegmentTab(WorkTab):
     def _connect(self) -> None:
         work = self._controller
         # Else it would go to the list of images, where keys choose one.
-        self.offer.accepted.connect(self.prompts.setFocus)
+        self.offer.accepted.connect(self.prompts.take_keyboard)
         self.offer.accepted.connect(work.switch_to)
         self.offer.dismissed.connect(work.dismiss_offer)
         self.image.image_requested.connect(work.switch_to)

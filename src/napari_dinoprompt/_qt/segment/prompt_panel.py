@@ -121,7 +121,6 @@ class PromptPanel(QWidget):
         tip = with_key("Clicks on the image place prompts from now on.", "prompts")
         self._add = button("Add pro&mpts", tip)
         self._add.clicked.connect(self.add_requested)
-        self.setFocusProxy(self._add)
         self._undo = button("Und&o", with_key("Take back the last change.", "undo"))
         self._undo.clicked.connect(self.undo_requested)
         self._redo = button("&Redo", with_key("Make that change again.", "redo"))
@@ -159,6 +158,10 @@ class PromptPanel(QWidget):
         """Show what prompts stand for."""
         with signals_blocked(self._points_only):
             self._points_only.setChecked(points_only)
+
+    def take_keyboard(self) -> None:
+        """Have the keyboard at Add prompts, which takes no letter."""
+        self._add.setFocus()
 
     def show_prompting(self, prompting: bool) -> None:
         """Point at Add prompts while clicks place none."""
