@@ -44,6 +44,7 @@ from napari_dinoprompt.layers.results import (
     make_mask_layer,
     make_similarity_layer,
 )
+from napari_dinoprompt.layers.visibility import turn_to
 
 __all__ = [
     "CLASS_COLUMN",
@@ -80,4 +81,5 @@ __all__ = [
     "set_prompts",
     "spatial_metadata",
     "stack_shape",
+    "turn_to",
 ]

@@ -54,8 +54,6 @@ class FeatureController(QObject):
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
     ) -> None:
         super().__init__(parent)
-        self.estimate: Estimate | None = None
-        """Size of the features under way or computed last, once it is known."""
         self.seconds_left: float | None = None
         """How long the features under way will take, once that is known."""
         self.shelf = BackboneShelf()
@@ -81,6 +79,12 @@ class FeatureController(QObject):
     def running(self) -> bool:
         """Whether planes are being extracted."""
         return self._job.running
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Size of the current image's features, once it is known."""
+        state = self._session.current
+        return None if state is None else self._planes_of(state).estimate
 
     def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
         """Use another backbone, device or upscale, or let the objects decide it."""
@@ -170,7 +174,7 @@ class FeatureController(QObject):
         self, state: ImageState, target: ImageFeatures, missing: list[PlaneIndex]
     ) -> None:
         """Extract planes in the order given."""
-        self.estimate = self.seconds_left = None
+        self.seconds_left = None
         self._owner, self._target = (state, self._session.request), target
         self._started = monotonic()
         self._job.start(
@@ -182,7 +186,7 @@ class FeatureController(QObject):
         state = self._session.current
         assert state is not None
         self._session.request = request
-        self.estimate = self.fit.estimate
+        planes.estimate = self.fit.estimate
         self._owner, self._target = (state, request), planes
         # Prompts may have been placed on further planes meanwhile.
         self.compute()
@@ -202,7 +206,7 @@ class FeatureController(QObject):
                 spent = monotonic() - self._started
                 self.seconds_left = spent / said.done * (said.total - said.done)
         else:
-            self.estimate = said
+            self._target.estimate = said
             self._started = monotonic()
         self.changed.emit()
 

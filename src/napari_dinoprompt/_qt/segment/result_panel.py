@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
+from napari_dinoprompt._qt.common.keys import with_key
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -141,7 +142,8 @@ def _explain_parts(slider: QLabeledDoubleSlider) -> None:
     bar = slider.findChild(QSlider)
     number = slider.findChild(QLineEdit)
     if bar is not None:
-        explain(bar, "Move the threshold with the arrow keys.", "threshold")
+        tip = with_key("Move the threshold with the arrow keys.", "lower", "higher")
+        explain(bar, tip, "threshold")
         slider.setFocusProxy(bar)
     if number is not None:
         explain(number, "Type a threshold between -1 and 1.", "threshold, as a number")

@@ -70,7 +70,7 @@ class StackPanel(QWidget):
         self._stop = button(
             "Stop", "Finished planes stay; All planes goes on from there."
         )
-        self._objects_3d = QCheckBox("&3-D objects")
+        self._objects_3d = QCheckBox("3-D objects")
         explain(
             self._objects_3d,
             "Once all planes are finished, clean the mask in 3-D and number objects "
