@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
 # Okabe & Ito's palette: told apart by colour-blind people too.
@@ -63,6 +64,8 @@ class Session:
     selected_class : str
         Class of the next prompt; its map is on show.
     cleaning : Cleaning
+    map_kind : {"fitted", "plain"}
+        Of the similarity map that is on show.
     phase : Phase
         Of the current image's features.
     message : str
@@ -80,6 +83,7 @@ class Session:
     classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])
     selected_class: str = OBJECT
     cleaning: Cleaning = field(default_factory=Cleaning)
+    map_kind: MapKind = "fitted"
     phase: Phase = Phase.WAITING
     message: str = ""
     said: str = ""

@@ -410,6 +410,7 @@ def iter_segment_stack(
                     score_classes(features[index], reference),
                     thresholds,
                     options.cleaning,
+                    options.map,
                 )
             elif holds_data(pixels := np.asarray(stack.read(index))):
                 seen = pixels if curve is None else curve.apply(pixels)
