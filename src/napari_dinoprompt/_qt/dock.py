@@ -328,7 +328,7 @@ class SegmentTab(WorkTab):
         self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
         held = (None, None) if state is None else (state.similarity, state.mask)
-        self.result.show_layers(*held, session.map_kind)
+        self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
         self._refresh_stack()
 

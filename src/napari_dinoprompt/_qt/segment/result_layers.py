@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt import layers
-from napari_dinoprompt.layers.results import (
-    blank_planes,
-    empty_result,
-    fits,
-    note_kind,
-    put_plane,
-)
+from napari_dinoprompt.layers.results import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,7 +129,7 @@ class ResultLayers:
         levels, scoring = result.scores.levels(name, kind), result.reference.scoring
         layer = layer_for(stack, held, image, "similarity", levels, scoring, [image])
         state.similarity = layer
-        if note_kind(layer, kind):
+        if layers.note_kind(layer, kind):
             # The other planes of a stack come as they are looked at.
             empty_layer(layer, image)
         put_plane(layer, result.plane, *levels)

@@ -154,12 +154,10 @@ class ResultPanel(QWidget):
             self._slider.setFocus()
         self._mend.setVisible(bool(advice))
 
-    def show_layers(
-        self, similarity: Layer | None, mask: Layer | None, kind: str
-    ) -> None:
-        """Mirror the layers of an image, and which kind of map is on show."""
-        self._map.follow(similarity)
-        self._mask.follow(mask)
+    def show_layers(self, kind: str, *held: Layer | None) -> None:
+        """Mirror the map and the mask of an image, and which kind of map it is."""
+        for box, layer in zip((self._map, self._mask), held, strict=True):
+            box.follow(layer)
         self._kind.setCurrentText(kind)
 
     def show_cleaning(self, cleaning: Cleaning) -> None:

@@ -275,7 +275,7 @@ def write_stack(
         for index in np.ndindex(stack[:-2])
     )
     ome = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
-    metadata: dict[str, Any] = {"axes": axes, "Name": name}
+    metadata: dict[str, Any] = {"axes": axes, **({"Name": name} if name else {})}
     if ome and spacing is not None:
         for axis, step in zip("ZYX", spacing, strict=True):
             metadata[f"PhysicalSize{axis}"] = step

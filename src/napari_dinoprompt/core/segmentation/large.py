@@ -120,7 +120,7 @@ def iter_segment_large(
         parts = (plane.read(one.rows, one.columns) for one in features.sample)
         if notice := notice_of_window(parts, window):
             yield notice
-    store = ResultStore.of(features, reference)
+    store = ResultStore.of(features, reference, plain=kind == "plain")
     yield from store.iter_fill(features, reference, features.regions.regions)
     mask, instances = yield from store.iter_finish(
         store.masks(thresholds)[0], cleaning, store.group

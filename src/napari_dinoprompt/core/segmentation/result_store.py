@@ -55,6 +55,8 @@ class ResultStore:
     window : IntensityWindow
     gaps : bool
         Whether the plane may hold pixels without data.
+    plain : bool
+        Whether there is room for plain maps too.
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class ResultStore:
         Full resolution first, each level half the one before; NaN where nothing has
         been found yet or the plane holds no data.
     plain : list of (K, h, w) zarr.Array of float32
-        Plain maps, likewise.
+        Plain maps, likewise; none if there is no room for them.
     winning_class : list of (h, w) zarr.Array of uint8
         Which class may claim a pixel, see `RegionScores`; the same levels.
     nothing : bool
@@ -93,6 +95,7 @@ class ResultStore:
         window: IntensityWindow,
         *,
         gaps: bool = True,
+        plain: bool = True,
     ) -> None:
         self.names = names
         self.window = window
@@ -101,7 +104,8 @@ class ResultStore:
         disk = scratch_store(default_cache_folder())
         self.folder: Path = disk.root
         height, width = plan.shape
-        needed = height * width * _PYRAMID * (8 * len(names) + 1 + _CLEANED)
+        values = (1 + plain) * len(names)
+        needed = height * width * _PYRAMID * (4 * values + 1 + _CLEANED)
         if needed > free_bytes(self.folder):
             msg = (
                 f"The results would need up to {needed / 1e9:.1f} GB on the disk "
@@ -114,7 +118,9 @@ class ResultStore:
         self.similarity: list[Any] = []
         self.plain: list[Any] = []
         self.winning_class: list[Any] = []
-        kinds = {"similarity": self.similarity, "plain": self.plain}
+        kinds = {"similarity": self.similarity}
+        if plain:
+            kinds["plain"] = self.plain
         for level, shape in enumerate(level_shapes(plan.shape)):
             maps, chunks = (len(names), *shape), (1, side, side)
             for kind, arrays in kinds.items():
@@ -125,13 +131,16 @@ class ResultStore:
             )
 
     @classmethod
-    def of(cls, features: LazyFeatures, reference: Reference) -> ResultStore:
+    def of(
+        cls, features: LazyFeatures, reference: Reference, *, plain: bool = True
+    ) -> ResultStore:
         """Make room for what a reference will find in a plane."""
         return cls(
             features.regions,
             reference.object_classes,
             features.window,
             gaps=features.plane.dtype.kind == "f",
+            plain=plain,
         )
 
     def iter_fill(
@@ -164,7 +173,8 @@ class ResultStore:
                     slice(x, x + winning_class.shape[1]),
                 )
                 self.similarity[level][(slice(None), *here)] = similarity
-                self.plain[level][(slice(None), *here)] = plain
+                if self.plain:
+                    self.plain[level][(slice(None), *here)] = plain
                 claimed[here] = winning_class
 
     @property

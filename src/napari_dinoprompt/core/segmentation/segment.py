@@ -234,7 +234,7 @@ def iter_segment(
     # Before the work, not after it.
     backbone = fitting_backbone(reference, backbone)
     thresholds = resolve_thresholds(reference, options.threshold)
-    window, kind = target_window(reference, options.window), options.map
+    window = target_window(reference, options.window)
     check_like(options.window, like)
     plane = LazyPlane.of(image)
     if not fits_whole(plane.shape, backbone, reference.upscale):
@@ -244,9 +244,10 @@ def iter_segment(
                 "too large. Take another window."
             )
             raise InputError(msg)
+        chosen = options.cleaning, options.map
         return (
             yield from iter_segment_large(
-                plane, reference, backbone, window, thresholds, options.cleaning, kind
+                plane, reference, backbone, window, thresholds, *chosen
             )
         )
     pixels = as_plane(target_plane(plane.whole(), options.window, like))
@@ -260,30 +261,25 @@ def iter_segment(
         notice = notice_of_window([pixels], window)
         if notice is not None:
             yield notice
-    return threshold_and_clean(
-        score_classes(features, reference), thresholds, options.cleaning, kind
-    )
+    return threshold_and_clean(score_classes(features, reference), thresholds, options)
 
 
 segment = runs_to_end("segment", iter_segment)
 
 
 def threshold_and_clean(
-    similarities: Similarities,
-    thresholds: Mapping[str, float],
-    cleaning: Cleaning,
-    kind: MapKind = "fitted",
+    similarities: Similarities, thresholds: Mapping[str, float], options: SegmentOptions
 ) -> Segmentation:
     """Cut similarities into a clean mask and objects; one threshold per class."""
     plain = similarities.mask(thresholds)
-    mask, instances = clean_and_label(plain, cleaning, similarities.no_data)
+    mask, instances = clean_and_label(plain, options.cleaning, similarities.no_data)
     return Segmentation(
-        similarity=similarities.of(similarities.names[0], kind),
+        similarity=similarities.of(similarities.names[0], options.map),
         mask=mask,
         instances=instances,
         thresholds=dict(thresholds),
         similarities=similarities,
-        kind=kind,
+        kind=options.map,
     )
 
 
