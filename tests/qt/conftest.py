@@ -217,6 +217,13 @@ class Bench:
     def auto_shown(self) -> bool:
         return bool(self.dock.result._auto.isChecked())
 
+    def choose_map(self, kind: str) -> None:
+        """Choose what the map shows: fitted or plain."""
+        box = self.dock.result._kind
+        box.setCurrentText(kind)
+        box.textActivated.emit(kind)
+        self.settle()
+
     def turn_to(self, tab: str) -> None:
         """Turn to a tab of the dock."""
         bar = self.dock.tabs

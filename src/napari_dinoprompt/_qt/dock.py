@@ -293,6 +293,7 @@ class SegmentTab(WorkTab):
         self.result.threshold_requested.connect(work.scoring.choose_threshold)
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
+        self.result.map_requested.connect(work.scoring.choose_map)
         self.stack.start_requested.connect(work.stacks.start)
         self.stack.stop_requested.connect(work.stacks.cancel)
         self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
@@ -352,6 +353,8 @@ class SegmentTab(WorkTab):
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
+        held = (None, None) if state is None else (state.similarity, state.mask)
+        self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
         self._refresh_stack()
 

@@ -43,6 +43,7 @@ from napari_dinoprompt.layers.results import (
     colour_numbers,
     make_mask_layer,
     make_similarity_layer,
+    note_kind,
 )
 from napari_dinoprompt.layers.visibility import turn_to
 
@@ -62,6 +63,7 @@ __all__ = [
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
+    "note_kind",
     "open_plane",
     "own_labels",
     "owned",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
 # Okabe & Ito's palette: told apart by colour-blind people too.
@@ -62,6 +63,8 @@ class Session:
         *object* and *background* first, then by name.
     selected_class : str
         Class of the next prompt; its map is on show.
+    map_kind : {"fitted", "plain"}
+        Of the similarity map that is on show.
     prompting : bool
         Whether clicks on the current image place prompts.
     offered : napari.layers.Image or None
@@ -82,6 +85,7 @@ class Session:
     points_only: bool = False
     classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])
     selected_class: str = OBJECT
+    map_kind: MapKind = "fitted"
     prompting: bool = True
     offered: Image | None = None
     phase: Phase = Phase.WAITING
