@@ -590,8 +590,44 @@ def test_the_demo_opens_the_viewer_where_there_is_a_display(
     monkeypatch.setattr(demo, "has_display", lambda *_: True)
     monkeypatch.setattr(demo, "open_viewer", lambda: opened.append(True))
     monkeypatch.setattr(demo, "missing_packages", tuple)
+    monkeypatch.setattr(demo, "can_open_windows", lambda: True)
     assert run("demo").code == 0
     assert opened == [True]
+
+
+@pytest.mark.parametrize(
+    "dead",
+    [
+        {"DISPLAY": ":4711"},
+        {"DISPLAY": "localhost:10.0"},
+        {"WAYLAND_DISPLAY": "wayland-7"},
+        {"DISPLAY": ":4711", "WAYLAND_DISPLAY": "wayland-7"},
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one display")
+def test_a_display_that_is_dead_is_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dead
+) -> None:
+    """Qt would end the process with an abort."""
+
+    def write(folder: Path, backbone: object) -> None:
+        msg = f"written to {folder}"
+        raise InputError(msg)
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in dead.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(demo, "missing_packages", tuple)
+    monkeypatch.setattr(demo, "write_demo", write)
+    ran = run("demo")
+    assert "the display cannot be reached. Writing files instead." in ran.err
+    assert "written to dinoprompt-demo" in ran.err
+
+
+def test_a_display_that_answers_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert demo.can_open_windows()
 
 
 def test_without_qt_s_libraries_the_demo_names_them_and_writes_files(
