@@ -30,7 +30,7 @@ from safetensors.torch import load_file, save
 
 from napari_dinoprompt.core.backbones.checkpoints import load_weights
 from napari_dinoprompt.core.backbones.download import fetch_weights
-from napari_dinoprompt.core.backbones.vit import check_dinov2, import_timm
+from napari_dinoprompt.core.backbones.vit import check_published, import_timm
 from napari_dinoprompt.core.backbones.weights import (
     DINOV2_SIZES,
     dinov2_weights,
@@ -478,7 +478,7 @@ def test_the_check_knows_the_real_architecture(tmp_path: Path) -> None:
     tensors = {key: value.half() for key, value in model.state_dict().items()}
     path = tmp_path / "weights.incomplete"
     path.write_bytes(save(tensors))
-    check_dinov2("dinov2-small", path)
+    check_published("dinov2-small", path)
     for other in ("dinov2-small-plain", "dinov2-base"):
         with pytest.raises(CheckpointError, match="does not hold the weights"):
-            check_dinov2(other, path)
+            check_published(other, path)

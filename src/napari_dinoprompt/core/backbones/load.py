@@ -6,7 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.backbones.weights import DINOV2_SIZES, find_dinov2
+from napari_dinoprompt.core.backbones.weights import (
+    PUBLISHED,
+    find_published,
+    is_published,
+)
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
 if TYPE_CHECKING:
@@ -19,7 +23,8 @@ CHOICE = "dinov2-small"
 
 def backbone_names() -> tuple[str, ...]:
     """Return the names that are offered; ``timm:<name>`` adds any other."""
-    return (*(f"dinov2-{size}" for size in DINOV2_SIZES), FILTERBANK)
+    offered = (name for name in PUBLISHED if not name.endswith("-plain"))
+    return (*offered, FILTERBANK)
 
 
 def default_backbone(weights_folder: str | Path | None = None) -> str:
@@ -28,7 +33,7 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
     ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     try:
-        find_dinov2(CHOICE, weights_folder)
+        find_published(CHOICE, weights_folder)
     except WeightsNotFoundError:
         return FILTERBANK
     return CHOICE
@@ -50,7 +55,8 @@ def load_backbone(
     ----------
     name : str
         ``dinov2-small|base|large|giant`` (``-plain`` appended: without registers),
-        ``timm:<name>`` for any other timm vision transformer, or ``filterbank``.
+        ``dinov3-small|base|large``, ``timm:<name>`` for any other timm vision
+        transformer, or ``filterbank``.
     checkpoint : str or Path, optional
         Weights, a safetensors or PyTorch file or a folder that holds it; else they
         are looked for on this machine.
@@ -98,7 +104,7 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    if not name.startswith(("timm:", "dinov2-")):
+    if not (is_published(name) or name.startswith("timm:")):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
