@@ -11,7 +11,7 @@ from napari_dinoprompt.core.backbones import vit
 from napari_dinoprompt.core.backbones.checkpoints import fit_weights, read_checkpoint
 from napari_dinoprompt.core.backbones.layouts import Weights, to_timm_layout
 from napari_dinoprompt.core.backbones.weights import PUBLISHED, find_checkpoint
-from napari_dinoprompt.core.errors import CheckpointError, InputError
+from napari_dinoprompt.core.errors import CheckpointError, DinopromptError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,35 +51,71 @@ def identify_checkpoint(path: str | Path) -> str:
         If a folder holds no weights, or several files of them.
     """
     file = find_checkpoint(Path(path))
-    tensors = read_checkpoint(file, values=False)
-    try:
-        weights = to_timm_layout(tensors)
-    except (RuntimeError, LookupError) as error:
-        msg = f"The checkpoint {file} is in no layout that is known."
-        raise CheckpointError(msg) from error
+    weights = _read_shapes(file)
     patches = weights.get("patch_embed.proj.weight")
     if patches is None or patches.ndim != 4:
-        first = ", ".join(sorted(tensors)[:_NAMED])
+        some = ", ".join(sorted(weights)[:_NAMED])
         msg = (
             f"The checkpoint {file} holds no vision transformer that is known by its "
-            f"tensors ({first}, …); name its model as backbone if timm has it."
+            f"tensors ({some}, …); type the name of its model as backbone."
         )
         raise CheckpointError(msg)
-    width, side = patches.shape[0], patches.shape[3]
-    likely = (name for name in PUBLISHED if _is_like(vit.timm_name(name), width, side))
-    fitting = [n for n in (*_named_after(file), *likely) if _fits(n, weights)][:1]
-    fitting = fitting or [name for name in _others(width, side) if _fits(name, weights)]
+    fitting = _fitting(file, weights)
     if len(fitting) == 1:
         return fitting[0]
     blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
-    some = " and ".join(fitting[:_NAMED]) or "no model of timm that is known by shapes"
-    more = f" and {len(fitting) - _NAMED} more" if len(fitting) > _NAMED else ""
     msg = (
-        f"The checkpoint {file} holds a vision transformer of {width} features, "
-        f"{len(blocks)} blocks, patch {side}, which fits {some}{more}; type its name "
-        "as backbone."
+        f"The checkpoint {file} holds a vision transformer of {patches.shape[0]} "
+        f"features, {len(blocks)} blocks, patch {patches.shape[-1]}, which fits "
+        f"{_some(fitting, 'and')}; type its name as backbone."
     )
     raise CheckpointError(msg)
+
+
+def explain_mismatch(error: CheckpointError, name: str, path: Path) -> CheckpointError:
+    """Say of a checkpoint that is not a backbone's whose it is, if that is known."""
+    try:
+        file = find_checkpoint(path)
+        fitting = _fitting(file, _read_shapes(file))
+    except DinopromptError:
+        return error
+    if not fitting or name in fitting:
+        return error
+    msg = (
+        f"The checkpoint {file} does not hold the weights of {name}; this is "
+        f"{_some(fitting, 'or')}."
+    )
+    return CheckpointError(msg)
+
+
+def _some(names: list[str], word: str) -> str:
+    """Name the first few models."""
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    some = f" {word} ".join([*names[:_NAMED], *more])
+    return some or "no model that is known by its shapes"
+
+
+def _read_shapes(file: Path) -> Weights:
+    tensors = read_checkpoint(file, values=False)
+    try:
+        return to_timm_layout(tensors)
+    except (RuntimeError, LookupError) as error:
+        msg = f"The checkpoint {file} is in no layout that is known."
+        raise CheckpointError(msg) from error
+
+
+def _fitting(file: Path, weights: Weights) -> list[str]:
+    """Name the models whose weights these are; one alone if names tell."""
+    patches = weights.get("patch_embed.proj.weight", torch.empty(0, 0))
+    width, side = patches.shape[0], patches.shape[-1]
+    published = [
+        name
+        for name, one in PUBLISHED.items()
+        if (one.dimension, one.patch) == (width, side)
+    ]
+    first = [*_named_after(file), *published]
+    alone = [name for name in first if _fits(name, weights)][:1]
+    return alone or [name for name in _others(width, side) if _fits(name, weights)]
 
 
 def _named_after(file: Path) -> Iterator[str]:
@@ -98,15 +134,10 @@ def _named_after(file: Path) -> Iterator[str]:
         yield published.get(name, f"timm:{name}")
 
 
-def _is_like(timm_name: str, width: int, side: int) -> bool:
-    """Tell whether the name of a model allows a width and patch."""
-    return f"patch{side}" in timm_name and _SIZES.get(width, "") in timm_name
-
-
 def _others(width: int, side: int) -> list[str]:
     """Name timm's models that may have a width and patch; the plainest first."""
-    names = sorted(vit.import_timm().list_models(), key=len)
-    return [f"timm:{name}" for name in names if _is_like(name, width, side)]
+    found = vit.import_timm().list_models(f"*{_SIZES.get(width, '')}*patch{side}*")
+    return [f"timm:{name}" for name in sorted(found, key=len)]
 
 
 def _fits(name: str, weights: Weights) -> bool:

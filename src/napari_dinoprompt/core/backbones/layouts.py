@@ -33,7 +33,7 @@ _HUGGING_FACE = tuple(
         (r"^embeddings\.patch_embeddings\.(projection\.)?", "patch_embed.proj."),
         (r"^embeddings\.position_embeddings$", "pos_embed"),
         (r"^embeddings\.", ""),
-        (r"^(model\.)?(encoder\.)?layer\.", "blocks."),
+        (r"^(model\.)?(encoder\.)?layers?\.", "blocks."),
         (r"\.attention\.(attention\.|)(q|k|v)(uery|ey|alue|_proj)\.", r".attn.\2."),
         (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
         (r"\.layernorm_before\.", ".norm1."),

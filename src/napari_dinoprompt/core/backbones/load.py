@@ -11,7 +11,11 @@ from napari_dinoprompt.core.backbones.weights import (
     find_published,
     is_published,
 )
-from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+from napari_dinoprompt.core.errors import (
+    CheckpointError,
+    InputError,
+    WeightsNotFoundError,
+)
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo
@@ -58,8 +62,9 @@ def load_backbone(
         ``dinov3-small|base|large``, ``timm:<name>`` for any other timm vision
         transformer, or ``filterbank``.
     checkpoint : str or Path, optional
-        Weights, a safetensors or PyTorch file or a folder that holds it; else they
-        are looked for on this machine.
+        Weights, a safetensors or PyTorch file or a folder that holds it, in the
+        layout of timm, Meta or Hugging Face; else they are looked for on this machine.
+        `identify_checkpoint` tells whose they are.
     weights_folder : str or Path, optional
         A folder to look in, after those that the environment variable
         ``DINOPROMPT_WEIGHTS`` names and before the caches of this machine.
@@ -113,14 +118,22 @@ def load_backbone(
 
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
-    network = load_vit(
-        name,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
-        weights_folder=weights_folder,
-        block=block,
-        device=where,
-        dtype=dtype,
-    )
+    path = None if checkpoint is None else Path(checkpoint)
+    try:
+        network = load_vit(
+            name,
+            checkpoint=path,
+            weights_folder=weights_folder,
+            block=block,
+            device=where,
+            dtype=dtype,
+        )
+    except CheckpointError as error:
+        if path is None:
+            raise
+        from napari_dinoprompt.core.backbones.identify import explain_mismatch
+
+        raise explain_mismatch(error, name, path) from error
     return replace(network, cache=cache)
 
 

@@ -12,6 +12,7 @@ FOLDERS_VARIABLE = "DINOPROMPT_WEIGHTS"
 """Environment variable that names folders with weights."""
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 _DINOV3_LICENCE = (
     "DINOv3 License, terms of Meta's own: "
     "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
@@ -30,6 +31,10 @@ class PublishedWeights:
         Architecture and tag in timm; also the name of its repository on the hub.
     meta_file : str
         Name of Meta's own file, as torch's hub stores it.
+    patch : int
+        Side of a patch in pixels.
+    dimension : int
+        Length of a patch's vector.
     parameters : int
         Numbers in timm's state dict.
     licence : str
@@ -39,6 +44,8 @@ class PublishedWeights:
     name: str
     timm_name: str
     meta_file: str
+    patch: int
+    dimension: int
     parameters: int
     licence: str
 
@@ -63,6 +70,8 @@ def _dinov2(size: str, parameters: int, registers: str = "") -> PublishedWeights
         f"dinov2-{size}" if registers else f"dinov2-{size}-plain",
         f"vit_{size}_patch14{registers}_dinov2.lvd142m",
         f"dinov2_vit{size[0]}14{registers}_pretrain.pth",
+        14,
+        _DIMENSIONS[size],
         parameters,
         "Apache-2.0",
     )
@@ -73,6 +82,8 @@ def _dinov3(size: str, parameters: int, digits: str) -> PublishedWeights:
         f"dinov3-{size}",
         f"vit_{size}_patch16_dinov3.lvd1689m",
         f"dinov3_vit{size[0]}16_pretrain_lvd1689m-{digits}.pth",
+        16,
+        _DIMENSIONS[size],
         parameters,
         _DINOV3_LICENCE,
     )
