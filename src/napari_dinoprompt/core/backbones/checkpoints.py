@@ -14,23 +14,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from napari_dinoprompt.core.backbones.layouts import Weights, to_timm_layout
-from napari_dinoprompt.core.errors import CheckpointError, first_line, reason_of
+from napari_dinoprompt.core.backbones.layouts import Weights, unify_layout
+from napari_dinoprompt.core.errors import CheckpointError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Starts of files that are often taken for weights, and what to do about them.
-_MISTAKEN = (
-    (
-        b"version https://git-lfs",
-        "it is a pointer of git-lfs, without the weights; run git lfs pull.",
-    ),
-    (b"<", "it is a web page; download the file itself."),
-)
 # Name of a dictionary within dictionaries.
 _LONGEST = 200
+_BIASES = (".attn.q_bias", ".attn.v_bias")
 _UNREADABLE = (
     "it is damaged, or holds more than numbers, which is never run. If it is your own, "
     "save its weights alone: torch.save(model.state_dict(), FILE)."
@@ -46,8 +39,15 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
 
     On the CPU.
     """
-    start = _read_start(path)
+    if not path.is_file():
+        msg = f"There is no checkpoint file {path}."
+        raise CheckpointError(msg)
     try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        if start.startswith(b"version https://git-lfs"):
+            msg = f"{path} is a pointer of git-lfs, not the weights; run git lfs pull."
+            raise CheckpointError(msg)
         # Eight bytes say how long the header of safetensors is, which is JSON.
         if start[8:9] == b"{":
             return load_file(path) if values else _read_shapes(path)
@@ -75,24 +75,6 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
         raise CheckpointError(msg)
     _check_tensors(tensors, path)
     return tensors
-
-
-def _read_start(path: Path) -> bytes:
-    """Read the first bytes of a file, and refuse what is known not to be weights."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except FileNotFoundError as error:
-        msg = f"There is no checkpoint file {path}."
-        raise CheckpointError(msg) from error
-    except OSError as error:
-        msg = f"The checkpoint {path} cannot be read: {reason_of(error)}."
-        raise CheckpointError(msg) from error
-    for beginning, reason in _MISTAKEN:
-        if start.lstrip().startswith(beginning):
-            msg = f"The checkpoint {path} cannot be read: {reason}"
-            raise CheckpointError(msg)
-    return start
 
 
 def _tensors_of(content: object) -> Weights:
@@ -152,28 +134,26 @@ def _read_shapes(path: Path) -> Weights:
 
 
 def fit_weights(
-    tensors: Weights, model: torch.nn.Module, classifier: tuple[str, ...]
+    weights: Weights, model: torch.nn.Module, classifier: tuple[str, ...]
 ) -> Weights:
-    """Leave out what a model without classifier has no place for, and does not need.
+    """Name weights as a model without classifier does, and leave the classifier's.
 
-    DINOv3 has biases that are zero, which timm's models are made with and without.
+    Biases of zero, which DINOv3 is published with, are left where a model has none.
     """
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    weights = weights if convert is None else convert(dict(weights), model)
     dropped = tuple(f"{layer}." for layer in classifier)
     own = model.state_dict()
     return {
         name: value
-        for name, value in tensors.items()
-        if name in own
-        or not (name.startswith(dropped) or (_is_bias(name) and _may_be_zero(value)))
+        for name, value in weights.items()
+        if not name.startswith(dropped)
+        and (name in own or not name.endswith(_BIASES) or _has_values(value))
     }
 
 
-def _is_bias(name: str) -> bool:
-    return name.endswith((".attn.q_bias", ".attn.v_bias"))
-
-
-def _may_be_zero(value: torch.Tensor) -> bool:
-    return value.is_meta or not value.any()
+def _has_values(tensor: torch.Tensor) -> bool:
+    return not tensor.is_meta and bool(tensor.any())
 
 
 def load_weights(
@@ -181,7 +161,7 @@ def load_weights(
 ) -> None:
     """Load a checkpoint into a timm model without classifier, all of it or an error.
 
-    The file may be in any layout that `to_timm_layout` or timm knows how to convert;
+    The file may be in any layout that `unify_layout` or timm knows how to convert;
     what it holds of the layers of the classifier is left. For a model on the ``meta``
     device names and shapes are compared and no value is read.
 
@@ -192,14 +172,10 @@ def load_weights(
     """
     empty = next(model.parameters()).is_meta
     tensors = read_checkpoint(path, values=not empty)
-    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
-        tensors = to_timm_layout(tensors)
-        if convert is not None:
-            tensors = convert(tensors, model)
-        model.load_state_dict(fit_weights(tensors, model, classifier), strict=True)
-    # What is in the file may stand in the way of any line of the conversion.
-    except (RuntimeError, KeyError, ValueError, LookupError, AttributeError) as error:
+        fitted = fit_weights(unify_layout(tensors), model, classifier)
+        model.load_state_dict(fitted, strict=True)
+    except (RuntimeError, ValueError, LookupError, AttributeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = (lines[1] if len(lines) > 1 else lines[0])[:160] if lines else ""
         msg = f"The checkpoint {path} does not hold the weights of {name}. {reason}"

@@ -9,9 +9,14 @@ import torch
 
 from napari_dinoprompt.core.backbones import vit
 from napari_dinoprompt.core.backbones.checkpoints import fit_weights, read_checkpoint
-from napari_dinoprompt.core.backbones.layouts import Weights, to_timm_layout
+from napari_dinoprompt.core.backbones.layouts import Weights, unify_layout
 from napari_dinoprompt.core.backbones.weights import PUBLISHED, find_checkpoint
-from napari_dinoprompt.core.errors import CheckpointError, DinopromptError, InputError
+from napari_dinoprompt.core.errors import (
+    CheckpointError,
+    DinopromptError,
+    InputError,
+    first_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +31,7 @@ _SIZES = {
     1536: "giant",
 }
 _NAMED = 3
+_PATCHES = "patch_embed.proj.weight"
 
 
 def identify_checkpoint(path: str | Path) -> str:
@@ -52,62 +58,56 @@ def identify_checkpoint(path: str | Path) -> str:
     """
     file = find_checkpoint(Path(path))
     weights = _read_shapes(file)
-    patches = weights.get("patch_embed.proj.weight")
-    if patches is None or patches.ndim != 4:
-        some = ", ".join(sorted(weights)[:_NAMED])
-        msg = (
-            f"The checkpoint {file} holds no vision transformer that is known by its "
-            f"tensors ({some}, …); type the name of its model as backbone."
-        )
-        raise CheckpointError(msg)
     fitting = _fitting(file, weights)
     if len(fitting) == 1:
         return fitting[0]
-    blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     msg = (
-        f"The checkpoint {file} holds a vision transformer of {patches.shape[0]} "
-        f"features, {len(blocks)} blocks, patch {patches.shape[-1]}, which fits "
-        f"{_some(fitting, 'and')}; type its name as backbone."
+        f"The checkpoint {file} holds {_describe(weights)}, which fits "
+        f"{_some(fitting) or 'no model that is known by its shapes'}; type the name of "
+        "its model as backbone."
     )
     raise CheckpointError(msg)
 
 
-def explain_mismatch(error: CheckpointError, name: str, path: Path) -> CheckpointError:
-    """Say of a checkpoint that is not a backbone's whose it is, if that is known."""
+def describe_other(name: str, checkpoint: Path) -> str:
+    """Say whose weights a checkpoint holds that is not a backbone's; "" if unknown."""
     try:
-        file = find_checkpoint(path)
+        file = find_checkpoint(checkpoint)
         fitting = _fitting(file, _read_shapes(file))
     except DinopromptError:
-        return error
+        return ""
     if not fitting or name in fitting:
-        return error
-    msg = (
-        f"The checkpoint {file} does not hold the weights of {name}; this is "
-        f"{_some(fitting, 'or')}."
-    )
-    return CheckpointError(msg)
-
-
-def _some(names: list[str], word: str) -> str:
-    """Name the first few models."""
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    some = f" {word} ".join([*names[:_NAMED], *more])
-    return some or "no model that is known by its shapes"
+        return ""
+    return f"{file} does not hold the weights of {name}; this is {_some(fitting)}."
 
 
 def _read_shapes(file: Path) -> Weights:
-    tensors = read_checkpoint(file, values=False)
     try:
-        return to_timm_layout(tensors)
-    except (RuntimeError, LookupError) as error:
-        msg = f"The checkpoint {file} is in no layout that is known."
+        return unify_layout(read_checkpoint(file, values=False))
+    except (RuntimeError, ValueError) as error:
+        msg = f"The checkpoint {file} is in no known layout. {first_line(error)}"
         raise CheckpointError(msg) from error
+
+
+def _some(names: list[str]) -> str:
+    """Name the first few models."""
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return " or ".join([*names[:_NAMED], *more])
+
+
+def _describe(weights: Weights) -> str:
+    if _PATCHES not in weights:
+        return f"tensors such as {', '.join(sorted(weights)[:_NAMED])}"
+    width, *_, side = weights[_PATCHES].shape
+    blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+    return (
+        f"a vision transformer of {width} features, {len(blocks)} blocks, patch {side}"
+    )
 
 
 def _fitting(file: Path, weights: Weights) -> list[str]:
     """Name the models whose weights these are; one alone if names tell."""
-    patches = weights.get("patch_embed.proj.weight", torch.empty(0, 0))
-    width, side = patches.shape[0], patches.shape[-1]
+    width, *_, side = weights.get(_PATCHES, torch.empty(0, 0)).shape
     published = [
         name
         for name, one in PUBLISHED.items()
@@ -141,12 +141,17 @@ def _others(width: int, side: int) -> list[str]:
 
 
 def _fits(name: str, weights: Weights) -> bool:
-    """Tell whether weights are of a model, all of them."""
+    """Tell whether weights are of a model: all of them, and none is to be resampled."""
     try:
         with torch.device("meta"):
             model, classifier = vit.create_network(name)
-    except InputError:
+        own = {key: value.shape for key, value in model.state_dict().items()}
+        # Meta's models with registers have one position more than timm's.
+        extra = "register_tokens" in weights and "pos_embed" in weights
+        for key, more in ((_PATCHES, 0), ("pos_embed", int(extra))):
+            if key in own and weights[key].shape[1] - more != own[key][1]:
+                return False
+        fitted = fit_weights(weights, model, classifier)
+    except (InputError, RuntimeError, ValueError, LookupError, AttributeError):
         return False
-    own = {key: value.shape for key, value in model.state_dict().items()}
-    fitted = fit_weights(weights, model, classifier)
     return {key: value.shape for key, value in fitted.items()} == own

@@ -129,11 +129,10 @@ def load_backbone(
             dtype=dtype,
         )
     except CheckpointError as error:
-        if path is None:
-            raise
-        from napari_dinoprompt.core.backbones.identify import explain_mismatch
+        from napari_dinoprompt.core.backbones.identify import describe_other
 
-        raise explain_mismatch(error, name, path) from error
+        msg = (path and describe_other(name, path)) or str(error)
+        raise CheckpointError(msg) from error
     return replace(network, cache=cache)
 
 

@@ -244,20 +244,15 @@ def timm_name(name: str) -> str:
     timm = import_timm()
     given = name.removeprefix("timm:")
     base, _, tag = given.partition(".")
-    if not timm.is_model(base):
-        near = get_close_matches(base, timm.list_models(), n=3)
+    renamed = timm.models.get_deprecated_models().get(base)
+    if renamed is not None:
+        return str(renamed)
+    of_base = f"{base}.*" if tag and timm.is_model(base) else ""
+    known = timm.list_models(of_base, include_tags=bool(of_base))
+    if given not in known:
+        near = get_close_matches(given, known, n=3) or ["vit_small_patch16_224"]
         like = " or ".join(f"timm:{one}" for one in near)
-        like = like or "one of timm.list_models('vit_*')"
-        msg = f"timm has no model {given!r}; choose {like}."
-        raise InputError(msg)
-    renamed = timm.models.get_deprecated_models()
-    if base in renamed:
-        return str(renamed[base])
-    tags = timm.list_models(f"{base}.*", include_tags=True)
-    if tag and given not in tags:
-        near = get_close_matches(given, tags, n=2, cutoff=0)
-        like = " or ".join(f"timm:{one}" for one in (base, *near))
-        msg = f"timm has no weights {given!r}; choose {like}."
+        msg = f"timm has no model {given!r}; choose another, such as {like}."
         raise InputError(msg)
     return given
 

@@ -98,7 +98,7 @@ PUBLISHED = {
         _dinov2("large", 304_370_688, "_reg4"),
         _dinov2("giant", 1_136_483_840, "_reg4"),
         _dinov3("small", 21_586_944, "08c60483"),
-        _dinov3("base", 85_660_416, "73cec8be"),
+        _dinov3("base", 85_641_216, "73cec8be"),
         _dinov3("large", 303_079_424, "8aa4cbdd"),
         _dinov2("small", 22_056_192),
         _dinov2("base", 86_579_712),
