@@ -48,5 +48,6 @@ def toy_weights() -> bytes:
 def put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every DINOv2 name build the toy, also for the check of a file."""
     monkeypatch.setattr(
-        "napari_dinoprompt.core.backbones.vit._create", lambda _: (make_toy(), ())
+        "napari_dinoprompt.core.backbones.vit.create_network",
+        lambda _: (make_toy(), ()),
     )

@@ -30,11 +30,11 @@ from safetensors.torch import load_file, save
 
 from napari_dinoprompt.core.backbones.checkpoints import load_weights
 from napari_dinoprompt.core.backbones.download import fetch_weights
-from napari_dinoprompt.core.backbones.vit import check_dinov2, import_timm
+from napari_dinoprompt.core.backbones.vit import check_published, import_timm
 from napari_dinoprompt.core.backbones.weights import (
-    DINOV2_SIZES,
-    dinov2_weights,
-    find_dinov2,
+    PUBLISHED,
+    find_published,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, FetchError
 from napari_dinoprompt.core.progress import Progress
@@ -114,7 +114,7 @@ def works(fetch: Fetch, hub: Hub, cache: Path) -> bool:
     path = fetch()
     return (
         path.read_bytes() == hub.content
-        and find_dinov2(NAME) == path
+        and find_published(NAME) == path
         and blobs(cache) in ({hub.sha256: hub.size}, {})
     )
 
@@ -126,7 +126,7 @@ def test_what_is_served_is_in_the_cache_and_loads(
     fetch: Fetch, hub: Hub, cache: Path, toy_model: torch.nn.Module
 ) -> None:
     assert works(fetch, hub, cache)
-    path = find_dinov2(NAME)
+    path = find_published(NAME)
     assert path.is_relative_to(cache / REPOSITORY / "snapshots")
     assert load_file(path).keys() == toy_model.state_dict().keys()
     assert hub.ranges == [None]
@@ -143,7 +143,7 @@ def test_progress_counts_bytes(hub: Hub, check: object) -> None:
     steps = fetch_weights(NAME, endpoint=hub.endpoint, check=check)
     first = next(steps)
     # What is known before anybody was asked.
-    assert first == Progress(0, dinov2_weights(NAME).size)
+    assert first == Progress(0, published_weights(NAME).size)
     with closing(steps):
         assert next(s for s in steps if s.done >= 100_000).total == hub.size
 
@@ -461,16 +461,15 @@ def test_a_hub_that_is_gone_at_the_end(fetch: Fetch, hub: Hub, cache: Path) -> N
 # --- the check -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", DINOV2_SIZES)
-@pytest.mark.parametrize("variant", ["", "-plain"])
-def test_sizes_that_are_stated(size: str, variant: str) -> None:
-    weights = dinov2_weights(f"dinov2-{size}{variant}")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_that_are_stated(name: str) -> None:
+    weights = published_weights(name)
     with torch.device("meta"):
-        model = import_timm().create_model(
-            weights.timm_name.partition(".")[0], num_classes=0
-        )
+        model = import_timm().create_model(weights.timm_name, num_classes=0)
     counted = sum(tensor.numel() for tensor in model.state_dict().values())
     assert weights.size == 4 * counted
+    assert weights.dimension == model.num_features
+    assert (weights.patch, weights.patch) == model.patch_embed.patch_size
 
 
 def test_the_check_knows_the_real_architecture(tmp_path: Path) -> None:
@@ -478,7 +477,7 @@ def test_the_check_knows_the_real_architecture(tmp_path: Path) -> None:
     tensors = {key: value.half() for key, value in model.state_dict().items()}
     path = tmp_path / "weights.incomplete"
     path.write_bytes(save(tensors))
-    check_dinov2("dinov2-small", path)
+    check_published("dinov2-small", path)
     for other in ("dinov2-small-plain", "dinov2-base"):
         with pytest.raises(CheckpointError, match="does not hold the weights"):
-            check_dinov2(other, path)
+            check_published(other, path)

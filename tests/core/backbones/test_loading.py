@@ -26,6 +26,9 @@ def test_offered_names() -> None:
         "dinov2-base",
         "dinov2-large",
         "dinov2-giant",
+        "dinov3-small",
+        "dinov3-base",
+        "dinov3-large",
         "filterbank",
     )
 

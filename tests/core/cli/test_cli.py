@@ -19,9 +19,7 @@ from safetensors.torch import save_file
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
-from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
 from napari_dinoprompt.core.backbones.vit import import_timm
-from napari_dinoprompt.core.backbones.weights import dinov2_weights
 from napari_dinoprompt.core.batch.results import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.points import write_prompts
@@ -524,17 +522,6 @@ def test_models_finds_weights(run: Run, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     (line,) = (one for one in run("models").out.splitlines() if "base-plain" in one)
     assert str(path) in line
-
-
-@pytest.mark.parametrize("size", DINOV2_DIMENSIONS)
-def test_models_states_what_timm_builds(size: str) -> None:
-    import torch
-
-    name = dinov2_weights(f"dinov2-{size}").timm_name.partition(".")[0]
-    with torch.device("meta"):
-        model = import_timm().create_model(name)
-    assert model.num_features == DINOV2_DIMENSIONS[size]
-    assert model.patch_embed.patch_size == (DINOV2_PATCH, DINOV2_PATCH)
 
 
 def test_without_dinov2_reference_says_what_it_takes(run: Run, bench: Bench) -> None:

@@ -27,11 +27,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from napari_dinoprompt.core.backbones.weights import (
-    Dinov2Weights,
+    PublishedWeights,
     describe_size,
-    dinov2_weights,
     how_by_hand,
     hub_cache_folder,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, FetchError, first_line
 from napari_dinoprompt.core.progress import Progress
@@ -67,7 +67,7 @@ def fetch_weights(
     patience: float = PATIENCE,
     check: Callable[[str, Path], None] | None = None,
 ) -> Generator[Progress, None, Path]:
-    """Fetch the weights of a DINOv2 model into the Hugging Face cache.
+    """Fetch the weights of a published model into the Hugging Face cache.
 
     What an earlier attempt received is used. Closing the generator stops the transfer
     at once, also one that waits for a silent server.
@@ -75,7 +75,7 @@ def fetch_weights(
     Parameters
     ----------
     name : str
-        As `dinov2_weights`.
+        As `published_weights`.
     endpoint : str, optional
         Address of the hub; by default the one that huggingface_hub uses.
     patience : float
@@ -94,7 +94,7 @@ def fetch_weights(
     Path
         The file in the cache.
     """
-    weights = dinov2_weights(name)
+    weights = published_weights(name)
     about = Progress(0, weights.size)
     file = yield from _watch(partial(ask_hub, weights, endpoint), lambda: about)
     part = partial_file(file)
@@ -231,9 +231,9 @@ def _verify(
 
 def _check_model(name: str, path: Path) -> None:
     # timm and torch take seconds to import, and most of the time nothing is fetched.
-    from napari_dinoprompt.core.backbones.vit import check_dinov2
+    from napari_dinoprompt.core.backbones.vit import check_published
 
-    check_dinov2(name, path)
+    check_published(name, path)
 
 
 def _enter(file: HubFile, blob: Path) -> Path:
@@ -264,7 +264,7 @@ class HubFile:
 
     Attributes
     ----------
-    weights : Dinov2Weights
+    weights : PublishedWeights
     endpoint : str
         Address of the hub.
     url : str
@@ -275,7 +275,7 @@ class HubFile:
         64 hexadecimal digits; also its name in the Hugging Face cache.
     """
 
-    weights: Dinov2Weights
+    weights: PublishedWeights
     endpoint: str
     url: str
     size: int
@@ -289,7 +289,7 @@ def hub_endpoint() -> str:
     return str(constants.ENDPOINT)
 
 
-def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
+def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     """Ask a hub for the weights of a model; nothing is downloaded."""
     from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
