@@ -199,6 +199,18 @@ class Bench:
     def upscale_shown(self) -> str:
         return str(self.dock.image._upscale.currentText())
 
+    def choose_checkpoint(self, path: object) -> None:
+        """Type a path into the field, as its button does with what was chosen."""
+        line = self.dock.image._advanced._checkpoint.line_edit.native
+        line.setText(str(path))
+        line.editingFinished.emit()
+        self.settle()
+
+    @property
+    def checkpoint_shown(self) -> str:
+        line = self.dock.image._advanced._checkpoint.line_edit.native
+        return str(line.text())
+
     @property
     def backbone_shown(self) -> str:
         return str(self.dock.image._backbone.currentText())

@@ -79,7 +79,7 @@ class Controller(QObject):
         self.viewer = viewer
         preferences = read_preferences()
         self.session = session = Session(FeatureRequest(preferences.backbone, 1.0))
-        self.wanted_dinov2 = preferences.wanted
+        self.wanted = preferences.wanted
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
@@ -125,6 +125,7 @@ class Controller(QObject):
         """Whether anything is being computed or about to be."""
         return (
             self.features.running
+            or self.features.identifying
             or self.features.fit.running
             or self.scoring.running
             or self.stacks.running

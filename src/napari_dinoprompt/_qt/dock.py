@@ -30,12 +30,14 @@ from napari_dinoprompt._qt.compare.tab import CompareTab
 from napari_dinoprompt._qt.controller import controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
-from napari_dinoprompt._qt.segment.image_panel import ImagePanel, WeightsPanel
+from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
 from napari_dinoprompt._qt.segment.stack import StackPanel
+from napari_dinoprompt._qt.segment.weights_panel import WeightsPanel
 from napari_dinoprompt._qt.study.tab import StudyTab
-from napari_dinoprompt.core.backbones.weights import is_dinov2
+from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.weights import is_here
 from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 from napari_dinoprompt.session.session import Phase
@@ -279,7 +281,9 @@ class SegmentTab(WorkTab):
         self.offer.dismissed.connect(work.dismiss_offer)
         self.image.image_requested.connect(work.switch_to)
         self.image.features_requested.connect(self._on_features_requested)
+        self.image.checkpoint_chosen.connect(self._on_checkpoint_chosen)
         self.weights.fetched.connect(self._on_fetched)
+        self.weights.choose_requested.connect(self.image.choose_checkpoint)
         self.recovery.accepted.connect(self._on_restore)
         self.recovery.dismissed.connect(work.recovery.forget)
         self.prompts.class_requested.connect(work.choose_class)
@@ -332,9 +336,12 @@ class SegmentTab(WorkTab):
         state = session.current
         self._refresh_offer()
         self.image.show_images(images, None if state is None else state.image)
-        self.image.show_request(session.request, auto=session.auto_upscale)
+        backbone = session.asked or session.request.backbone
+        shown = replace(session.request, backbone=backbone)
+        self.image.show_request(shown, auto=session.auto_upscale)
         self.image.show_facts(work.features.estimate, work.features.seconds_left)
-        self.weights.show_used(session.request.backbone.name)
+        if (session.asked, session.phase) != self._asked:
+            self._offer_weights()
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
         kept = work.recovery.offer
@@ -378,11 +385,16 @@ class SegmentTab(WorkTab):
         )
 
     def _on_features_requested(self, request: FeatureRequest, auto: bool) -> None:
-        name = request.backbone.name
-        if is_dinov2(name) and request.backbone.checkpoint is None:
-            self._controller.wanted_dinov2 = name
+        session = self._controller.session
+        shown = session.asked or session.request.backbone
+        if request.backbone.name != shown.name:
+            # Who chooses another one no longer waits for that of the preferences.
+            self._controller.wanted = None
         self._controller.features.choose(request, auto)
         self._offer_weights()
+
+    def _on_checkpoint_chosen(self, path: str) -> None:
+        self._controller.features.choose_checkpoint(path)
 
     def _on_restore(self) -> None:
         self._controller.restore()
@@ -390,16 +402,20 @@ class SegmentTab(WorkTab):
 
     def _offer_weights(self) -> None:
         """Look whether weights are missing; too slow for every refresh."""
-        work = self._controller
-        folder = work.session.request.backbone.weights_folder
-        self.weights.offer(work.wanted_dinov2, folder)
-        self.weights.show_used(work.session.request.backbone.name)
+        work, used = self._controller, self._controller.session.request.backbone
+        self._asked = (work.session.asked, work.session.phase)
+        missing = work.features.missing
+        wanted = work.wanted
+        if missing is None and wanted is not None and used.name == FILTERBANK:
+            missing = None if is_here(wanted, used.weights_folder) else wanted
+        self.weights.offer(missing, used.name)
 
     def _on_fetched(self, name: str) -> None:
         """Turn to the backbone that the user has waited for; the prompts stay."""
         work, asked = self._controller, self._controller.session.request
         backbone = replace(asked.backbone, name=name, checkpoint=None)
         request = replace(asked, backbone=backbone)
+        work.wanted = None
         if request == asked:
             # It was asked for before, and failed.
             work.features.compute()

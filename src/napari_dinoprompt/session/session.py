@@ -55,6 +55,8 @@ class Session:
     ----------
     request : FeatureRequest
         Backbone and upscale in use.
+    asked : BackboneChoice or None
+        What the user chose and cannot have yet, as its weights are missing.
     auto_upscale : bool
         Whether the clicked objects decide the upscale, for networks.
     points_only : bool
@@ -81,6 +83,7 @@ class Session:
     request: FeatureRequest = field(
         default_factory=lambda: FeatureRequest(BackboneChoice(FILTERBANK), 1.0)
     )
+    asked: BackboneChoice | None = None
     auto_upscale: bool = True
     points_only: bool = False
     classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])

@@ -197,7 +197,7 @@ def test_a_checkpoint_may_be_a_folder(hub: Path, tmp_path: Path) -> None:
 def test_a_folder_of_several_files_is_refused(tmp_path: Path) -> None:
     for name in ("a.pth", "b.safetensors"):
         (tmp_path / name).write_bytes(b"weights")
-    with pytest.raises(WeightsNotFoundError, match="several files.*name the file"):
+    with pytest.raises(WeightsNotFoundError, match=r"several files.*name the file"):
         find_checkpoint(tmp_path)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,14 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
 from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
 from napari_dinoprompt._qt.segment.upscale import UpscaleFit
+from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.weights import is_here
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
+from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.session import Phase
 
 if TYPE_CHECKING:
@@ -26,10 +31,11 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
     from napari_dinoprompt._qt.segment.scoring import Scoring
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.features.estimate import Estimate
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+    from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
 
@@ -70,6 +76,9 @@ class FeatureController(QObject):
         self._started = 0.0
         self._owner: tuple[ImageState, FeatureRequest] | None = None
         self._target = ImageFeatures()
+        self._known = LatestJob(self, "Reading the weights")
+        self._known.returned.connect(self._on_identified)
+        self._known.failed.connect(self._on_unidentified)
         self._job = LatestJob(self, "Computing features")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
@@ -81,6 +90,20 @@ class FeatureController(QObject):
         return self._job.running
 
     @property
+    def identifying(self) -> bool:
+        """Whether a file is looked at for the network that it is of."""
+        return self._known.running
+
+    @property
+    def missing(self) -> str | None:
+        """The network that the user asked for, if it only lacks its weights."""
+        asked = self._session.asked
+        if asked is None and self._session.phase is Phase.FAILED:
+            asked = self._session.request.backbone
+        # After a failure, for which timm was imported.
+        return asked.name if asked is not None and asked.lacks_weights() else None
+
+    @property
     def estimate(self) -> Estimate | None:
         """Size of the current image's features, once it is known."""
         state = self._session.current
@@ -89,6 +112,18 @@ class FeatureController(QObject):
     def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
         """Use another backbone, device or upscale, or let the objects decide it."""
         self._session.auto_upscale = auto_upscale
+        self._known.cancel()
+        asked, self._session.asked = self._session.asked, None
+        message = ""
+        if self._is_missing(request, asked):
+            # What is in use stays so, perhaps at another upscale.
+            self._session.asked = missing = request.backbone
+            used = self._session.request.backbone
+            message = (
+                f"The weights of {missing.name} are not on this machine; {used.name} "
+                "is used instead."
+            )
+            request = replace(request, backbone=used)
         same = request == self._session.request
         if not same or not auto_upscale:
             self.fit.cancel()
@@ -97,12 +132,45 @@ class FeatureController(QObject):
             # Whoever chooses auto again wants them to be looked at again.
             state.fitted = ""
         if same:
+            if asked is not None:
+                self._session.message = ""
             self.fit.look()
         else:
             self._session.request = request
             self._session.message = ""
             if state is not None:
                 self.compute()
+        self._session.message = message or self._session.message
+        self.changed.emit()
+
+    def _is_missing(
+        self, request: FeatureRequest, asked: BackboneChoice | None
+    ) -> bool:
+        """Tell whether a backbone cannot be had, and other features go on instead."""
+        backbone, now = request.backbone, self._session.request
+        if backbone.checkpoint is None and not is_here(
+            backbone.name, backbone.weights_folder
+        ):
+            return backbone.name != now.backbone.name
+        # It failed before, and only the upscale is another one.
+        return backbone == asked and request.upscale != now.upscale
+
+    def choose_checkpoint(self, path: str) -> None:
+        """Use the network whose weights a file holds: the one chosen, if it fits."""
+        choice = self._session.asked or self._session.request.backbone
+        self._session.message = f"Looking which network {path} is of."
+        self._known.start(_identify(replace(choice, checkpoint=path, block=None)))
+        self.changed.emit()
+
+    def _on_identified(self, found: BackboneChoice) -> None:
+        self._session.message = ""
+        request = FeatureRequest(found, self._session.request.upscale)
+        if self._session.auto_upscale:
+            request = FeatureRequest(found, 1.0)
+        self.choose(request, self._session.auto_upscale)
+
+    def _on_unidentified(self, message: str) -> None:
+        self._session.message = message
         self.changed.emit()
 
     def compute(self) -> None:
@@ -228,7 +296,11 @@ class FeatureController(QObject):
         if state.request is None or state.request == self._session.request:
             self._session.phase = Phase.FAILED
         else:
-            # What was there before goes on working.
+            # What was there before goes on working. A device that is not there would
+            # be in the way of every later choice.
+            failed, used = self._session.request.backbone, state.request.backbone
+            here = replace(failed, device=used.device, precision=used.precision)
+            self._session.asked = None if here == used else here
             self._session.request = state.request
             self.compute()
         self._session.message = message
@@ -261,6 +333,22 @@ class FeatureController(QObject):
                 break
             size -= state.planes.bytes
             state.drop_features()
+
+
+def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
+    """Name the network of a choice after its checkpoint, in a thread."""
+    from napari_dinoprompt.core.backbones.identify import (
+        describe_other,
+        identify_checkpoint,
+    )
+
+    yield
+    assert choice.checkpoint is not None
+    path = Path(choice.checkpoint).expanduser()
+    choice = replace(choice, checkpoint=str(path))
+    if choice.name != FILTERBANK and not describe_other(choice.name, path):
+        return choice
+    return replace(choice, name=identify_checkpoint(path))
 
 
 def _extract_needed(

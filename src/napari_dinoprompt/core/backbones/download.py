@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from napari_dinoprompt.core.backbones.weights import (
     PublishedWeights,
     describe_size,
-    how_by_hand,
     hub_cache_folder,
     published_weights,
 )
@@ -52,6 +51,8 @@ _SPARE = 50_000_000
 
 WEIGHTS_FILE = "model.safetensors"
 
+# What the system calls an error says nothing to people.
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _PAUSE = 1.0
@@ -295,36 +296,35 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
-    by_hand = how_by_hand(weights.timm_name)
+    url = hf_hub_url(weights.hub_id, WEIGHTS_FILE, endpoint=endpoint)
+    by_hand = (
+        f"or download {url} on another machine and choose that file as checkpoint."
+    )
     if constants.HF_HUB_OFFLINE:
         msg = (
-            f"The weights of {weights.name} are not fetched: HF_HUB_OFFLINE says that "
-            f"this machine is offline. Unset it, {by_hand}"
+            f"{weights.name} is not fetched, for HF_HUB_OFFLINE says that this machine "
+            f"is offline: unset it, {by_hand}"
         )
         raise FetchError(msg)
     client = get_session()
-    url = hf_hub_url(weights.hub_id, WEIGHTS_FILE, endpoint=endpoint)
     try:
         said = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except HfHubHTTPError as error:
         msg = (
-            f"The hub {endpoint} does not give {weights.hub_id}: it answers "
-            f"{error.response.status_code}. Try again later, {by_hand}"
+            f"{weights.name} is not to be had at {endpoint}, which answers "
+            f"{error.response.status_code}: try again later, {by_hand}"
         )
         raise FetchError(msg) from error
     except (http_errors(client), OSError, ValueError) as error:
-        reason = first_line(error)
-        msg = (
-            f"The hub {endpoint} cannot be reached ({reason}). Check the network, "
-            f"HF_ENDPOINT and the proxy, {by_hand}"
-        )
+        reason = _NUMBER.sub("", first_line(error))
+        msg = f"{endpoint} cannot be reached ({reason}): check the network, {by_hand}"
         raise FetchError(msg) from error
     sha256 = said.etag or ""
     if said.commit_hash is None or said.size is None or not _SHA256.fullmatch(sha256):
         msg = (
             f"What answers at {endpoint} says neither version nor checksum of "
             f"{weights.hub_id}, as a hub does; a proxy or the login page of the "
-            f"network may be in between. Check that, {by_hand}"
+            f"network may be in between: check that, {by_hand}"
         )
         raise FetchError(msg)
     fixed = hf_hub_url(

@@ -212,22 +212,30 @@ def load_vit(
     # Before its weights are looked for: it may be none that can be used.
     with torch.device("meta"):
         create_network(name)
-    if is_published(name):
-        weights = published_weights(name)
-        hub_id, files = weights.hub_id, weights.files
+    if checkpoint is None:
+        path = find_weights(name, weights_folder)
     else:
-        architecture = timm_name(name)
-        config = _pretrained_config(architecture)
-        hub_id, files = str(config.get("hf_hub_id") or architecture), timm_files(name)
-    if checkpoint is not None:
-        path = find_checkpoint(checkpoint, hub_id, files)
-    elif is_published(name):
-        path = find_published(name, weights_folder)
-    else:
-        path = find_timm(hub_id, name, weights_folder)
+        path = find_checkpoint(checkpoint, *_known_as(name))
     model, classifier = create_network(name)
     load_weights(model, path, name=name, classifier=classifier)
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
+
+
+def find_weights(name: str, folder: str | Path | None = None) -> Path:
+    """Find the weights of a network, published or ``timm:<name>``, on this machine."""
+    if is_published(name):
+        return find_published(name, folder)
+    return find_timm(_known_as(name)[0], name, folder)
+
+
+def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the repository of a network on the hub, and other names of its file."""
+    if is_published(name):
+        weights = published_weights(name)
+        return weights.hub_id, weights.files
+    architecture = timm_name(name)
+    found = _pretrained_config(architecture).get("hf_hub_id")
+    return str(found or architecture), timm_files(name)
 
 
 def check_published(name: str, path: Path) -> None:

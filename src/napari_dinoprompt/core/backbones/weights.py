@@ -146,10 +146,18 @@ def find_published(name: str, folder: str | Path | None = None) -> Path:
     raise WeightsNotFoundError(msg)
 
 
-# Until the dock asks by the names above.
-is_dinov2 = is_published
-dinov2_weights = published_weights
-find_dinov2 = find_published
+def is_here(name: str, folder: str | Path | None = None) -> bool:
+    """Tell whether the weights of a backbone are here, as far as it is published.
+
+    For others timm, which takes seconds to import, would have to be asked.
+    """
+    if not is_published(name):
+        return True
+    try:
+        find_published(name, folder)
+    except WeightsNotFoundError:
+        return False
+    return True
 
 
 def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
