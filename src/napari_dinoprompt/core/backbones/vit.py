@@ -27,11 +27,9 @@ from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
 from napari_dinoprompt.core.backbones.weights import (
     find_checkpoint,
-    find_published,
-    find_timm,
+    find_weights,
     is_published,
     published_weights,
-    timm_files,
 )
 from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
@@ -210,21 +208,19 @@ def load_vit(
 ) -> VisionTransformer:
     """Load a network, published or ``timm:<name>``, as `load_backbone` does."""
     # Before its weights are looked for: it may be none that can be used.
-    with torch.device("meta"):
-        create_network(name)
+    empty_network(name)
     if is_published(name):
         weights = published_weights(name)
         hub_id, files = weights.hub_id, weights.files
     else:
         architecture = timm_name(name)
-        config = _pretrained_config(architecture)
-        hub_id, files = str(config.get("hf_hub_id") or architecture), timm_files(name)
-    if checkpoint is not None:
-        path = find_checkpoint(checkpoint, hub_id, files)
-    elif is_published(name):
-        path = find_published(name, weights_folder)
+        hub_id = _pretrained_config(architecture).get("hf_hub_id") or architecture
+        # Who does not know of timm's tags names a file as the model.
+        files = (f"{name.removeprefix('timm:')}.safetensors",)
+    if checkpoint is None:
+        path = find_weights(name, hub_id, files, weights_folder)
     else:
-        path = find_timm(hub_id, name, weights_folder)
+        path = find_checkpoint(checkpoint, hub_id, files)
     model, classifier = create_network(name)
     load_weights(model, path, name=name, classifier=classifier)
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
@@ -232,8 +228,7 @@ def load_vit(
 
 def check_published(name: str, path: Path) -> None:
     """Check that a safetensors file holds a published model; no value is read."""
-    with torch.device("meta"):
-        model, classifier = create_network(name)
+    model, classifier = empty_network(name)
     load_weights(model, path, name=name, classifier=classifier)
 
 
@@ -244,8 +239,7 @@ def timm_name(name: str) -> str:
     timm = import_timm()
     given = name.removeprefix("timm:")
     base, _, tag = given.partition(".")
-    renamed = timm.models.get_deprecated_models().get(base)
-    if renamed is not None:
+    if renamed := timm.models.get_deprecated_models().get(base):
         return str(renamed)
     of_base = f"{base}.*" if tag and timm.is_model(base) else ""
     known = timm.list_models(of_base, include_tags=bool(of_base))
@@ -257,18 +251,23 @@ def timm_name(name: str) -> str:
     return given
 
 
-def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """Build a model without classifier, and name the classifier's layers."""
-    timm = import_timm()
-    architecture = timm_name(name)
+def empty_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without values; one that cannot be used is refused."""
     try:
-        model = timm.create_model(architecture, pretrained=False, num_classes=0)
-    except MemoryError:
+        with torch.device("meta"):
+            return create_network(name)
+    except InputError:
         raise
-    # Some of timm's models cannot be built without classifier, or by its own name.
+    # Some of timm's models cannot be built without classifier, or by name alone.
     except Exception as error:
         msg = f"timm cannot build {name} ({first_line(error)}); choose another model."
         raise InputError(msg) from error
+
+
+def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without classifier, and name the classifier's layers."""
+    architecture = timm_name(name)
+    model = import_timm().create_model(architecture, pretrained=False, num_classes=0)
     _patch_side(name, model)
     classifier = _pretrained_config(architecture).get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
