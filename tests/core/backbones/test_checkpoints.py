@@ -171,7 +171,8 @@ def test_dictionaries_in_dictionaries_are_read_once(tmp_path: Path) -> None:
     many: dict[str, object] = {"b": torch.ones(1)}
     for _ in range(40):
         many = {"one": many, "two": many}
-    torch.save(content | {"many": many}, tmp_path / "a.pth")
+    content["many"] = many
+    torch.save(content, tmp_path / "a.pth")
     found = read_checkpoint(tmp_path / "a.pth")
     assert sorted(len(value) for value in found.values()) == [1, 2]
 
