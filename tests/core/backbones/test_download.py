@@ -132,6 +132,17 @@ def test_what_is_served_is_in_the_cache_and_loads(
     assert hub.ranges == [None]
 
 
+def test_dinov3_comes_the_same_way(hub: Hub, cache: Path, check: object) -> None:
+    steps = fetch_weights("dinov3-base", endpoint=hub.endpoint, check=check)
+    assert next(steps) == Progress(0, published_weights("dinov3-base").size)
+    for _ in steps:
+        pass
+    path = find_published("dinov3-base")
+    repository = "models--timm--vit_base_patch16_dinov3.lvd1689m"
+    assert path.is_relative_to(cache / repository / "snapshots")
+    assert path.read_bytes() == hub.content
+
+
 def test_what_is_there_is_not_sent_again(fetch: Fetch, hub: Hub) -> None:
     path = fetch()
     assert fetch() == path

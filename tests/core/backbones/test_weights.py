@@ -10,7 +10,7 @@ from napari_dinoprompt.core.backbones.weights import (
     PUBLISHED,
     find_checkpoint,
     find_published,
-    find_timm,
+    find_weights,
     hub_cache_folder,
     published_weights,
     torch_hub_folder,
@@ -134,11 +134,18 @@ def test_the_hugging_face_cache_comes_first(hub: Path) -> None:
     assert find_published("dinov2-small-plain") == there
 
 
+def find_other(name: str, folder: Path | None = None) -> Path:
+    """Find what timm has a tag for, though it was not named."""
+    return find_weights(
+        f"timm:{name}", "timm/vit_x.tag", (f"{name}.safetensors",), folder
+    )
+
+
 def test_other_timm_models_are_found_by_repository(hub: Path) -> None:
-    with pytest.raises(WeightsNotFoundError, match=r"timm/vit_x.*filterbank"):
-        find_timm("timm/vit_x", "timm:vit_x")
-    there = put_into_hub(hub, "timm/vit_x", "model.safetensors")
-    assert find_timm("timm/vit_x", "timm:vit_x") == there
+    with pytest.raises(WeightsNotFoundError, match=r"timm/vit_x\.tag.*filterbank"):
+        find_other("vit_x")
+    there = put_into_hub(hub, "timm/vit_x.tag", "model.safetensors")
+    assert find_other("vit_x") == there
 
 
 SMALL = "vit_small_patch14_reg4_dinov2.lvd142m"
@@ -234,10 +241,7 @@ def test_other_timm_models_in_a_folder(hub: Path, tmp_path: Path, name: str) -> 
     """With timm's tag or without: people do not know of it."""
     file = tmp_path / f"{name}.safetensors"
     file.write_bytes(b"weights")
-    assert find_timm("timm/vit_x.tag", "timm:vit_x", tmp_path) == file
-    # Who names another tag means it.
-    with pytest.raises(WeightsNotFoundError):
-        find_timm("timm/vit_x.other", "timm:vit_x.other", tmp_path)
+    assert find_other("vit_x", tmp_path) == file
 
 
 def test_the_tests_look_nowhere_near_the_user_s_caches() -> None:

@@ -208,6 +208,21 @@ def test_a_transformer_from_a_checkpoint(run: Run, bench: Bench, blobs) -> None:
     assert "weights of timm:test_vit" in complaint(run(*call))
 
 
+def test_a_checkpoint_tells_which_backbone_it_is_of(run: Run, bench: Bench) -> None:
+    checkpoint = bench.folder / "test_vit.safetensors"
+    save_file(import_timm().create_model("test_vit").state_dict(), checkpoint)
+    call = (
+        *("reference", bench.image, "--points", bench.points, "--upscale", 1),
+        *("--output", bench.folder / "tiny", "--checkpoint"),
+    )
+    ran = run(*call, checkpoint)
+    assert ran.code == 0
+    assert f"{checkpoint} holds timm:test_vit." in ran.err
+    assert dp.Reference.load(bench.folder / "tiny.reference.safetensors").backbone
+    other = checkpoint.rename(bench.folder / "mine.safetensors")
+    assert "64 features" in complaint(run(*call, other))
+
+
 def test_several_classes_have_a_page_each(run: Run, bench: Bench, blobs) -> None:
     classes = ("nucleus, big", "Kern ä", "nucleus, big", "Kern ä", "background")
     write_prompts(bench.points, Prompts(blobs.prompts, classes))

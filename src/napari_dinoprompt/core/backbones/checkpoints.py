@@ -33,9 +33,9 @@ _UNREADABLE = (
 def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tensor]:
     """Read the tensors of a safetensors or PyTorch file, whatever its name ends in.
 
-    PyTorch files are read with ``weights_only=True``: they cannot run code. Tensors in
-    dictionaries within dictionaries get their names joined by dots. Without values they
-    have shapes alone, on the ``meta`` device.
+    PyTorch files are read with ``weights_only=True``: they cannot run code. Those of
+    one vision transformer get the names of `unify_layout`. Without values they have
+    shapes alone, on the ``meta`` device.
 
     On the CPU.
     """
@@ -43,20 +43,7 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
         msg = f"There is no checkpoint file {path}."
         raise CheckpointError(msg)
     try:
-        with path.open("rb") as file:
-            start = file.read(64)
-        if start.startswith(b"version https://git-lfs"):
-            msg = f"{path} is a pointer of git-lfs, not the weights; run git lfs pull."
-            raise CheckpointError(msg)
-        # Eight bytes say how long the header of safetensors is, which is JSON.
-        if start[8:9] == b"{":
-            return load_file(path) if values else _read_shapes(path)
-        with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
-            # What torch warns of in foreign files ends in the message below.
-            warnings.simplefilter("ignore")
-            _check_archive(path)
-            where = "cpu" if values else "meta"
-            content = torch.load(path, map_location=where, weights_only=True)
+        return unify_layout(_read(path, values=values))
     except (CheckpointError, MemoryError):
         raise
     # Bytes that are no checkpoint can make torch's unpickler raise anything.
@@ -66,6 +53,28 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
         reason = _UNREADABLE if pickled else first_line(error)
         msg = f"The checkpoint {path} cannot be read: {reason}"
         raise CheckpointError(msg) from error
+
+
+def _read(path: Path, *, values: bool) -> Weights:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        msg = f"{path} is a pointer of git-lfs, not the weights; run git lfs pull."
+        raise CheckpointError(msg)
+    # Eight bytes say how long the header of safetensors is, which is JSON.
+    if start[8:9] == b"{":
+        return load_file(path) if values else _read_shapes(path)
+    with (
+        path.open("rb") as file,
+        warnings.catch_warnings(),
+        torch.serialization.safe_globals([Namespace]),
+    ):
+        # What torch warns of in foreign files ends in the message above.
+        warnings.simplefilter("ignore")
+        _check_archive(path)
+        where = "cpu" if values else "meta"
+        # torch itself goes by the name of a file, if it knows one.
+        content = torch.load(file, map_location=where, weights_only=True)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -171,9 +180,9 @@ def load_weights(
         If the file cannot be read or belongs to another model.
     """
     empty = next(model.parameters()).is_meta
-    tensors = read_checkpoint(path, values=not empty)
+    weights = read_checkpoint(path, values=not empty)
     try:
-        fitted = fit_weights(unify_layout(tensors), model, classifier)
+        fitted = fit_weights(weights, model, classifier)
         model.load_state_dict(fitted, strict=True)
     except (RuntimeError, ValueError, LookupError, AttributeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

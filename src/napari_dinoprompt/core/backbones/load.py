@@ -162,10 +162,10 @@ class BackboneChoice:
         """Tell whether weights are what it cannot be loaded for; asks timm."""
         if self.name == FILTERBANK or self.checkpoint is not None:
             return False
-        from napari_dinoprompt.core.backbones.vit import find_weights
+        from napari_dinoprompt.core.backbones.vit import locate_weights
 
         try:
-            find_weights(self.name, self.weights_folder)
+            locate_weights(self.name, self.weights_folder)
         except WeightsNotFoundError:
             return True
         # Of a name that there is not, nobody has weights.

@@ -27,11 +27,9 @@ from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
 from napari_dinoprompt.core.backbones.weights import (
     find_checkpoint,
-    find_published,
-    find_timm,
+    find_weights,
     is_published,
     published_weights,
-    timm_files,
 )
 from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
@@ -210,10 +208,9 @@ def load_vit(
 ) -> VisionTransformer:
     """Load a network, published or ``timm:<name>``, as `load_backbone` does."""
     # Before its weights are looked for: it may be none that can be used.
-    with torch.device("meta"):
-        create_network(name)
+    empty_network(name)
     if checkpoint is None:
-        path = find_weights(name, weights_folder)
+        path = locate_weights(name, weights_folder)
     else:
         path = find_checkpoint(checkpoint, *_known_as(name))
     model, classifier = create_network(name)
@@ -221,11 +218,9 @@ def load_vit(
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
 
 
-def find_weights(name: str, folder: str | Path | None = None) -> Path:
+def locate_weights(name: str, folder: str | Path | None = None) -> Path:
     """Find the weights of a network, published or ``timm:<name>``, on this machine."""
-    if is_published(name):
-        return find_published(name, folder)
-    return find_timm(_known_as(name)[0], name, folder)
+    return find_weights(name, *_known_as(name), folder)
 
 
 def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
@@ -235,13 +230,13 @@ def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
         return weights.hub_id, weights.files
     architecture = timm_name(name)
     found = _pretrained_config(architecture).get("hf_hub_id")
-    return str(found or architecture), timm_files(name)
+    # Who does not know of timm's tags names a file as the model.
+    return str(found or architecture), (f"{name.removeprefix('timm:')}.safetensors",)
 
 
 def check_published(name: str, path: Path) -> None:
     """Check that a safetensors file holds a published model; no value is read."""
-    with torch.device("meta"):
-        model, classifier = create_network(name)
+    model, classifier = empty_network(name)
     load_weights(model, path, name=name, classifier=classifier)
 
 
@@ -252,8 +247,7 @@ def timm_name(name: str) -> str:
     timm = import_timm()
     given = name.removeprefix("timm:")
     base, _, tag = given.partition(".")
-    renamed = timm.models.get_deprecated_models().get(base)
-    if renamed is not None:
+    if renamed := timm.models.get_deprecated_models().get(base):
         return str(renamed)
     of_base = f"{base}.*" if tag and timm.is_model(base) else ""
     known = timm.list_models(of_base, include_tags=bool(of_base))
@@ -265,18 +259,23 @@ def timm_name(name: str) -> str:
     return given
 
 
-def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """Build a model without classifier, and name the classifier's layers."""
-    timm = import_timm()
-    architecture = timm_name(name)
+def empty_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without values; one that cannot be used is refused."""
     try:
-        model = timm.create_model(architecture, pretrained=False, num_classes=0)
-    except MemoryError:
+        with torch.device("meta"):
+            return create_network(name)
+    except InputError:
         raise
-    # Some of timm's models cannot be built without classifier, or by its own name.
+    # Some of timm's models cannot be built without classifier, or by name alone.
     except Exception as error:
         msg = f"timm cannot build {name} ({first_line(error)}); choose another model."
         raise InputError(msg) from error
+
+
+def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without classifier, and name the classifier's layers."""
+    architecture = timm_name(name)
+    model = import_timm().create_model(architecture, pretrained=False, num_classes=0)
     _patch_side(name, model)
     classifier = _pretrained_config(architecture).get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)

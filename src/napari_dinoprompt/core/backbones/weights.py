@@ -66,27 +66,18 @@ class PublishedWeights:
 
 
 def _dinov2(size: str, parameters: int, registers: str = "") -> PublishedWeights:
-    return PublishedWeights(
-        f"dinov2-{size}" if registers else f"dinov2-{size}-plain",
-        f"vit_{size}_patch14{registers}_dinov2.lvd142m",
-        f"dinov2_vit{size[0]}14{registers}_pretrain.pth",
-        14,
-        _DIMENSIONS[size],
-        parameters,
-        "Apache-2.0",
-    )
+    name = f"dinov2-{size}" if registers else f"dinov2-{size}-plain"
+    timm_name = f"vit_{size}_patch14{registers}_dinov2.lvd142m"
+    file = f"dinov2_vit{size[0]}14{registers}_pretrain.pth"
+    width = _DIMENSIONS[size]
+    return PublishedWeights(name, timm_name, file, 14, width, parameters, "Apache-2.0")
 
 
 def _dinov3(size: str, parameters: int, digits: str) -> PublishedWeights:
-    return PublishedWeights(
-        f"dinov3-{size}",
-        f"vit_{size}_patch16_dinov3.lvd1689m",
-        f"dinov3_vit{size[0]}16_pretrain_lvd1689m-{digits}.pth",
-        16,
-        _DIMENSIONS[size],
-        parameters,
-        _DINOV3_LICENCE,
-    )
+    name, timm_name = f"dinov3-{size}", f"vit_{size}_patch16_dinov3.lvd1689m"
+    file = f"dinov3_vit{size[0]}16_pretrain_lvd1689m-{digits}.pth"
+    width, licence = _DIMENSIONS[size], _DINOV3_LICENCE
+    return PublishedWeights(name, timm_name, file, 16, width, parameters, licence)
 
 
 # Counted once on models built on the meta device; a test counts again.
@@ -123,27 +114,9 @@ def published_weights(name: str) -> PublishedWeights:
 
 
 def find_published(name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of a DINOv2 or DINOv3 backbone on this machine.
-
-    Looks in the folders that the user named, then in the Hugging Face cache, then for
-    Meta's file in torch's hub cache.
-
-    Returns a safetensors or PyTorch file. A WeightsNotFoundError names all places.
-    """
+    """Find the weights of a DINOv2 or DINOv3 backbone on this machine."""
     weights = published_weights(name)
-    folders = weights_folders(folder)
-    meta = torch_hub_folder() / weights.meta_file
-    found = _find(weights.hub_id, weights.files, folders)
-    found = found or _hub_cached(weights.hub_id) or (meta if meta.is_file() else None)
-    if found is not None:
-        return found
-    msg = (
-        f"The weights of {name} are not on this machine. Looked for "
-        f"{weights.hub_id}/{_HUB_FILES[0]} in {_places(folders)} and for {meta}. "
-        f"Fetch them ({describe_size(weights.size)}) with 'dinoprompt models --get "
-        f"{name}' or the dock's button, {how_by_hand(weights.timm_name)}"
-    )
-    raise WeightsNotFoundError(msg)
+    return find_weights(name, weights.hub_id, weights.files, folder)
 
 
 def is_here(name: str, folder: str | Path | None = None) -> bool:
@@ -160,23 +133,34 @@ def is_here(name: str, folder: str | Path | None = None) -> bool:
     return True
 
 
-def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of another timm model, ``timm:<name>``."""
+def find_weights(
+    name: str, hub_id: str, files: tuple[str, ...], folder: str | Path | None = None
+) -> Path:
+    """Find the weights of a network on this machine.
+
+    Looks in the folders that the user named, then in the Hugging Face cache, then for
+    Meta's file in torch's hub cache.
+
+    Returns a safetensors or PyTorch file. A WeightsNotFoundError names all places.
+    """
     folders = weights_folders(folder)
-    found = _find(hub_id, timm_files(name), folders) or _hub_cached(hub_id)
-    if found is None:
-        msg = (
-            f"The weights of {name} are not on this machine. Looked for "
-            f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}. You can "
-            f"{how_by_hand(hub_id.rpartition('/')[2]).removeprefix('or ')}"
-        )
-        raise WeightsNotFoundError(msg)
-    return found
-
-
-def timm_files(name: str) -> tuple[str, ...]:
-    """Name the file as people do who do not know that timm appends a tag."""
-    return (f"{name.removeprefix('timm:')}.safetensors",)
+    metas = [torch_hub_folder() / file for file in files if file.endswith(".pth")]
+    found = _find(hub_id, files, folders) or _hub_cached(hub_id)
+    found = found or next((meta for meta in metas if meta.is_file()), None)
+    if found is not None:
+        return found
+    by_hand = how_by_hand(hub_id.rpartition("/")[2])
+    fetch = f"You can {by_hand.removeprefix('or ')}"
+    if is_published(name):
+        size = describe_size(published_weights(name).size)
+        get = f"'dinoprompt models --get {name}' or the dock's button"
+        fetch = f"Fetch them ({size}) with {get}, {by_hand}"
+    also = "".join(f" and for {meta}" for meta in metas)
+    msg = (
+        f"The weights of {name} are not on this machine. Looked for "
+        f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}{also}. {fetch}"
+    )
+    raise WeightsNotFoundError(msg)
 
 
 def find_checkpoint(
