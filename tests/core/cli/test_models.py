@@ -75,8 +75,8 @@ def test_a_failure_is_one_line(run: Run, hub: Hub) -> None:
     code, out, err = run("--get", "dinov2-small")
     (line,) = err.splitlines()
     assert (code, out) == (2, "")
-    assert "it answers 404" in line
-    assert "filterbank" in line
+    assert "which answers 404" in line
+    assert "/resolve/main/model.safetensors" in line
 
 
 def test_offline_is_one_line(
