@@ -353,3 +353,17 @@ def test_a_block_that_there_is_not(prompted, toy_file) -> None:
     prompted.dock.image._advanced._block.setValue(0)
     prompted.settle()
     assert prompted.state.result.reference.backbone.block == 0
+
+
+def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
+    prompted.choose_backbone("timm:vit_tiny_patch16_224")
+    prompted.settle()
+    said = "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
+    assert prompted.shows(said)
+    assert prompted.hint.startswith(said)
+    assert prompted.backbone_shown == "timm:vit_tiny_patch16_224"
+    # Nobody has weights of what cannot be used.
+    prompted.choose_backbone("timm:vit_small_r26_s32_224")
+    prompted.settle()
+    assert "is not a vision transformer with square patches" in prompted.hint
+    assert not prompted.shows("not on this machine")

@@ -46,6 +46,8 @@ class LatestJob(QObject):
 
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
+        self.error: Exception | None = None
+        """Why the last request failed."""
         self._what = what
         self._run: _Run | None = None
 
@@ -86,6 +88,7 @@ class LatestJob(QObject):
         if not isinstance(result, _Failure):
             self.returned.emit(result)
             return
+        self.error = result.error
         reason = explain(result.error)
         if reason is not None:
             self.failed.emit(reason)

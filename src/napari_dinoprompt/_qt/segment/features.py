@@ -16,6 +16,7 @@ from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
 from napari_dinoprompt._qt.segment.upscale import UpscaleFit
 from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.backbones.weights import is_here
+from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
@@ -62,6 +63,8 @@ class FeatureController(QObject):
         super().__init__(parent)
         self.seconds_left: float | None = None
         """How long the features under way will take, once that is known."""
+        self.missing: str | None = None
+        """The network that the user chose, if it only lacks its weights."""
         self.shelf = BackboneShelf()
         self._session = session
         self._prompts = prompts
@@ -95,15 +98,6 @@ class FeatureController(QObject):
         return self._known.running
 
     @property
-    def missing(self) -> str | None:
-        """The network that the user asked for, if it only lacks its weights."""
-        asked = self._session.asked
-        if asked is None and self._session.phase is Phase.FAILED:
-            asked = self._session.request.backbone
-        # After a failure, for which timm was imported.
-        return asked.name if asked is not None and asked.lacks_weights() else None
-
-    @property
     def estimate(self) -> Estimate | None:
         """Size of the current image's features, once it is known."""
         state = self._session.current
@@ -114,16 +108,17 @@ class FeatureController(QObject):
         self._session.auto_upscale = auto_upscale
         self._known.cancel()
         asked, self._session.asked = self._session.asked, None
-        message = ""
-        if self._is_missing(request, asked):
+        backbone, now = request.backbone, self._session.request
+        lacking = backbone.name != now.backbone.name and backbone.checkpoint is None
+        lacking = lacking and not is_here(backbone.name, backbone.weights_folder)
+        # It failed before, and only the upscale is another one.
+        failing = backbone == asked and request.upscale != now.upscale
+        if not failing:
+            self.missing = backbone.name if lacking else None
+        if lacking or failing:
             # What is in use stays so, perhaps at another upscale.
-            self._session.asked = missing = request.backbone
-            used = self._session.request.backbone
-            message = (
-                f"The weights of {missing.name} are not on this machine; {used.name} "
-                "is used instead."
-            )
-            request = replace(request, backbone=used)
+            self._session.asked = backbone
+            request = replace(request, backbone=now.backbone)
         same = request == self._session.request
         if not same or not auto_upscale:
             self.fit.cancel()
@@ -140,20 +135,14 @@ class FeatureController(QObject):
             self._session.message = ""
             if state is not None:
                 self.compute()
-        self._session.message = message or self._session.message
+        if self.missing is not None:
+            self._session.message = self._say_missing()
         self.changed.emit()
 
-    def _is_missing(
-        self, request: FeatureRequest, asked: BackboneChoice | None
-    ) -> bool:
-        """Tell whether a backbone cannot be had, and other features go on instead."""
-        backbone, now = request.backbone, self._session.request
-        if backbone.checkpoint is None and not is_here(
-            backbone.name, backbone.weights_folder
-        ):
-            return backbone.name != now.backbone.name
-        # It failed before, and only the upscale is another one.
-        return backbone == asked and request.upscale != now.upscale
+    def _say_missing(self) -> str:
+        used = self._session.request.backbone.name
+        instead = f"; {used} is used instead" if used != self.missing else ""
+        return f"The weights of {self.missing} are not on this machine{instead}."
 
     def choose_checkpoint(self, path: str) -> None:
         """Use the network whose weights a file holds: the one chosen, if it fits."""
@@ -293,17 +282,21 @@ class FeatureController(QObject):
         self.seconds_left = None
         state = self._session.current
         assert state is not None
+        failed = self._session.request.backbone
         if state.request is None or state.request == self._session.request:
             self._session.phase = Phase.FAILED
         else:
             # What was there before goes on working. A device that is not there would
             # be in the way of every later choice.
-            failed, used = self._session.request.backbone, state.request.backbone
+            used = state.request.backbone
             here = replace(failed, device=used.device, precision=used.precision)
             self._session.asked = None if here == used else here
             self._session.request = state.request
             self.compute()
-        self._session.message = message
+        lacking = isinstance(self._job.error, WeightsNotFoundError)
+        if lacking and failed.checkpoint is None:
+            self.missing, message = failed.name, ""
+        self._session.message = message or self._say_missing()
         self.changed.emit()
 
     def _take(self, state: ImageState, planes: ImageFeatures) -> None:

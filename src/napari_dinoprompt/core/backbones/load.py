@@ -158,21 +158,6 @@ class BackboneChoice:
             block=info.block if info.block >= 0 else None,
         )
 
-    def lacks_weights(self) -> bool:
-        """Tell whether weights are what it cannot be loaded for; asks timm."""
-        if self.name == FILTERBANK or self.checkpoint is not None:
-            return False
-        from napari_dinoprompt.core.backbones.vit import locate_weights
-
-        try:
-            locate_weights(self.name, self.weights_folder)
-        except WeightsNotFoundError:
-            return True
-        # Of a name that there is not, nobody has weights.
-        except InputError:
-            return False
-        return False
-
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
         return load_backbone(**vars(self))
