@@ -247,7 +247,7 @@ class AdvancedRows(QWidget):
         form.addRow("d&evice", self._device.native)
         form.addRow("precisio&n", self._precision.native)
         form.addRow("chec&kpoint", self._checkpoint.native)
-        form.addRow("&block", self._block)
+        form.addRow("block", self._block)
         in_column(self, form)
         for widget in (self._device, self._precision):
             widget.changed.connect(self._on_changed)
