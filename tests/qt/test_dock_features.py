@@ -358,7 +358,9 @@ def test_a_block_that_there_is_not(prompted, toy_file) -> None:
 def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
     prompted.choose_backbone("timm:vit_tiny_patch16_224")
     prompted.settle()
-    said = "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
+    said = (
+        "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
+    )
     assert prompted.shows(said)
     assert prompted.hint.startswith(said)
     assert prompted.backbone_shown == "timm:vit_tiny_patch16_224"

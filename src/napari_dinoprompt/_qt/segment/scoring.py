@@ -176,10 +176,11 @@ class Scoring(QObject):
         if state is None:
             return
         state.invalidate()
-        if state.outdated:
-            # Only scoring anew knows what is under way and would be replaced.
+        if state.outdated or state.result is None:
+            # Only scoring anew knows what is under way and would be replaced; after an
+            # error there is no result.
             self.score()
-        elif state.result is not None and self._session.phase is Phase.READY:
+        elif self._session.phase is Phase.READY:
             self._pause.stop()
             self._cleaned.cancel()
             self._cuts.start(state.result.iter_cut(dict(state.thresholds)))
