@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_dinoprompt.core.backbones.identify import identify_checkpoint
     from napari_dinoprompt.core.backbones.load import load_backbone
     from napari_dinoprompt.core.comparison.compare import compare
     from napari_dinoprompt.core.comparison.report import Comparison
@@ -53,6 +54,7 @@ __all__ = [
     "compare",
     "extract_features",
     "finish_volume",
+    "identify_checkpoint",
     "iter_features",
     "lazy_features",
     "load_backbone",

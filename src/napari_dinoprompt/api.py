@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_dinoprompt.core.backbones.identify import identify_checkpoint
 from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.comparison.compare import compare
 from napari_dinoprompt.core.comparison.report import Comparison

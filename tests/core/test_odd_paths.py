@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.backbones.checkpoints import read_checkpoint
-from napari_dinoprompt.core.backbones.weights import dinov2_weights, find_dinov2
+from napari_dinoprompt.core.backbones.weights import find_published, published_weights
 from napari_dinoprompt.core.batch.run import find_images
 from napari_dinoprompt.core.io.points import read_prompts, write_prompts
 from napari_dinoprompt.core.io.read import open_array, read_image
@@ -99,9 +99,9 @@ def test_command_and_its_folders(name, tmp_path, blobs, blob_reference, capsys) 
 def test_weights_and_cache(name, tmp_path, monkeypatch) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    model = f"{dinov2_weights('dinov2-small').timm_name}.safetensors"
+    model = f"{published_weights('dinov2-small').timm_name}.safetensors"
     save_file({"one": torch.ones(3)}, folder / model)
-    found = find_dinov2("dinov2-small", str(folder))
+    found = find_published("dinov2-small", str(folder))
     assert found == folder / model
     assert read_checkpoint(found)["one"].sum() == 3
     monkeypatch.setenv("DINOPROMPT_CACHE", str(tmp_path / f"cache {name}"))

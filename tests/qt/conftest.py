@@ -199,6 +199,18 @@ class Bench:
     def upscale_shown(self) -> str:
         return str(self.dock.image._upscale.currentText())
 
+    def choose_checkpoint(self, path: object) -> None:
+        """Type a path into the field, as its button does with what was chosen."""
+        line = self.dock.image._advanced._checkpoint.line_edit.native
+        line.setText(str(path))
+        line.editingFinished.emit()
+        self.settle()
+
+    @property
+    def checkpoint_shown(self) -> str:
+        line = self.dock.image._advanced._checkpoint.line_edit.native
+        return str(line.text())
+
     @property
     def backbone_shown(self) -> str:
         return str(self.dock.image._backbone.currentText())
@@ -216,6 +228,13 @@ class Bench:
     @property
     def auto_shown(self) -> bool:
         return bool(self.dock.result._auto.isChecked())
+
+    def choose_map(self, kind: str) -> None:
+        """Choose what the map shows: fitted or plain."""
+        box = self.dock.result._kind
+        box.setCurrentText(kind)
+        box.textActivated.emit(kind)
+        self.settle()
 
     def turn_to(self, tab: str) -> None:
         """Turn to a tab of the dock."""

@@ -22,9 +22,11 @@ CLEANINGS = {
 
 
 @pytest.mark.parametrize("options", CLEANINGS.values(), ids=CLEANINGS)
-@pytest.mark.parametrize("threshold", [None, 0.5], ids=["auto", "set"])
+@pytest.mark.parametrize(
+    ("threshold", "kind"), [(None, "fitted"), (0.5, "plain")], ids=["auto", "set"]
+)
 def test_dock_api_and_command_agree(
-    prompted, scene, tmp_path: Path, options: dict, threshold: float | None
+    prompted, scene, tmp_path: Path, options: dict, threshold: float | None, kind: str
 ) -> None:
     from napari_dinoprompt.cli import main
 
@@ -42,6 +44,7 @@ def test_dock_api_and_command_agree(
         prompted.chip("object").click()
     widgets = {"fill_holes": "fill"}
     prompted.clean(**{widgets.get(name, name): v for name, v in options.items()})
+    prompted.choose_map(kind)
     shown, similarity = prompted.mask, np.array(prompted.similarity_layer.data)
     assert shown.any()
 
@@ -55,11 +58,15 @@ def test_dock_api_and_command_agree(
         scene.image,
         reference,
         backbone,
-        dp.SegmentOptions(threshold=threshold, cleaning=dp.Cleaning(**options)),
+        dp.SegmentOptions(
+            threshold=threshold, cleaning=dp.Cleaning(**options), map=kind
+        ),
     )
     mine = result.instances if options.get("split") else result.mask
     np.testing.assert_array_equal(shown, mine)
     np.testing.assert_array_equal(similarity, result.similarity)
+    expected = dp.similarity_map(features, reference, fitted=kind == "fitted")
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
 
     # The command, from the file that napari saves of the prompts.
     iio.imwrite(tmp_path / "scene.png", scene.image)
@@ -67,7 +74,9 @@ def test_dock_api_and_command_agree(
     frame.insert(0, "axis-1", prompted.prompts.data[:, 1])
     frame.insert(0, "axis-0", prompted.prompts.data[:, 0])
     frame.to_csv(tmp_path / "prompts.csv", index_label="index")
-    flags = [f"--threshold={threshold}"] if threshold is not None else []
+    flags = [f"--map={kind}"]
+    if threshold is not None:
+        flags.append(f"--threshold={threshold}")
     for name, value in options.items():
         flag = f"--{name.replace('_', '-')}"
         flags.append(flag if value is True else f"{flag}={value}")
@@ -86,6 +95,8 @@ def test_dock_api_and_command_agree(
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 0
-    kind = "instances" if options.get("split") else "mask"
-    written = tifffile.imread(tmp_path / f"scene_{kind}.tif")
-    np.testing.assert_array_equal(shown, written)
+    written = "instances" if options.get("split") else "mask"
+    found = tifffile.imread(tmp_path / f"scene_{written}.tif")
+    np.testing.assert_array_equal(shown, found)
+    found = tifffile.imread(tmp_path / "scene_similarity.tif")[0]
+    np.testing.assert_array_equal(similarity, found)

@@ -261,3 +261,25 @@ def test_taken_back_while_objects_are_numbered(clicked, idle: Callable) -> None:
     clicked.press("All planes")
     found = expected(clicked, objects_3d=True)
     np.testing.assert_array_equal(clicked.mask, found.instances)
+
+
+def test_plain_maps_of_all_planes_and_masks_that_stay(clicked) -> None:
+    clicked.press("All planes")
+    masks = clicked.mask
+    clicked.choose_map("plain")
+    np.testing.assert_array_equal(clicked.mask, masks)
+    found = expected(clicked, map="plain")
+    here = clicked.state.view
+    np.testing.assert_array_equal(similarity(clicked)[here], found.similarity[here])
+    # The others come as they are looked at; nothing of the other kind is left there.
+    assert not similarity(clicked)[1, 2].any()
+    show(clicked, (1, 2))
+    np.testing.assert_array_equal(similarity(clicked)[1, 2], found.similarity[1, 2])
+
+
+def test_all_planes_with_plain_maps(clicked) -> None:
+    clicked.choose_map("plain")
+    clicked.press("All planes")
+    found = expected(clicked, map="plain")
+    np.testing.assert_array_equal(similarity(clicked), found.similarity)
+    np.testing.assert_array_equal(clicked.mask, found.mask)

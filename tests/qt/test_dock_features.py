@@ -22,7 +22,7 @@ def from_scratch(plane: object, points: object, upscale: float) -> dp.Segmentati
 
 
 @pytest.mark.parametrize("prompts", [0, 2])
-def test_backbone_without_weights_gives_one_message_and_goes_back(
+def test_backbone_without_weights_is_kept_and_what_is_there_goes_on(
     ready, scene, prompts: int
 ) -> None:
     ready.click(scene.bright[:prompts])
@@ -32,7 +32,7 @@ def test_backbone_without_weights_gives_one_message_and_goes_back(
     assert "dinov2-small" in ready.hint
     assert "filterbank" in ready.hint
     assert "Traceback" not in ready.hint
-    assert ready.backbone_shown == "filterbank"
+    assert ready.backbone_shown == "dinov2-small"
     assert ready.work.session.request.backbone.name == "filterbank"
     if before is not None:
         np.testing.assert_array_equal(ready.mask, before)
@@ -46,23 +46,37 @@ def test_backbone_without_weights_on_the_first_image(bench, scene) -> None:
     bench.choose_backbone("dinov2-small")
     bench.add_image(scene.image)
     bench.settle()
-    assert bench.work.session.phase is Phase.FAILED
-    assert "dinov2-small" in bench.hint
-    bench.choose_backbone("filterbank")
-    bench.settle()
+    assert bench.backbone_shown == "dinov2-small"
+    assert bench.shows("dinov2-small are not on this machine; filterbank is used")
     bench.click(scene.bright[:2])
     assert bench.found(scene.bright[0]) == [1]
+    assert bench.state.result.reference.backbone.name == "filterbank"
+    bench.choose_backbone("filterbank")
+    bench.settle()
+    assert not bench.shows("not on this machine")
 
 
-@pytest.mark.parametrize("name", ["nonsense", "timm:no_such_model", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nonsense",
+        "timm:no_such_model",
+        "timm:vit_small_patch14_reg4_dinov2.lvd143m",
+        "timm:vit_small_r26_s32_224",
+        "",
+    ],
+)
 def test_backbone_that_does_not_exist(prompted, name: str) -> None:
     before = prompted.mask
     prompted.choose_backbone(name)
     prompted.settle()
-    assert prompted.hint
-    assert not prompted.hint.startswith("Refine")
-    assert prompted.backbone_shown == "filterbank"
+    assert not name or not prompted.hint.startswith(("Refine", "Add two"))
+    # What was typed can be mended.
+    assert prompted.backbone_shown == (name or "filterbank")
     np.testing.assert_array_equal(prompted.mask, before)
+    prompted.choose_upscale("2")
+    prompted.settle()
+    assert prompted.state.result.reference.upscale == 2
 
 
 def test_message_of_the_backbone_wins_over_prompts_outside(prompted) -> None:
@@ -88,8 +102,8 @@ def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
     prompted.settle()
     assert prompted.state.result.reference.backbone.name == "timm:test_vit"
     assert prompted.auto_shown
-    # The user chose it, though DINOv2 is missing.
-    assert prompted.shows("dinov2-small are not on this machine.")
+    # The user chose it: DINOv2 is no longer offered.
+    assert not prompted.shows("not on this machine")
 
 
 def test_backbone_that_cannot_be_had_leaves_the_threshold(prompted) -> None:
@@ -269,3 +283,89 @@ def test_features_are_kept_for_images_that_come_back(
     prompted.choose(first)
     prompted.settle()
     assert gate.tiles == computed
+
+
+# --- a checkpoint
+
+
+@pytest.fixture
+def toy_file(tmp_path):
+    from safetensors.torch import save_file
+
+    from napari_dinoprompt.core.backbones.vit import import_timm
+
+    model = import_timm().create_model("test_vit", num_classes=0)
+    path = tmp_path / "test_vit.safetensors"
+    save_file(model.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_network_is_seen_from_its_file(prompted, toy_file, folder: bool) -> None:
+    given = toy_file.parent if folder else toy_file
+    prompted.choose_checkpoint(given)
+    assert prompted.backbone_shown == "timm:test_vit"
+    assert prompted.checkpoint_shown == str(given)
+    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
+    assert not prompted.shows("not on this machine")
+    prompted.dock.image._advanced._block.setValue(2)
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.block == 2
+    # Another backbone has other weights.
+    prompted.choose_backbone("filterbank")
+    prompted.settle()
+    assert prompted.checkpoint_shown == ""
+    assert not prompted.dock.image._advanced._block.isEnabled()
+    assert prompted.state.result.reference.backbone.name == "filterbank"
+
+
+def test_a_file_for_a_network_whose_weights_are_missing(prompted, toy_file) -> None:
+    prompted.choose_backbone("dinov2-small")
+    prompted.settle()
+    prompted.choose_checkpoint(toy_file)
+    assert prompted.backbone_shown == "timm:test_vit"
+    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 100, None])
+def test_a_wrong_file_is_told_and_the_field_keeps_it(
+    prompted, tmp_path, content
+) -> None:
+    before, path = prompted.mask, tmp_path / "a.pth"
+    if content is not None:
+        path.write_bytes(content)
+    prompted.choose_checkpoint(path)
+    assert str(path) in prompted.hint
+    assert prompted.checkpoint_shown == str(path)
+    assert prompted.backbone_shown == "filterbank"
+    np.testing.assert_array_equal(prompted.mask, before)
+    prompted.choose_upscale("2")
+    prompted.settle()
+    assert prompted.state.result.reference.upscale == 2
+
+
+def test_a_block_that_there_is_not(prompted, toy_file) -> None:
+    prompted.choose_checkpoint(toy_file)
+    prompted.dock.image._advanced._block.setValue(77)
+    prompted.settle()
+    assert "there is no block 77" in prompted.hint
+    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
+    prompted.dock.image._advanced._block.setValue(0)
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.block == 0
+
+
+def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
+    prompted.choose_backbone("timm:vit_tiny_patch16_224")
+    prompted.settle()
+    said = (
+        "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
+    )
+    assert prompted.shows(said)
+    assert prompted.hint.startswith(said)
+    assert prompted.backbone_shown == "timm:vit_tiny_patch16_224"
+    # Nobody has weights of what cannot be used.
+    prompted.choose_backbone("timm:vit_small_r26_s32_224")
+    prompted.settle()
+    assert "is not a vision transformer with square patches" in prompted.hint
+    assert not prompted.shows("not on this machine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from napari.layers import Points
 
 from napari_dinoprompt.session.session import Phase
@@ -227,3 +228,194 @@ def test_image_without_data_gives_a_message_and_no_trouble(bench, scene) -> None
     bench.settle()
     bench.click(scene.bright[:2])
     assert bench.found(scene.bright[0]) == [1]
+
+
+# --- another image is opened, and turned to
+
+
+def offered(bench) -> str:
+    row = bench.dock.segment.offer
+    return "" if row.isHidden() else row._accept.text()
+
+
+def test_an_image_that_is_opened_is_offered(prompted, other_scene) -> None:
+    first = prompted.state.image
+    assert offered(prompted) == ""
+    second = prompted.add_image(other_scene.image, name="histo & co")
+    prompted.viewer.layers.selection.active = second
+    prompted.settle()
+    assert offered(prompted) == "Switch to histo && co"
+    assert prompted.hint.startswith(f"Prompts go to {first.name}.")
+    second.name = "histo"
+    assert offered(prompted) == "Switch to histo"
+    prompted.press("Switch to histo")
+    assert offered(prompted) == ""
+    assert prompted.state.image is second
+    assert prompted.dock.image.image is second
+    assert prompted.viewer.layers.selection.active is prompted.prompts
+    prompted.click(other_scene.bright[:2])
+    assert len(prompted.work.session.open(first).prompts.data) == 2
+    assert prompted.found(other_scene.bright[0]) == [1]
+
+
+@pytest.mark.parametrize("how", ["dismissed", "chosen", "removed", "stayed"])
+def test_the_offer_goes(prompted, other_scene, how) -> None:
+    first = prompted.state.image
+    second = prompted.add_image(other_scene.image, name="histo")
+    prompted.settle()
+    if how == "dismissed":
+        prompted.press("Dismiss")
+    elif how == "chosen":
+        prompted.choose(second)
+    elif how == "stayed":
+        prompted.choose(first)
+    else:
+        prompted.viewer.layers.remove(second)
+    prompted.settle()
+    assert offered(prompted) == ""
+    assert prompted.state.image is (second if how == "chosen" else first)
+    assert "Prompts go to" not in prompted.hint
+
+
+def test_what_is_opened_with_the_first_image_is_not_offered(bench, scene) -> None:
+    bench.open()
+    bench.add_image(scene.image)
+    bench.add_image(scene.image)
+    bench.settle()
+    assert offered(bench) == ""
+
+
+def test_results_and_hidden_images_are_not_offered(prompted, scene) -> None:
+    prompted.add_image(scene.image, visible=False)
+    prompted.viewer.add_labels(np.zeros((96, 120), int))
+    prompted.settle()
+    assert offered(prompted) == ""
+
+
+def test_turning_to_an_image_shows_it_and_its_layers_alone(
+    prompted, other_scene
+) -> None:
+    first = prompted.state
+    ours = (first.prompts, first.similarity, first.mask)
+    own = prompted.viewer.add_labels(np.zeros((96, 120), int))
+    order = list(prompted.viewer.layers)
+    second = prompted.add_image(other_scene.image)
+    prompted.choose(second)
+    prompted.settle()
+    assert not any(layer.visible for layer in ours)
+    # It lies below and covers nothing.
+    assert first.image.visible
+    prompted.click(other_scene.bright[:2])
+    theirs = (prompted.prompts, prompted.similarity_layer, prompted.mask_layer)
+
+    prompted.choose(first.image)
+    prompted.settle()
+    assert all(layer.visible for layer in (first.image, *ours))
+    assert not any(layer.visible for layer in (second, *theirs))
+    assert prompted.prompts.mode == "add"
+    assert own.visible
+    assert list(prompted.viewer.layers)[: len(order)] == order
+
+    prompted.choose(second)
+    prompted.settle()
+    assert all(layer.visible for layer in (second, *theirs))
+    assert prompted.prompts.mode == "add"
+    assert not any(layer.visible for layer in ours)
+
+
+def test_what_the_user_has_hidden_stays_hidden(prompted, other_scene) -> None:
+    first = prompted.state
+    first.similarity.visible = False
+    second = prompted.add_image(other_scene.image)
+    for image in (second, first.image):
+        prompted.choose(image)
+        prompted.settle()
+    assert not first.similarity.visible
+    assert first.mask.visible
+
+
+@pytest.mark.parametrize(
+    "seen_through",
+    [{"blending": "additive"}, {"opacity": 0.5}, {"translate": (0, 500)}],
+)
+def test_images_that_cover_nothing_stay(prompted, other_scene, seen_through) -> None:
+    other = prompted.add_image(other_scene.image, **seen_through)
+    prompted.settle()
+    prompted.choose(prompted.state.image)
+    prompted.settle()
+    assert other.visible
+
+
+def test_in_the_grid_nothing_is_hidden(prompted, other_scene) -> None:
+    prompted.viewer.canvas.grid.enabled = True
+    second = prompted.add_image(other_scene.image)
+    prompted.choose(second)
+    prompted.settle()
+    assert all(layer.visible for layer in prompted.viewer.layers)
+
+
+def test_the_view_goes_to_an_image_that_lies_elsewhere(prompted, other_scene) -> None:
+    camera, image = prompted.viewer.scene.camera, prompted.state.image
+    camera.center, camera.zoom = (0, 30, 40), 7
+    same = prompted.add_image(other_scene.image)
+    prompted.choose(same)
+    prompted.settle()
+    assert camera.zoom == 7
+    np.testing.assert_allclose(camera.center[-2:], (30, 40))
+    far = prompted.add_image(other_scene.image, translate=(1000, 2000))
+    prompted.choose(far)
+    prompted.settle()
+    np.testing.assert_allclose(camera.center[-2:], (1047.5, 2059.5))
+    # As napari itself would, but for the half a pixel around the middles of pixels.
+    zoom = camera.zoom
+    prompted.viewer.fit_to_view(layers=[far])
+    assert zoom == pytest.approx(camera.zoom, rel=0.02)
+    prompted.choose(image)
+    prompted.settle()
+    np.testing.assert_allclose(camera.center[-2:], (47.5, 59.5))
+
+
+def test_the_view_goes_from_a_stack_to_a_plane_and_back(prompted, scene) -> None:
+    camera, image = prompted.viewer.scene.camera, prompted.state.image
+    stack = prompted.add_image(np.stack([scene.image] * 3), translate=(0, 300, 0))
+    for chosen, middle in ((stack, (347.5, 59.5)), (image, (47.5, 59.5))):
+        prompted.choose(chosen)
+        prompted.settle()
+        np.testing.assert_allclose(camera.center[-2:], middle)
+
+
+def test_add_prompts_shows_the_image_that_they_go_to(prompted, other_scene) -> None:
+    second = prompted.add_image(other_scene.image)
+    prompted.viewer.layers.selection.active = second
+    prompted.settle()
+    prompted.press("Add prompts")
+    assert not second.visible
+    assert prompted.viewer.layers.selection.active is prompted.prompts
+    assert offered(prompted)
+
+
+def test_cleaning_and_size_come_back_with_the_image(prompted) -> None:
+    first = prompted.state.image
+    facts = prompted.dock.image._facts
+    small = facts.text()
+    prompted.clean(min_size=9, split=True)
+    numbered = prompted.mask
+    second = prompted.add_image(np.tile(np.asarray(first.data), (2, 2)))
+    prompted.choose(second)
+    prompted.settle()
+    large = facts.text()
+    assert large != small
+    # It begins as the one before.
+    assert prompted.dock.result._split.value
+    prompted.clean(min_size=0, split=False)
+
+    prompted.choose(first)
+    prompted.settle()
+    assert facts.text() == small
+    assert prompted.dock.result._min_size.value == 9
+    assert prompted.dock.result._split.value
+    np.testing.assert_array_equal(prompted.mask, numbered)
+    prompted.choose(second)
+    prompted.settle()
+    assert facts.text() == large
+    assert not prompted.dock.result._split.value

@@ -106,3 +106,15 @@ def test_a_viewer_is_not_kept_alive(bench, scene) -> None:
     bench.viewer = ViewerModel()
     gc.collect()
     assert viewer() is None
+
+
+def test_a_closed_dock_no_longer_looks_at_layers(prompted) -> None:
+    second = prompted.open()
+    assert second.result._map.isChecked()
+    prompted.docks.remove(second)
+    second.deleteLater()
+    prompted.qtbot.wait(1)
+    # Python still holds what Qt has deleted.
+    prompted.similarity_layer.visible = False
+    assert not prompted.dock.result._map.isChecked()
+    del second

@@ -257,3 +257,80 @@ def test_new_results_leave_the_selection_alone(ready, scene) -> None:
     ready.click(scene.bright[0])
     assert ready.mask.any()
     assert set(ready.viewer.layers.selection) == chosen
+
+
+# --- what is on show
+
+
+def boxes(bench) -> tuple[object, object]:
+    result = bench.dock.result
+    return result._map, result._mask
+
+
+def test_boxes_and_layers_say_the_same(ready, scene) -> None:
+    assert not any(box.isEnabled() or box.isChecked() for box in boxes(ready))
+    ready.click(scene.bright[:2])
+    shown = (ready.similarity_layer, ready.mask_layer)
+    for box, layer in zip(boxes(ready), shown, strict=True):
+        assert box.isEnabled()
+        assert box.isChecked()
+        box.click()
+        assert not layer.visible
+        layer.visible = True
+        assert box.isChecked()
+    ready.similarity_layer.visible = False
+    ready.click(scene.bright[2])
+    assert not ready.similarity_layer.visible, "a click showed what was hidden"
+
+
+def test_boxes_follow_the_image(prompted, other_scene) -> None:
+    first = prompted.similarity_layer
+    first.visible = False
+    other = prompted.add_image(other_scene.image, name="other")
+    prompted.choose(other)
+    prompted.settle()
+    prompted.click(other_scene.bright[:2])
+    box, _ = boxes(prompted)
+    assert box.isChecked()
+    # It says nothing of the image that was left.
+    first.visible = True
+    prompted.similarity_layer.visible = False
+    assert not box.isChecked()
+    prompted.viewer.layers.remove(prompted.similarity_layer)
+    prompted.settle()
+    assert not box.isEnabled()
+
+
+def test_a_map_is_fitted_or_plain_and_says_so(prompted, scene) -> None:
+    prompted.click(scene.bar, "background")
+    mask, fitted = prompted.mask, np.array(prompted.similarity_layer.data)
+    layer = prompted.similarity_layer
+    assert layer.name == "scene similarity"
+    prompted.choose_map("plain")
+    assert prompted.similarity_layer is layer
+    assert layer.name == "scene similarity (plain)"
+    assert layer.metadata["napari-dinoprompt"]["map"] == "plain"
+    plain = np.array(layer.data)
+    assert np.abs(plain - fitted).max() > 0.1
+    np.testing.assert_array_equal(prompted.mask, mask)
+    prompted.click(scene.bright[2], "object")
+    assert np.abs(np.array(layer.data) - plain).max() > 0
+    prompted.press("Undo")
+    np.testing.assert_array_equal(np.array(layer.data), plain)
+    prompted.choose_map("fitted")
+    assert layer.name == "scene similarity"
+    np.testing.assert_array_equal(np.array(layer.data), fitted)
+
+
+def test_on_bright_images_masks_are_contours_and_maps_wait(bench, scene) -> None:
+    bench.add_image(255 - scene.image, name="bright")
+    bench.open()
+    bench.settle()
+    bench.click(scene.bright[:2])
+    assert not bench.similarity_layer.visible
+    assert bench.mask_layer.contour > 0
+    box, mask_box = boxes(bench)
+    assert not box.isChecked()
+    assert mask_box.isChecked()
+    box.click()
+    assert bench.similarity_layer.visible

@@ -159,10 +159,23 @@ def test_missing_memory_is_a_message(qtbot, job, heard) -> None:
     assert message.startswith("There is not enough memory.")
 
 
-def test_a_bug_is_shown_by_napari_and_ends_the_job(qtbot, job, heard) -> None:
+@pytest.mark.parametrize(
+    "bug",
+    [
+        ZeroDivisionError("a bug"),
+        RuntimeError("a bug"),
+        NotImplementedError("a bug"),
+        SystemExit("a bug"),
+        KeyboardInterrupt("a bug"),
+    ],
+    ids=lambda bug: type(bug).__name__,
+)
+def test_a_bug_is_shown_by_napari_and_ends_the_job(qtbot, job, heard, bug) -> None:
+    """Whatever its class: superqt swallows a RuntimeError, and says nothing more."""
+
     def broken() -> Generator[None, None, None]:
         yield
-        raise ZeroDivisionError("a bug")
+        raise bug
 
     with notification_manager, qtbot.captureExceptions() as raised:
         count = len(notification_manager.records)
@@ -170,8 +183,14 @@ def test_a_bug_is_shown_by_napari_and_ends_the_job(qtbot, job, heard) -> None:
         qtbot.waitUntil(lambda: not job.running)
         qtbot.wait(1)
         shown = [record.message for record in notification_manager.records[count:]]
-    assert heard.said[-1] == ("failed", "The work failed; see the notification.")
+    kind, message = heard.said[-1]
+    assert kind == "failed"
+    assert message.startswith("The work failed: ")
+    assert message.endswith("a bug. See the notification.")
     assert any("a bug" in message for message in shown) or raised
+    job.start(steps("a"))
+    qtbot.waitUntil(lambda: not job.running)
+    assert heard.said[-1] == ("returned", "a")
 
 
 def test_job_after_a_failed_one(qtbot, job, heard) -> None:

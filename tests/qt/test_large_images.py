@@ -301,3 +301,15 @@ def test_a_reference_is_applied_to_a_slide(large, scene, slide) -> None:
     count = len(large.viewer.layers)
     large.press("Apply")
     assert len(large.viewer.layers) == count
+
+
+def test_plain_maps_are_there_at_once(large, scene) -> None:
+    large.click(scene.bright[:3])
+    large.click([scene.bar], "background")
+    before = large.state.result
+    large.choose_map("plain")
+    assert large.state.result is before, "all was computed anew"
+    found = expected(large, map="plain")
+    np.testing.assert_array_equal(full(large.similarity_layer), found.similarity)
+    np.testing.assert_array_equal(full(large.mask_layer), found.mask)
+    assert (full(large.similarity_layer) != expected(large).similarity).any()

@@ -9,7 +9,7 @@ from npe2 import PluginManifest
 from pydantic import ValidationError
 
 from napari_dinoprompt._qt.common.preferences import PLUGIN, read_preferences
-from napari_dinoprompt.core.backbones.weights import dinov2_weights
+from napari_dinoprompt.core.backbones.weights import published_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def features(plugin_settings: None, npe2pm: Any) -> Any:
 def folder(tmp_path: Path) -> Path:
     """A folder with files under the names of two models."""
     for name in ("dinov2-small", "dinov2-base"):
-        file = tmp_path / f"{dinov2_weights(name).timm_name}.safetensors"
+        file = tmp_path / f"{published_weights(name).timm_name}.safetensors"
         file.write_bytes(b"weights")
     return tmp_path
 

@@ -49,16 +49,16 @@ def again(bench, qtbot: QtBot) -> Iterator:
 def offered(bench) -> str:
     """Return what the line of the dock offers; empty while it is hidden."""
     panel = bench.dock.segment.recovery
-    return "" if panel.isHidden() else panel._restore.text()
+    return "" if panel.isHidden() else panel._accept.text()
 
 
 def restore(bench) -> None:
-    bench.dock.segment.recovery._restore.click()
+    bench.dock.segment.recovery._accept.click()
     bench.settle()
 
 
 def forget(bench, idle) -> None:
-    bench.dock.segment.recovery._forget.click()
+    bench.dock.segment.recovery._dismiss.click()
     idle()
 
 
@@ -96,6 +96,21 @@ def test_prompts_are_on_the_disk_a_moment_later(prompted, folder, scene) -> None
     (record,) = kept(folder)
     np.testing.assert_array_equal(record["points"], scene.bright[:2])
     assert record["settings"]["backbone"] == "filterbank"
+
+
+def test_each_image_keeps_its_own_cleaning(prompted, folder, other_scene) -> None:
+    wait_until_kept(prompted, folder, 2)
+    prompted.clean(min_size=9)
+    prompted.choose(prompted.add_image(other_scene.image, name="other"))
+    prompted.settle()
+    prompted.click(other_scene.bright[:3])
+    prompted.clean(min_size=0, fill=True)
+    prompted.close()
+    cleaning = {one["image"]: one["settings"]["cleaning"] for one in kept(folder)}
+    assert cleaning == {
+        "scene": {"min_size": 9, "fill_holes": False, "split": False},
+        "other": {"min_size": 0, "fill_holes": True, "split": False},
+    }
 
 
 def test_the_last_edit_is_kept_when_the_dock_is_closed(prompted, folder, scene) -> None:

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from napari_dinoprompt.core.backbones import download as weight_fetch
 from napari_dinoprompt.core.backbones.download import ask_hub
-from napari_dinoprompt.core.backbones.weights import find_dinov2
+from napari_dinoprompt.core.backbones.weights import find_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_the_button_gets_it_and_the_dock_switches(hub, prompted, scene) -> None:
     prompted.button(GET).click()
     fetched(prompted)
     prompted.settle()
-    assert find_dinov2("dinov2-small").is_file()
+    assert find_published("dinov2-small").is_file()
     assert prompted.backbone_shown == "dinov2-small"
     # The toy's cells are larger than the discs.
     assert prompted.upscale_shown == "auto (×2)"
@@ -90,21 +90,28 @@ def test_a_failure_is_one_line_and_loses_nothing(hub, prompted) -> None:
     hub.head = [refuse(403)]
     prompted.button(GET).click()
     fetched(prompted)
-    assert prompted.shows("it answers 403")
+    assert prompted.shows("which answers 403")
     assert prompted.backbone_shown == "filterbank"
     assert len(prompted.prompts.data) == 2
     prompted.button(GET).click()
     fetched(prompted)
     prompted.settle()
     assert prompted.backbone_shown == "dinov2-small"
-    assert not prompted.shows("it answers 403")
+    assert not prompted.shows("which answers 403")
 
 
 def test_the_model_that_was_chosen_is_offered(hub, prompted) -> None:
     prompted.choose_backbone("dinov2-base")
     prompted.settle()
-    assert prompted.backbone_shown == "filterbank"
+    assert prompted.backbone_shown == "dinov2-base"
     assert "not on this machine" in prompted.hint
+    assert prompted.shows("dinov2-base are not on this machine; filterbank is used")
+    assert prompted.state.result.reference.backbone.name == "filterbank"
+    prompted.choose_upscale("2")
+    prompted.settle()
+    assert prompted.backbone_shown == "dinov2-base"
+    assert prompted.state.result.reference.upscale == 2
+    prompted.choose_upscale("auto")
     prompted.button("Get dinov2-base (346 MB)").click()
     fetched(prompted)
     prompted.settle()
@@ -115,8 +122,12 @@ def test_the_model_that_was_chosen_is_offered(hub, prompted) -> None:
 def test_a_name_that_there_is_not_is_not_offered(prompted) -> None:
     prompted.choose_backbone("dinov2-huge")
     prompted.settle()
-    assert prompted.button(GET)
+    assert prompted.backbone_shown == "dinov2-huge"
+    assert prompted.dock.weights.isHidden()
     assert "Unknown backbone" in prompted.hint
+    prompted.choose_backbone("filterbank")
+    prompted.settle()
+    assert "Unknown" not in prompted.hint
 
 
 def test_without_an_image_it_works_too(hub, bench) -> None:
@@ -134,3 +145,39 @@ def test_weights_that_are_there_are_not_offered(hub, bench, scene) -> None:
     bench.settle()
     assert bench.backbone_shown == "dinov2-small"
     assert dock.weights.isHidden()
+
+
+def test_the_line_goes_when_another_model_is_chosen(prompted) -> None:
+    assert prompted.button(GET)
+    prompted.choose_backbone("dinov2-large")
+    prompted.settle()
+    assert prompted.shows("dinov2-large are not on this machine")
+    prompted.choose_backbone("filterbank")
+    prompted.settle()
+    assert prompted.dock.weights.isHidden()
+    assert prompted.shows("good for fluorescence, weak for tissue")
+
+
+def test_a_licence_is_told_beside_the_button(prompted) -> None:
+    prompted.choose_backbone("dinov3-small")
+    prompted.settle()
+    assert prompted.shows("Its licence: DINOv3 License")
+    prompted.choose_backbone("dinov2-small")
+    prompted.settle()
+    assert not prompted.shows("Its licence")
+
+
+def test_without_a_network_the_address_is_told(prompted, monkeypatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(
+        weight_fetch,
+        "ask_hub",
+        lambda weights, _: ask_hub(weights, "http://127.0.0.1:9"),
+    )
+    prompted.button(GET).click()
+    fetched(prompted)
+    said = prompted.dock.weights._said.text()
+    assert "cannot be reached" in said
+    assert "/resolve/main/model.safetensors" in said
+    assert "Errno" not in said
+    assert not prompted.dock.weights._choose.isHidden()

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+Weights = dict[str, torch.Tensor]
+
+
 def build_toy() -> torch.nn.Module:
     """A vision transformer of 8 x 8 patches of 8 pixels, with registers."""
     return import_timm().models.vision_transformer.VisionTransformer(
@@ -48,5 +51,22 @@ def toy_weights() -> bytes:
 def put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every DINOv2 name build the toy, also for the check of a file."""
     monkeypatch.setattr(
-        "napari_dinoprompt.core.backbones.vit._create", lambda _: (make_toy(), ())
+        "napari_dinoprompt.core.backbones.vit.create_network",
+        lambda _: (make_toy(), ()),
     )
+
+
+def to_meta(weights: Weights) -> Weights:
+    """Write a timm model with registers as Meta publishes it.
+
+    Meta keeps a position embedding of the class token, which timm adds to the token.
+    """
+    meta = dict(weights)
+    dimension = weights["cls_token"].shape[-1]
+    generator = torch.Generator().manual_seed(7)
+    position = torch.randn(1, 1, dimension, generator=generator)
+    meta["register_tokens"] = meta.pop("reg_token")
+    meta["cls_token"] = weights["cls_token"] - position
+    meta["pos_embed"] = torch.cat((position, weights["pos_embed"]), dim=1)
+    meta["mask_token"] = torch.zeros(1, dimension)
+    return meta

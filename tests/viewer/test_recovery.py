@@ -49,8 +49,8 @@ def test_prompts_survive_a_kill(plugin, make_napari_viewer, qtbot, tmp_path) -> 
     prompts = viewer.layers["the same prompts"]
     assert not len(prompts.data)
     offer = dock.segment.recovery
-    assert offer._restore.text().startswith("Restore 3 prompts of today, ")
-    offer._restore.click()
+    assert offer._accept.text().startswith("Restore 3 prompts of today, ")
+    offer._accept.click()
     qtbot.waitUntil(lambda: not dock.controller.working, timeout=20_000)
     np.testing.assert_array_equal(prompts.data, CENTRES)
     assert list(prompts.features["class"]) == ["object", "object", "background"]

@@ -39,6 +39,15 @@ _MIN_SIZE = 30
 # Of the prompts: few, for the story is to be told in half a minute.
 _DRAWS = 3
 _WINDOWLESS = ("offscreen", "minimal", "vnc", "linuxfb")
+_ASK_QT = """
+try:
+    from qtpy.QtGui import QGuiApplication
+except Exception:
+    raise SystemExit(0)
+QGuiApplication([])
+"""
+# Seconds; a display over a line that is dead does not answer at all.
+_PATIENCE = 20
 # By the packages of Debian and Ubuntu; tests/run.sh installs the same.
 _LIBRARIES = {
     "libgl1": "libGL.so.1",
@@ -77,14 +86,17 @@ def demo(
     """
     if output is None and not no_viewer and has_display(os.environ, sys.platform):
         missing = missing_packages()
-        if not missing:
+        if missing:
+            say(
+                "no window can be opened without some libraries of the system; on "
+                f"Debian or Ubuntu: sudo apt-get install {' '.join(missing)}. Writing "
+                "files instead."
+            )
+        elif not can_open_windows():
+            say("the display cannot be reached. Writing files instead.")
+        else:
             open_viewer()
             return
-        say(
-            "no window can be opened without some libraries of the system; on Debian "
-            f"or Ubuntu: sudo apt-get install {' '.join(missing)}. Writing files "
-            "instead."
-        )
     folder = output or Path("dinoprompt-demo")
     write_demo(folder, choose_backbone().load())
     tell(f"Written to {folder.resolve()}")
@@ -93,10 +105,7 @@ def demo(
 
 
 def has_display(environ: Mapping[str, str], platform: str) -> bool:
-    """Tell whether this looks like a desktop, by `os.environ` and `sys.platform`.
-
-    Asking Qt would be surer, but where there is no display Qt ends the process.
-    """
+    """Tell whether this looks like a desktop, by `os.environ` and `sys.platform`."""
     if environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in _WINDOWLESS:
         return False
     if platform in ("darwin", "win32"):
@@ -104,6 +113,21 @@ def has_display(environ: Mapping[str, str], platform: str) -> bool:
             environ.get(name) for name in ("CI", "SSH_CONNECTION", "SSH_TTY")
         )
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
+def can_open_windows() -> bool:
+    """Ask Qt whether it can open the display; where it cannot, it ends its process.
+
+    True without any Qt: what is to be installed is said when a window is opened.
+    """
+    import subprocess
+
+    ask = [sys.executable, "-c", _ASK_QT]
+    try:
+        asked = subprocess.run(ask, capture_output=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
 def missing_packages(libraries: dict[str, str] = _LIBRARIES) -> tuple[str, ...]:

@@ -19,17 +19,13 @@ if TYPE_CHECKING:
     import torch
 
 
-DINOV2_PATCH = 14
-DINOV2_DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
-_LICENCE = "Apache-2.0"
-
-
 def models(
     get: Annotated[
         str | None,
         typer.Option(
-            help="Download the weights of dinov2-small, -base, -large or -giant into "
-            "the Hugging Face cache. Ctrl-C stops; the same command goes on.",
+            help="Download the weights of dinov2-small, -base, -large or -giant, or "
+            "dinov3-small, -base or -large, into the Hugging Face cache. Ctrl-C stops; "
+            "the same command goes on.",
             metavar="NAME",
         ),
     ] = None,
@@ -45,11 +41,11 @@ def models(
 
 
 def _find(name: str) -> Path | None:
-    from napari_dinoprompt.core.backbones.weights import find_dinov2
+    from napari_dinoprompt.core.backbones.weights import find_published
     from napari_dinoprompt.core.errors import WeightsNotFoundError
 
     try:
-        return find_dinov2(name)
+        return find_published(name)
     except WeightsNotFoundError:
         return None
 
@@ -61,7 +57,7 @@ def _show_models() -> None:
 
     from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
     from napari_dinoprompt.core.backbones.load import load_backbone
-    from napari_dinoprompt.core.backbones.weights import describe_size, dinov2_weights
+    from napari_dinoprompt.core.backbones.weights import PUBLISHED, describe_size
 
     table = Table(title="Backbones", title_justify="left")
     table.add_column("backbone", no_wrap=True)
@@ -79,19 +75,18 @@ def _show_models() -> None:
         *("yes", "needs none"),
     )
     missing = []
-    for size, dimension in DINOV2_DIMENSIONS.items():
-        # With registers and without.
-        for name in (f"dinov2-{size}", f"dinov2-{size}-plain"):
-            stated, path = dinov2_weights(name).size, _find(name)
-            runs, here = "yes", Text(str(path))
-            if path is None:
-                missing.append(name)
-                runs = "once here"
-                here = Text(f"not here, {describe_size(stated)}", style="dim")
-            if stated * dtype.itemsize // 4 > room:
-                runs = "too large"
-            sizes = (str(dimension), str(DINOV2_PATCH))
-            table.add_row(name, *sizes, _LICENCE, runs, here)
+    for name, weights in PUBLISHED.items():
+        path = _find(name)
+        runs, here = "yes", Text(str(path))
+        if path is None:
+            missing.append(name)
+            runs = "once here"
+            here = Text(f"not here, {describe_size(weights.size)}", style="dim")
+        if weights.size * dtype.itemsize // 4 > room:
+            runs = "too large"
+        sizes = (str(weights.dimension), str(weights.patch))
+        licence = weights.licence.partition(",")[0]
+        table.add_row(name, *sizes, licence, runs, here)
     results_console().print(table)
     if missing:
         _show_places(missing[0])
@@ -101,8 +96,9 @@ def _show_models() -> None:
         f"{describe_size(room)} of memory."
     )
     results_console().print(
-        "-plain is DINOv2 as first published, the others have registers. "
-        "timm:NAME is any other vision transformer of timm."
+        "-plain is DINOv2 as first published, the others have registers. DINOv3 is "
+        f"under the {PUBLISHED['dinov3-small'].licence}. timm:NAME is any other vision "
+        "transformer of timm."
     )
 
 
@@ -110,13 +106,13 @@ def _show_places(name: str) -> None:
     """Print where the weights of a model are looked for."""
     from napari_dinoprompt.core.backbones.weights import (
         FOLDERS_VARIABLE,
-        dinov2_weights,
         hub_cache_folder,
+        published_weights,
         torch_hub_folder,
         weights_folders,
     )
 
-    example = dinov2_weights(name)
+    example = published_weights(name)
     tell(
         f"Get weights with 'dinoprompt models --get {name}'. They are looked for "
         "in these places, or given with --checkpoint:"
@@ -153,17 +149,17 @@ def _get_model(name: str) -> None:
     )
     from napari_dinoprompt.core.backbones.weights import (
         describe_size,
-        dinov2_weights,
         hub_cache_folder,
+        published_weights,
     )
 
-    weights = dinov2_weights(name)
+    weights = published_weights(name)
     there = _find(name)
     if there is None:
         file = ask_hub(weights)
         whole = describe_size(file.size)
         say(
-            f"getting {name} ({whole}, {_LICENCE}) from {file.endpoint} "
+            f"getting {name} ({whole}, {weights.licence}) from {file.endpoint} "
             f"into {hub_cache_folder()}."
         )
         try:

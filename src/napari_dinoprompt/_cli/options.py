@@ -38,7 +38,8 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option(
         help="Weights of the backbone, a .safetensors or .pth file or a folder with "
-        "it. By default they are looked for on this machine, see 'dinoprompt models'.",
+        "it; without --backbone it tells which. By default they are looked for on "
+        "this machine, see 'dinoprompt models'.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")]
@@ -82,19 +83,32 @@ def choose_backbone(
     precision: str = "auto",
     block: int | None = None,
 ) -> BackboneChoice:
-    """Choose a backbone; without a name, that of choice on this machine."""
+    """Choose a backbone.
+
+    Without a name, that of the checkpoint, or that of choice on this machine.
+    """
     from napari_dinoprompt.core.backbones.load import BackboneChoice
 
+    if name is None:
+        name = _default_backbone() if checkpoint is None else _identify(checkpoint)
     weights = None if checkpoint is None else str(checkpoint)
-    name = name or _default_backbone(weights)
     return BackboneChoice(name, weights, device, precision, block=block)
 
 
-def _default_backbone(weights: str | None) -> str:
-    """Name DINOv2 if its weights are here or given, else say what is used."""
+def _identify(checkpoint: Path) -> str:
+    """Name the model of a checkpoint, and say it."""
+    from napari_dinoprompt.core.backbones.identify import identify_checkpoint
+
+    name = identify_checkpoint(checkpoint)
+    say(f"{checkpoint} holds {name}.")
+    return name
+
+
+def _default_backbone() -> str:
+    """Name DINOv2 if its weights are here, else say what is used."""
     from napari_dinoprompt.core.backbones.load import CHOICE, default_backbone
 
-    chosen = CHOICE if weights is not None else default_backbone()
+    chosen = default_backbone()
     if chosen != CHOICE:
         say(
             f"the weights of {CHOICE} are not on this machine; using "

@@ -44,8 +44,9 @@ def reference(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="dinov2-small, -base, -large, -giant, filterbank or timm:NAME. "
-            "(default: dinov2-small if its weights are here, else filterbank)",
+            help="dinov2-small, -base, -large, -giant, dinov3-small, -base, -large, "
+            "filterbank or timm:NAME. (default: what --checkpoint holds, else "
+            "dinov2-small if its weights are here, else filterbank)",
         ),
     ] = None,
     checkpoint: Checkpoint = None,

@@ -6,7 +6,7 @@ import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -123,6 +123,14 @@ def segment(
             metavar="ADDRESS|local:N",
         ),
     ] = None,
+    map_kind: Annotated[
+        Literal["fitted", "plain"],
+        typer.Option(
+            "--map",
+            help="What NAME_similarity.tif holds: the fitted similarity that the mask "
+            "is cut from, or the plain cosine of the cells. The mask is the same.",
+        ),
+    ] = "fitted",
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -145,6 +153,7 @@ def segment(
         cleaning=Cleaning(min_size, fill_holes, split),
         objects_3d=objects_3d,
         spacing=spacing,
+        map=map_kind,
     )
     loaded = Reference.load(reference)
     if threshold == "auto":

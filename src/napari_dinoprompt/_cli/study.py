@@ -62,7 +62,8 @@ def study(
         list[str] | None,
         typer.Option(
             help="As of 'reference'. Give it again for others to try as resolutions. "
-            "(default: dinov2-small if its weights are here, else filterbank)",
+            "(default: what --checkpoint holds, else dinov2-small if its weights are "
+            "here, else filterbank)",
         ),
     ] = None,
     checkpoint: Checkpoint = None,

@@ -8,12 +8,13 @@ computed `FeatureController`'s.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents, later
+from napari_dinoprompt._qt.common.keys import bind_keys
 from napari_dinoprompt._qt.common.preferences import read_preferences
 from napari_dinoprompt._qt.compare.job import CompareJob
 from napari_dinoprompt._qt.recovery.offers import Recovery
@@ -78,7 +79,7 @@ class Controller(QObject):
         self.viewer = viewer
         preferences = read_preferences()
         self.session = session = Session(FeatureRequest(preferences.backbone, 1.0))
-        self.wanted_dinov2 = preferences.wanted
+        self.wanted = preferences.wanted
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
@@ -97,8 +98,11 @@ class Controller(QObject):
             self,
         )
         self._connect()
+        self._docks: WeakSet[QObject] = WeakSet()
+        self._unbind_keys = bind_keys(viewer, self)
 
     def _connect(self) -> None:
+        self.prompts.tool_changed.connect(self.changed)
         for part in (
             *(self.recovery, self.features, self.scoring),
             *(self.stacks, self._layer_sync),
@@ -121,6 +125,7 @@ class Controller(QObject):
         """Whether anything is being computed or about to be."""
         return (
             self.features.running
+            or self.features.identifying
             or self.features.fit.running
             or self.scoring.running
             or self.stacks.running
@@ -133,6 +138,14 @@ class Controller(QObject):
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
         return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    def note_dock(self, dock: QObject, there: bool) -> None:
+        """Keep the keys bound while a dock is there; a closed one may live on."""
+        (self._docks.add if there else self._docks.discard)(dock)
+        if not self._docks:
+            self._unbind_keys()
+        elif not self._unbind_keys.alive:
+            self._unbind_keys = bind_keys(self.viewer, self)
 
     # --- requests of the panels
 
@@ -157,6 +170,20 @@ class Controller(QObject):
         self.prompts.ensure(state)
         self.recovery.turn_to(state)
         self.features.compute()
+
+    def switch_to(self, image: Image | None = None) -> None:
+        """Turn to an image as a user does, by default the offered one: to see it."""
+        image, current = image or self.session.offered, self.session.current
+        if image is not None:
+            before = None if current is None else current.image
+            layers.turn_to(self.viewer, image, before)
+            self.choose_image(image)
+            self.dismiss_offer()
+
+    def dismiss_offer(self) -> None:
+        """Stay with the image, whichever other one was opened."""
+        self.session.offered = None
+        self.changed.emit()
 
     def prompt_layers(self) -> list[Points]:
         """Return the Points layers that can hold the prompts, ours first."""
@@ -196,6 +223,12 @@ class Controller(QObject):
             self.prompts.show_colours()
             self.choose_class(name)
 
+    def choose_next_class(self) -> None:
+        """Make the next prompts of the class after the chosen one."""
+        names = self.session.classes
+        at = names.index(self.session.selected_class) + 1
+        self.choose_class(names[at % len(names)])
+
     def add_prompts(self) -> None:
         """Let the user click prompts: the layer is there, active, in add mode."""
         state = self.session.current
@@ -203,9 +236,25 @@ class Controller(QObject):
             gone = state.prompts is None
             self.prompts.ensure(state)
             self.prompts.activate(state)
+            if self.session.offered is not None:
+                # It was put on top of the image that is clicked on now.
+                layers.turn_to(self.viewer, state.image, None)
             if gone:
                 self.features.take_prompts()
             self.changed.emit()
+
+    def move_threshold(self, step: float) -> None:
+        """Set the threshold of the class on the slider higher or lower."""
+        value, _auto = self.session.threshold_in_force()
+        if value is not None:
+            self.scoring.choose_threshold(round(min(max(value + step, -1), 1), 2))
+            self.changed.emit()
+
+    def flip(self, result: str) -> None:
+        """Show a result of the image, *similarity* or *mask*, or hide it."""
+        layer = getattr(self.session.current, result, None)
+        if layer is not None:
+            layer.visible = not layer.visible
 
     def place_prompts(
         self, points: NDArray[np.float64], classes: Sequence[str]
@@ -218,10 +267,7 @@ class Controller(QObject):
 
     def choose_cleaning(self, cleaning: Cleaning) -> None:
         """Clean the masks in another way."""
-        self.session.cleaning = cleaning
-        for state in self.session:
-            if state is not self.session.current:
-                state.invalidate()
+        self.session.choose_cleaning(cleaning)
         self.scoring.cut_anew()
         self.stacks.clean_anew()
         self.changed.emit()
@@ -322,6 +368,11 @@ class LayerSync(QObject):
 
     def _on_settled(self) -> None:
         came, self._came = self._came, []
+        state = self._session.current
+        there = [one for one in came if one in self._viewer.layers and one.visible]
+        new = [one for one in there if layers.can_segment(one)]
+        if new and state is not None and state.image not in new:
+            self._session.offered = new[-1]
         self.images_changed.emit()
         state = self._session.current
         if state is not None and state.prompts is None:
@@ -332,6 +383,8 @@ class LayerSync(QObject):
 
     def _on_removed(self, event: Any) -> None:
         gone = event.value
+        if gone is self._session.offered:
+            self._session.offered = None
         # The last time that they can be seen.
         self._recovery.autosave.look()
         for state in list(self._session):
@@ -426,10 +479,7 @@ class TabJobs(QObject):
 
     @property
     def _works(self) -> tuple[Any, ...]:
-        return (
-            *(self.library, self.applying, self.batch),
-            *(self.comparing, self.studying),
-        )
+        return self.library, self.applying, self.batch, self.comparing, self.studying
 
     def _on_said(self, message: str) -> None:
         self._session.said = message

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QProgressBar, QShortcut, QTabWidget, QVBoxLayout, QWidget
 
@@ -16,23 +17,27 @@ from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import (
     FocusRing,
     MessageLabel,
+    OfferRow,
     button,
     explain,
     in_column,
     no_margins,
     row_of,
+    shorten,
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
 from napari_dinoprompt._qt.controller import controller_of
-from napari_dinoprompt._qt.recovery.offers import RecoveryPanel
+from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
-from napari_dinoprompt._qt.segment.image_panel import ImagePanel, WeightsPanel
+from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
 from napari_dinoprompt._qt.segment.stack import StackPanel
+from napari_dinoprompt._qt.segment.weights_panel import WeightsPanel
 from napari_dinoprompt._qt.study.tab import StudyTab
-from napari_dinoprompt.core.backbones.weights import is_dinov2
+from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.weights import is_here
 from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 from napari_dinoprompt.session.session import Phase
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
 
 
 _HINT_LINES = 3
+_MOST_LETTERS = 30
 
 _FIELD = "early"
 
@@ -79,16 +85,21 @@ class PromptSegmentation(QWidget):
         self._ring = FocusRing(self)
         self._lay_out()
         self._connect()
+        self.controller.note_dock(self, True)
         self._on_images_changed()
 
     def _lay_out(self) -> None:
         for tab, title, tooltip in (
-            (self.segment, "&Segment", "Click prompts, and see what they find."),
-            (self.references, "&References", "Keep prompts and use them elsewhere."),
-            (self.compare, "&Compare", "Compare virtual stains with the real one."),
-            (self.study, "S&tudy", "See what prompts and settings do to the result."),
+            (self.segment, "Segment", "Click prompts, and see what they find."),
+            (self.references, "References", "Keep prompts and use them elsewhere."),
+            (self.compare, "Compare", "Compare virtual stains with the real one."),
+            (self.study, "Study", "See what prompts and settings do to the result."),
         ):
-            self.tabs.setTabToolTip(self.tabs.addTab(tab, title), wrap(tooltip))
+            index = self.tabs.addTab(tab, title)
+            # Their letters are napari's: Alt+S and Alt+C take screenshots.
+            turn = QShortcut(QKeySequence(f"Alt+{index + 1}"), self)
+            turn.activated.connect(partial(self.tabs.setCurrentIndex, index))
+            self.tabs.setTabToolTip(index, wrap(f"{tooltip} (Alt+{index + 1})"))
         bar = self.tabs.tabBar()
         assert bar is not None
         bar.setAccessibleName("parts of the dock")
@@ -112,6 +123,12 @@ class PromptSegmentation(QWidget):
         for tab in (self.segment, self.references, self.compare, self.study):
             tab.progressed.connect(self._on_progress)
         self.tabs.currentChanged.connect(self._on_tab)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Note when napari puts the dock into its window, and takes it out."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            self.controller.note_dock(self, self.parent() is not None)
+        return super().event(event)
 
     @property
     def tab(self) -> WorkTab:
@@ -237,12 +254,14 @@ class SegmentTab(WorkTab):
         super().__init__()
         self._controller = controller
         session = controller.session
+        self.offer = OfferRow("Dismiss", "Stay with the image in use.")
         self.image = ImagePanel(session.request)
         self.weights = WeightsPanel()
-        self.recovery = RecoveryPanel()
+        self.recovery = OfferRow("Forget", "Remove these prompts from the disk.")
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel()
+        self.column.addWidget(self.offer)
         panels = (self.image, self.weights, self.prompts, self.result, self.stack)
         for panel in panels:
             if panel in (self.prompts, self.result):
@@ -256,21 +275,29 @@ class SegmentTab(WorkTab):
 
     def _connect(self) -> None:
         work = self._controller
-        self.image.image_requested.connect(work.choose_image)
+        # Else it would go to the list of images, where keys choose one.
+        self.offer.accepted.connect(self.prompts.take_keyboard)
+        self.offer.accepted.connect(work.switch_to)
+        self.offer.dismissed.connect(work.dismiss_offer)
+        self.image.image_requested.connect(work.switch_to)
         self.image.features_requested.connect(self._on_features_requested)
+        self.image.checkpoint_chosen.connect(self._on_checkpoint_chosen)
         self.weights.fetched.connect(self._on_fetched)
-        self.recovery.restore_requested.connect(self._on_restore)
-        self.recovery.forget_requested.connect(work.recovery.forget)
+        self.weights.choose_requested.connect(self.image.choose_checkpoint)
+        self.recovery.accepted.connect(self._on_restore)
+        self.recovery.dismissed.connect(work.recovery.forget)
         self.prompts.class_requested.connect(work.choose_class)
         self.prompts.new_class_requested.connect(work.add_class)
         self.prompts.add_requested.connect(work.add_prompts)
         self.prompts.undo_requested.connect(work.prompts.undo)
+        self.prompts.redo_requested.connect(work.prompts.redo)
         self.prompts.clear_requested.connect(work.prompts.clear)
         self.prompts.layer_requested.connect(work.choose_prompts)
         self.prompts.points_only_requested.connect(work.scoring.choose_points_only)
         self.result.threshold_requested.connect(work.scoring.choose_threshold)
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
+        self.result.map_requested.connect(work.scoring.choose_map)
         self.stack.start_requested.connect(work.stacks.start)
         self.stack.stop_requested.connect(work.stacks.cancel)
         self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
@@ -307,27 +334,44 @@ class SegmentTab(WorkTab):
         """Show the session as it is."""
         work, session = self._controller, self._controller.session
         state = session.current
+        self._refresh_offer()
         self.image.show_images(images, None if state is None else state.image)
-        self.image.show_request(session.request, auto=session.auto_upscale)
+        backbone = session.asked or session.request.backbone
+        shown = replace(session.request, backbone=backbone)
+        self.image.show_request(shown, auto=session.auto_upscale)
         self.image.show_facts(work.features.estimate, work.features.seconds_left)
-        self.weights.show_used(session.request.backbone.name)
+        if (session.asked, session.phase) != self._asked:
+            self._offer_weights()
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
-        offer = work.recovery.offer
-        self.recovery.show_offer(None if offer is None else offer.record)
+        kept = work.recovery.offer
+        restore = ("", "") if kept is None else describe_offer(kept.record)
+        self.recovery.show_offer(*restore)
         self.prompts.show_layers(
             work.prompt_layers(), None if state is None else state.prompts
         )
         self.prompts.enable_changes(
             undo=state is not None and bool(state.history),
+            redo=state is not None and bool(state.undone),
             clear=state is not None and state.owns_prompts,
         )
+        self.prompts.show_prompting(session.prompting)
         value, auto = session.threshold_in_force()
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
+        held = (None, None) if state is None else (state.similarity, state.mask)
+        self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
         self._refresh_stack()
+
+    def _refresh_offer(self) -> None:
+        """Offer the image that was opened while another is in use."""
+        offered, text, tooltip = self._controller.session.offered, "", ""
+        if offered is not None:
+            text = f"Switch to {shorten(offered.name, _MOST_LETTERS)}"
+            tooltip = f"Show {offered.name} and let the next prompts go to it."
+        self.offer.show_offer(text, tooltip)
 
     def _refresh_stack(self) -> None:
         """Offer all planes where there are several."""
@@ -341,11 +385,16 @@ class SegmentTab(WorkTab):
         )
 
     def _on_features_requested(self, request: FeatureRequest, auto: bool) -> None:
-        name = request.backbone.name
-        if is_dinov2(name) and request.backbone.checkpoint is None:
-            self._controller.wanted_dinov2 = name
+        session = self._controller.session
+        shown = session.asked or session.request.backbone
+        if request.backbone.name != shown.name:
+            # Who chooses another one no longer waits for that of the preferences.
+            self._controller.wanted = None
         self._controller.features.choose(request, auto)
         self._offer_weights()
+
+    def _on_checkpoint_chosen(self, path: str) -> None:
+        self._controller.features.choose_checkpoint(path)
 
     def _on_restore(self) -> None:
         self._controller.restore()
@@ -353,16 +402,20 @@ class SegmentTab(WorkTab):
 
     def _offer_weights(self) -> None:
         """Look whether weights are missing; too slow for every refresh."""
-        work = self._controller
-        folder = work.session.request.backbone.weights_folder
-        self.weights.offer(work.wanted_dinov2, folder)
-        self.weights.show_used(work.session.request.backbone.name)
+        work, used = self._controller, self._controller.session.request.backbone
+        self._asked = (work.session.asked, work.session.phase)
+        missing = work.features.missing
+        wanted = work.wanted
+        if missing is None and wanted is not None and used.name == FILTERBANK:
+            missing = None if is_here(wanted, used.weights_folder) else wanted
+        self.weights.offer(missing, used.name)
 
     def _on_fetched(self, name: str) -> None:
         """Turn to the backbone that the user has waited for; the prompts stay."""
         work, asked = self._controller, self._controller.session.request
         backbone = replace(asked.backbone, name=name, checkpoint=None)
         request = replace(asked, backbone=backbone)
+        work.wanted = None
         if request == asked:
             # It was asked for before, and failed.
             work.features.compute()

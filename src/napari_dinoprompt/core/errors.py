@@ -100,8 +100,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         if error.filename:
             return f"{error.filename} cannot be used: {reason_of(error)}."
-        # Its own words say more where no file is named.
-        return f"{error.strerror or error}."
+        reason = reason_of(error)
+        return f"{reason[:1].upper()}{reason[1:]}."
     return None
 
 

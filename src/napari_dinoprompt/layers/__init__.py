@@ -43,7 +43,9 @@ from napari_dinoprompt.layers.results import (
     colour_numbers,
     make_mask_layer,
     make_similarity_layer,
+    note_kind,
 )
+from napari_dinoprompt.layers.visibility import turn_to
 
 __all__ = [
     "CLASS_COLUMN",
@@ -61,6 +63,7 @@ __all__ = [
     "make_mask_layer",
     "make_prompt_layer",
     "make_similarity_layer",
+    "note_kind",
     "open_plane",
     "own_labels",
     "owned",
@@ -80,4 +83,5 @@ __all__ = [
     "set_prompts",
     "spatial_metadata",
     "stack_shape",
+    "turn_to",
 ]

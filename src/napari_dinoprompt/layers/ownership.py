@@ -45,7 +45,7 @@ def give_up(layer: Layer) -> None:
     layer.metadata.pop(OWNER, None)
 
 
-def noted_in(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+def noted_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what we noted in a layer's metadata, which others may write as well."""
     noted = metadata.get(OWNER)
     return noted if isinstance(noted, dict) else {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt import layers
+from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class ImageState:
         Ours; None until they are made or after the user deleted them.
     thresholds : dict of str to float
         What the user set, by class; the rest is on auto.
+    cleaning : Cleaning
+        Of its masks.
     backbone : str
         The backbone that the thresholds are for; empty before the first features.
     request : FeatureRequest or None
@@ -80,8 +83,9 @@ class ImageState:
         scrolling to them changes nothing there.
     outdated : bool
         Prompts or features have changed since `result` was found.
-    history : list of PromptSnapshot
-        Earlier prompts, the last change last.
+    history, undone : list of PromptSnapshot
+        Prompts before each change, and before each change that was taken back; the last
+        one last.
     snapshot : PromptSnapshot or None
         The prompts as they are now.
     fingerprint : str
@@ -95,6 +99,7 @@ class ImageState:
     similarity: Image | None = None
     mask: Labels | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    cleaning: Cleaning = field(default_factory=Cleaning)
     backbone: str = ""
     request: FeatureRequest | None = None
     fitted: str = ""
@@ -107,6 +112,7 @@ class ImageState:
     finished: dict[PlaneIndex, int] = field(default_factory=dict)
     outdated: bool = False
     history: list[PromptSnapshot] = field(default_factory=list)
+    undone: list[PromptSnapshot] = field(default_factory=list)
     snapshot: PromptSnapshot | None = None
     fingerprint: str = ""
     found: list[FoundRecord] = field(default_factory=list)
@@ -126,6 +132,7 @@ class ImageState:
         self.prompts = None
         self.snapshot = None
         self.history.clear()
+        self.undone.clear()
 
     def invalidate(self) -> None:
         """Note that prompts, thresholds or cleaning changed: results are stale."""

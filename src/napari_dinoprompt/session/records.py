@@ -102,7 +102,7 @@ def _describe(
         classes=tuple(name for name, keep in zip(names, held, strict=True) if keep),
         # Those of another backbone go as soon as the features are there.
         thresholds=dict(state.thresholds) if own else {},
-        settings=_settings(session) if here or known is None else known.settings,
+        settings=_settings(session, state) if here or known is None else known.settings,
     )
 
 
@@ -131,7 +131,7 @@ def restore_settings(
     return FeatureRequest(backbone, kept.upscale)
 
 
-def _settings(session: Session) -> KeptSettings:
+def _settings(session: Session, state: ImageState) -> KeptSettings:
     choice = session.request.backbone
     return KeptSettings(
         backbone=choice.name,
@@ -142,7 +142,7 @@ def _settings(session: Session) -> KeptSettings:
         classes=tuple(session.classes),
         selected_class=session.selected_class,
         points_only=session.points_only,
-        cleaning=session.cleaning,
+        cleaning=state.cleaning,
     )
 
 

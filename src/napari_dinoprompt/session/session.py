@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
 # Okabe & Ito's palette: told apart by colour-blind people too.
@@ -54,6 +55,8 @@ class Session:
     ----------
     request : FeatureRequest
         Backbone and upscale in use.
+    asked : BackboneChoice or None
+        What the user chose and cannot have yet, as its weights are missing.
     auto_upscale : bool
         Whether the clicked objects decide the upscale, for networks.
     points_only : bool
@@ -62,7 +65,12 @@ class Session:
         *object* and *background* first, then by name.
     selected_class : str
         Class of the next prompt; its map is on show.
-    cleaning : Cleaning
+    map_kind : {"fitted", "plain"}
+        Of the similarity map that is on show.
+    prompting : bool
+        Whether clicks on the current image place prompts.
+    offered : napari.layers.Image or None
+        An image that was opened while another one was the current one.
     phase : Phase
         Of the current image's features.
     message : str
@@ -75,32 +83,48 @@ class Session:
     request: FeatureRequest = field(
         default_factory=lambda: FeatureRequest(BackboneChoice(FILTERBANK), 1.0)
     )
+    asked: BackboneChoice | None = None
     auto_upscale: bool = True
     points_only: bool = False
     classes: list[str] = field(default_factory=lambda: [OBJECT, BACKGROUND])
     selected_class: str = OBJECT
-    cleaning: Cleaning = field(default_factory=Cleaning)
+    map_kind: MapKind = "fitted"
+    prompting: bool = True
+    offered: Image | None = None
     phase: Phase = Phase.WAITING
     message: str = ""
     said: str = ""
     current: ImageState | None = None
+    _cleaning: Cleaning = field(default_factory=Cleaning)
     _states: list[ImageState] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[ImageState]:
         return iter(self._states)
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """The cleaning of the current image, with which the next one begins."""
+        return self._cleaning if self.current is None else self.current.cleaning
+
+    def choose_cleaning(self, cleaning: Cleaning) -> None:
+        """Clean the current image's masks in another way."""
+        self._cleaning = cleaning
+        if self.current is not None:
+            self.current.cleaning = cleaning
 
     def open(self, image: Image) -> ImageState:
         """Return the state of an image, the one it had before if there is one."""
         for state in self._states:
             if state.image is image:
                 return state
-        state = ImageState(image)
+        state = ImageState(image, cleaning=self.cleaning)
         self._states.append(state)
         return state
 
     def turn_to(self, state: ImageState) -> None:
         """Make an image the current one; on auto each has an upscale of its own."""
         self.current = state
+        self.offered = None
         if self.auto_upscale:
             held, backbone = state.request, self.request.backbone
             known = held is not None and held.backbone == backbone
@@ -194,6 +218,11 @@ class Session:
             return "Stopped. Press Compute features to go on."
         if self.current.prompts is None:
             return "The prompts layer is gone. Press Add prompts for a new one."
+        if not (self.prompting or self.message):
+            if self.offered is not None:
+                name, other = self.current.image.name, self.offered.name
+                return f"Prompts go to {name}. Press Switch for them to go to {other}."
+            return "Clicks place no prompts now: press Add prompts (Q)."
         if self.phase in (Phase.PREPARING, Phase.WAITING):
             if prompts == 0:
                 return (

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from toy_dinov2 import build_toy
+from toy_dinov2 import Weights, build_toy, to_meta
 
 from napari_dinoprompt.core.backbones.checkpoints import (
     hash_weights,
@@ -21,7 +21,6 @@ from napari_dinoprompt.core.backbones.vit import import_timm, load_vit, wrap_mod
 from napari_dinoprompt.core.errors import CheckpointError
 
 CPU = torch.device("cpu")
-Weights = dict[str, torch.Tensor]
 
 
 def empty_toy() -> torch.nn.Module:
@@ -36,22 +35,6 @@ def save_as(weights: Weights, path: Path) -> Path:
     else:
         torch.save(weights, path)
     return path
-
-
-def to_meta(weights: Weights) -> Weights:
-    """Write a timm model with registers as Meta publishes it.
-
-    Meta keeps a position embedding of the class token, which timm adds to the token.
-    """
-    meta = dict(weights)
-    dimension = weights["cls_token"].shape[-1]
-    generator = torch.Generator().manual_seed(7)
-    position = torch.randn(1, 1, dimension, generator=generator)
-    meta["register_tokens"] = meta.pop("reg_token")
-    meta["cls_token"] = weights["cls_token"] - position
-    meta["pos_embed"] = torch.cat((position, weights["pos_embed"]), dim=1)
-    meta["mask_token"] = torch.zeros(1, dimension)
-    return meta
 
 
 @pytest.mark.parametrize("file", ["a.safetensors", "a.pth", "a.bin"])
@@ -181,6 +164,42 @@ def test_a_malicious_file_is_refused_and_never_run(
     assert marker.exists()
 
 
+def test_dictionaries_in_dictionaries_are_read_once(tmp_path: Path) -> None:
+    """A file may say that a dictionary is in itself, or is many."""
+    content: dict[str, object] = {"a": torch.ones(2), 3: torch.ones(3), "epoch": 3}
+    content["self"] = content
+    many: dict[str, object] = {"b": torch.ones(1)}
+    for _ in range(40):
+        many = {"one": many, "two": many}
+    content["many"] = many
+    torch.save(content, tmp_path / "a.pth")
+    found = read_checkpoint(tmp_path / "a.pth")
+    assert sorted(len(value) for value in found.values()) == [1, 2]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
+    )
+    with pytest.raises(CheckpointError, match=r"model.*run git lfs pull"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"), [("safetensors", "pth"), ("pth", "safetensors")]
+)
+def test_content_decides_and_not_the_suffix(
+    toy_model: torch.nn.Module, tmp_path: Path, inside: str, outside: str
+) -> None:
+    path = save_as(toy_model.state_dict(), tmp_path / f"a.{inside}")
+    path = path.rename(tmp_path / f"a.{outside}")
+    loaded = empty_toy()
+    load_weights(loaded, path, name="toy", classifier=())
+    assert hash_weights(loaded.state_dict()) == hash_weights(toy_model.state_dict())
+
+
 def refused_in_one_line(path: Path) -> None:
     with pytest.raises(CheckpointError) as refused:
         load_weights(empty_toy(), path, name="toy", classifier=())
@@ -257,7 +276,7 @@ def change(weights: Weights, how: str) -> Weights:
     elif how == "shape":
         weights["norm.weight"] = torch.ones(33)
     elif how == "renamed":
-        weights = {f"encoder.{key}": value for key, value in weights.items()}
+        weights = {k.replace("blocks", "stages"): v for k, v in weights.items()}
     return weights
 
 

@@ -30,11 +30,11 @@ from safetensors.torch import load_file, save
 
 from napari_dinoprompt.core.backbones.checkpoints import load_weights
 from napari_dinoprompt.core.backbones.download import fetch_weights
-from napari_dinoprompt.core.backbones.vit import check_dinov2, import_timm
+from napari_dinoprompt.core.backbones.vit import check_published, import_timm
 from napari_dinoprompt.core.backbones.weights import (
-    DINOV2_SIZES,
-    dinov2_weights,
-    find_dinov2,
+    PUBLISHED,
+    find_published,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, FetchError
 from napari_dinoprompt.core.progress import Progress
@@ -114,7 +114,7 @@ def works(fetch: Fetch, hub: Hub, cache: Path) -> bool:
     path = fetch()
     return (
         path.read_bytes() == hub.content
-        and find_dinov2(NAME) == path
+        and find_published(NAME) == path
         and blobs(cache) in ({hub.sha256: hub.size}, {})
     )
 
@@ -126,10 +126,21 @@ def test_what_is_served_is_in_the_cache_and_loads(
     fetch: Fetch, hub: Hub, cache: Path, toy_model: torch.nn.Module
 ) -> None:
     assert works(fetch, hub, cache)
-    path = find_dinov2(NAME)
+    path = find_published(NAME)
     assert path.is_relative_to(cache / REPOSITORY / "snapshots")
     assert load_file(path).keys() == toy_model.state_dict().keys()
     assert hub.ranges == [None]
+
+
+def test_dinov3_comes_the_same_way(hub: Hub, cache: Path, check: object) -> None:
+    steps = fetch_weights("dinov3-base", endpoint=hub.endpoint, check=check)
+    assert next(steps) == Progress(0, published_weights("dinov3-base").size)
+    for _ in steps:
+        pass
+    path = find_published("dinov3-base")
+    repository = "models--timm--vit_base_patch16_dinov3.lvd1689m"
+    assert path.is_relative_to(cache / repository / "snapshots")
+    assert path.read_bytes() == hub.content
 
 
 def test_what_is_there_is_not_sent_again(fetch: Fetch, hub: Hub) -> None:
@@ -143,7 +154,7 @@ def test_progress_counts_bytes(hub: Hub, check: object) -> None:
     steps = fetch_weights(NAME, endpoint=hub.endpoint, check=check)
     first = next(steps)
     # What is known before anybody was asked.
-    assert first == Progress(0, dinov2_weights(NAME).size)
+    assert first == Progress(0, published_weights(NAME).size)
     with closing(steps):
         assert next(s for s in steps if s.done >= 100_000).total == hub.size
 
@@ -229,9 +240,8 @@ def test_a_busy_store_is_asked_again(fetch: Fetch, hub: Hub, cache: Path) -> Non
 def test_a_hub_that_refuses(fetch: Fetch, hub: Hub, cache: Path, status: int) -> None:
     hub.head = [refuse(status)]
     message = complaint(fetch)
-    assert f"it answers {status}" in message
-    assert "filterbank" in message
-    assert "DINOPROMPT_WEIGHTS" in message
+    assert f"which answers {status}" in message
+    assert "/resolve/main/model.safetensors on another machine" in message
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 
@@ -256,7 +266,8 @@ def test_nobody_is_there(fetch: Fetch, hub: Hub, cache: Path) -> None:
         port = taken.getsockname()[1]
     message = complaint(fetch, endpoint=f"http://127.0.0.1:{port}")
     assert f"http://127.0.0.1:{port} cannot be reached" in message
-    assert "filterbank" in message
+    assert "Errno" not in message
+    assert "/resolve/main/model.safetensors on another machine" in message
     assert works(fetch, hub, cache)
 
 
@@ -270,8 +281,7 @@ def test_offline_nobody_is_asked(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     message = complaint(fetch)
     assert "HF_HUB_OFFLINE" in message
-    assert "vit_small_patch14_reg4_dinov2.lvd142m.safetensors" in message
-    assert "filterbank" in message
+    assert "vit_small_patch14_reg4_dinov2.lvd142m/resolve/main" in message
     assert not hub.asked
     assert not cache.exists()
 
@@ -310,7 +320,7 @@ def test_a_login_page_instead_of_the_hub(fetch: Fetch, hub: Hub, cache: Path) ->
     hub.head = [send_page]
     message = complaint(fetch)
     assert "login page" in message
-    assert "filterbank" in message
+    assert "/resolve/main/model.safetensors on another machine" in message
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 
@@ -461,16 +471,15 @@ def test_a_hub_that_is_gone_at_the_end(fetch: Fetch, hub: Hub, cache: Path) -> N
 # --- the check -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", DINOV2_SIZES)
-@pytest.mark.parametrize("variant", ["", "-plain"])
-def test_sizes_that_are_stated(size: str, variant: str) -> None:
-    weights = dinov2_weights(f"dinov2-{size}{variant}")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_that_are_stated(name: str) -> None:
+    weights = published_weights(name)
     with torch.device("meta"):
-        model = import_timm().create_model(
-            weights.timm_name.partition(".")[0], num_classes=0
-        )
+        model = import_timm().create_model(weights.timm_name, num_classes=0)
     counted = sum(tensor.numel() for tensor in model.state_dict().values())
     assert weights.size == 4 * counted
+    assert weights.dimension == model.num_features
+    assert (weights.patch, weights.patch) == model.patch_embed.patch_size
 
 
 def test_the_check_knows_the_real_architecture(tmp_path: Path) -> None:
@@ -478,7 +487,7 @@ def test_the_check_knows_the_real_architecture(tmp_path: Path) -> None:
     tensors = {key: value.half() for key, value in model.state_dict().items()}
     path = tmp_path / "weights.incomplete"
     path.write_bytes(save(tensors))
-    check_dinov2("dinov2-small", path)
+    check_published("dinov2-small", path)
     for other in ("dinov2-small-plain", "dinov2-base"):
         with pytest.raises(CheckpointError, match="does not hold the weights"):
-            check_dinov2(other, path)
+            check_published(other, path)

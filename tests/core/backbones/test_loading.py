@@ -26,6 +26,9 @@ def test_offered_names() -> None:
         "dinov2-base",
         "dinov2-large",
         "dinov2-giant",
+        "dinov3-small",
+        "dinov3-base",
+        "dinov3-large",
         "filterbank",
     )
 
@@ -61,6 +64,43 @@ def test_unknown_names_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError) as refused:
         load_backbone(name, device="cpu")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "timm:vit_small_patch14_reg4_dinov2.lvd143m",
+            "timm:vit_small_patch14_reg4_dinov2.lvd142m",
+        ),
+        ("timm:vit_smal_patch16_224", "timm:vit_small_patch16_224"),
+        ("timm:vit_small_r26_s32_224", "square patches; choose one such"),
+        ("timm:resnet18", "square patches; choose one such"),
+        ("timm:vit_small_patch16_224.", "timm:vit_small_patch16_224"),
+        ("timm:naflexvit_base_patch16_gap", "choose"),
+    ],
+)
+def test_models_that_timm_has_not_or_that_do_not_fit(name: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_backbone(name, device="cpu")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_name_that_timm_has_changed_is_understood(tmp_path: Path) -> None:
+    """With the numbers that its images were seen with."""
+    old, new = "vit_small_patch16_224_dino", "vit_small_patch16_224.dino"
+    with pytest.raises(WeightsNotFoundError, match=new):
+        load_backbone(f"timm:{old}", device="cpu")
+    model = import_timm().create_model(new, pretrained=False, num_classes=0)
+    torch.save(model.state_dict(), tmp_path / "dino.pth")
+    one, other = (
+        load_backbone(f"timm:{name}", checkpoint=tmp_path, device="cpu")
+        for name in (old, new)
+    )
+    assert one.info == replace(other.info, name=f"timm:{old}")
+    assert one.mean.tolist() == other.mean.tolist()
+    assert one.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import huggingface_hub.constants
 import pytest
 
 from napari_dinoprompt.core.backbones.weights import (
-    DINOV2_SIZES,
-    dinov2_weights,
+    PUBLISHED,
     find_checkpoint,
-    find_dinov2,
-    find_timm,
+    find_published,
+    find_weights,
     hub_cache_folder,
+    published_weights,
     torch_hub_folder,
 )
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
@@ -56,38 +56,49 @@ def put_into_hub(hub: Path, hub_id: str, name: str) -> Path:
             "vit_giant_patch14_reg4_dinov2.lvd142m",
             "dinov2_vitg14_reg4_pretrain.pth",
         ),
+        (
+            "dinov3-base",
+            "vit_base_patch16_dinov3.lvd1689m",
+            "dinov3_vitb16_pretrain_lvd1689m-73cec8be.pth",
+        ),
     ],
 )
 def test_names_at_the_publishers(name: str, timm_name: str, meta_file: str) -> None:
-    weights = dinov2_weights(name)
+    weights = published_weights(name)
     assert weights.timm_name == timm_name
     assert weights.hub_id == f"timm/{timm_name}"
     assert weights.meta_file == meta_file
 
 
-@pytest.mark.parametrize("size", DINOV2_SIZES)
-@pytest.mark.parametrize("variant", ["", "-plain"])
-def test_timm_knows_every_architecture(size: str, variant: str) -> None:
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_timm_knows_every_architecture(name: str) -> None:
     from napari_dinoprompt.core.backbones.vit import import_timm
 
-    name = dinov2_weights(f"dinov2-{size}{variant}").timm_name
-    config = import_timm().get_pretrained_cfg(name)
+    weights = published_weights(name)
+    config = import_timm().get_pretrained_cfg(weights.timm_name)
     assert config is not None
-    assert config.hf_hub_id == f"timm/{name}"
-    assert config.input_size == (3, 518, 518)
+    assert config.hf_hub_id == weights.hub_id
+    # The tag is the one that timm takes if none is named, so that files without fit.
+    base = weights.timm_name.partition(".")[0]
+    assert import_timm().get_pretrained_cfg(base).tag == config.tag
+    side = 518 if weights.patch == 14 else 256
+    assert config.input_size == (3, side, side)
+    spoken = weights.licence.partition(" ")[0].lower()
+    assert spoken.partition("-")[0] == config.license.partition("-")[0]
 
 
 @pytest.mark.parametrize(
-    "name", ["dinov2-", "dinov2-tiny", "dinov2-small-reg", "small"]
+    "name",
+    ["dinov2-", "dinov2-tiny", "dinov2-small-reg", "small", "dinov3-small-plain"],
 )
 def test_unknown_models_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="dinov2-small"):
-        dinov2_weights(name)
+        published_weights(name)
 
 
 def test_missing_weights_name_both_places_and_what_works_now(hub: Path) -> None:
     with pytest.raises(WeightsNotFoundError) as missing:
-        find_dinov2("dinov2-small")
+        find_published("dinov2-small")
     message = str(missing.value)
     assert str(hub) in message
     assert "timm/vit_small_patch14_reg4_dinov2.lvd142m" in message
@@ -100,18 +111,18 @@ def test_missing_weights_name_both_places_and_what_works_now(hub: Path) -> None:
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
 def test_a_file_in_the_hugging_face_cache_is_found(hub: Path, file: str) -> None:
     there = put_into_hub(hub, "timm/vit_small_patch14_reg4_dinov2.lvd142m", file)
-    assert find_dinov2("dinov2-small") == there
+    assert find_published("dinov2-small") == there
     with pytest.raises(WeightsNotFoundError):
-        find_dinov2("dinov2-small-plain")
+        find_published("dinov2-small-plain")
 
 
 def test_meta_s_file_in_torch_s_cache_is_found(hub: Path) -> None:
     file = torch_hub_folder() / "dinov2_vitb14_reg4_pretrain.pth"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"weights")
-    assert find_dinov2("dinov2-base") == file
+    assert find_published("dinov2-base") == file
     with pytest.raises(WeightsNotFoundError):
-        find_dinov2("dinov2-base-plain")
+        find_published("dinov2-base-plain")
 
 
 def test_the_hugging_face_cache_comes_first(hub: Path) -> None:
@@ -120,14 +131,21 @@ def test_the_hugging_face_cache_comes_first(hub: Path) -> None:
     meta.write_bytes(b"weights")
     name = "timm/vit_small_patch14_dinov2.lvd142m"
     there = put_into_hub(hub, name, "model.safetensors")
-    assert find_dinov2("dinov2-small-plain") == there
+    assert find_published("dinov2-small-plain") == there
+
+
+def find_other(name: str, folder: Path | None = None) -> Path:
+    """Find what timm has a tag for, though it was not named."""
+    return find_weights(
+        f"timm:{name}", "timm/vit_x.tag", (f"{name}.safetensors",), folder
+    )
 
 
 def test_other_timm_models_are_found_by_repository(hub: Path) -> None:
-    with pytest.raises(WeightsNotFoundError, match=r"timm/vit_x.*filterbank"):
-        find_timm("timm/vit_x", "timm:vit_x")
-    there = put_into_hub(hub, "timm/vit_x", "model.safetensors")
-    assert find_timm("timm/vit_x", "timm:vit_x") == there
+    with pytest.raises(WeightsNotFoundError, match=r"timm/vit_x\.tag.*filterbank"):
+        find_other("vit_x")
+    there = put_into_hub(hub, "timm/vit_x.tag", "model.safetensors")
+    assert find_other("vit_x") == there
 
 
 SMALL = "vit_small_patch14_reg4_dinov2.lvd142m"
@@ -140,6 +158,7 @@ META_SMALL = "dinov2_vits14_reg4_pretrain.pth"
         f"{SMALL}.safetensors",
         f"{SMALL}/model.safetensors",
         f"{SMALL}/pytorch_model.bin",
+        "vit_small_patch14_reg4_dinov2.safetensors",
         META_SMALL,
         "hub cache",
     ],
@@ -155,25 +174,38 @@ def test_what_is_recognised_in_a_folder(
         file.parent.mkdir(parents=True)
         file.write_bytes(b"weights")
     with pytest.raises(WeightsNotFoundError):
-        find_dinov2("dinov2-small")
-    assert find_dinov2("dinov2-small", folder) == file
+        find_published("dinov2-small")
+    assert find_published("dinov2-small", folder) == file
     with pytest.raises(WeightsNotFoundError):
-        find_dinov2("dinov2-base", folder)
+        find_published("dinov2-base", folder)
     monkeypatch.setenv("DINOPROMPT_WEIGHTS", os.pathsep.join(["/nowhere", str(folder)]))
-    assert find_dinov2("dinov2-small") == file
+    assert find_published("dinov2-small") == file
 
 
 def test_a_checkpoint_may_be_a_folder(hub: Path, tmp_path: Path) -> None:
-    repository = f"timm/{SMALL}"
+    repository, files = f"timm/{SMALL}", (META_SMALL,)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
     put_into_hub(hub, repository, "model.safetensors")
-    with pytest.raises(WeightsNotFoundError, match="holds no vit_small"):
-        find_checkpoint(tmp_path, repository, META_SMALL)
-    file = tmp_path / META_SMALL
-    file.write_bytes(b"weights")
-    assert find_checkpoint(tmp_path, repository, META_SMALL) == file
-    assert find_checkpoint(file, repository, META_SMALL) == file
+    with pytest.raises(WeightsNotFoundError, match="holds no weights, no vit_small"):
+        find_checkpoint(folder, repository, files)
+    for name in ("any.ckpt", "pytorch_model.bin", "model.safetensors", META_SMALL):
+        file = folder / name
+        file.write_bytes(b"weights")
+        assert find_checkpoint(folder, repository, files) == file
+        assert find_checkpoint(file, repository, files) == file
+    # Without a model in mind its file is no better than others.
+    assert find_checkpoint(folder) == folder / "model.safetensors"
     missing = tmp_path / "none.pth"
-    assert find_checkpoint(missing, repository, META_SMALL) == missing
+    assert find_checkpoint(missing, repository, files) == missing
+
+
+def test_a_folder_of_several_files_is_refused(tmp_path: Path) -> None:
+    for name in ("a.pth", "b.safetensors"):
+        (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(WeightsNotFoundError, match=r"several files.*name the file"):
+        find_checkpoint(tmp_path)
 
 
 def test_the_order_of_places(
@@ -184,9 +216,9 @@ def test_the_order_of_places(
         (tmp_path / name).mkdir()
         (tmp_path / name / META_SMALL).write_bytes(b"weights")
     preferred = tmp_path / "preferences"
-    assert find_dinov2("dinov2-small", preferred).parent == preferred
+    assert find_published("dinov2-small", preferred).parent == preferred
     monkeypatch.setenv("DINOPROMPT_WEIGHTS", str(tmp_path / "environment"))
-    found = find_dinov2("dinov2-small", preferred)
+    found = find_published("dinov2-small", preferred)
     assert found.parent == tmp_path / "environment"
 
 
@@ -195,7 +227,7 @@ def test_folders_are_named_where_nothing_is_found(
 ) -> None:
     monkeypatch.setenv("DINOPROMPT_WEIGHTS", os.pathsep.join(["/here", " ", "~/there"]))
     with pytest.raises(WeightsNotFoundError) as missing:
-        find_dinov2("dinov2-small", tmp_path / "set")
+        find_published("dinov2-small", tmp_path / "set")
     message = str(missing.value)
     for word in ("/here", str(Path("~/there").expanduser()), str(tmp_path / "set")):
         assert word in message
@@ -204,10 +236,12 @@ def test_folders_are_named_where_nothing_is_found(
     assert f"{SMALL}.safetensors" in message
 
 
-def test_other_timm_models_in_a_folder(hub: Path, tmp_path: Path) -> None:
-    file = tmp_path / "vit_x.safetensors"
+@pytest.mark.parametrize("name", ["vit_x", "vit_x.tag"])
+def test_other_timm_models_in_a_folder(hub: Path, tmp_path: Path, name: str) -> None:
+    """With timm's tag or without: people do not know of it."""
+    file = tmp_path / f"{name}.safetensors"
     file.write_bytes(b"weights")
-    assert find_timm("timm/vit_x", "timm:vit_x", tmp_path) == file
+    assert find_other("vit_x", tmp_path) == file
 
 
 def test_the_tests_look_nowhere_near_the_user_s_caches() -> None:

@@ -377,7 +377,7 @@ def test_a_record_is_emptied_before_its_results_are_replaced(
     bench.run(images)
     written = []
 
-    def fail_later(path: Path, array: np.ndarray) -> None:
+    def fail_later(path: Path, array: np.ndarray, _name: str = "") -> None:
         if written:
             raise InputError("full")
         written.append(path)

@@ -27,7 +27,7 @@ from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 from napari_dinoprompt.core.segmentation.stack import segment_stack
 
 if TYPE_CHECKING:
@@ -152,7 +152,10 @@ def test_results_are_stacks_that_say_what_they_are(
     data = draw_stack(4)
     path = write_zstack(tmp_path / "stack.tif", data)
     folder = tmp_path / "results"
-    options = replace(OPTIONS, objects_3d=through, spacing=(2.0, 1.0, 1.0))
+    kind_of_map = "plain" if through else "fitted"
+    options = replace(
+        OPTIONS, objects_3d=through, spacing=(2.0, 1.0, 1.0), map=kind_of_map
+    )
     rows = run_to_end(
         iter_segment_stack_file(
             path, "stack.tif", folder, "stack", reference, filterbank, options
@@ -168,6 +171,11 @@ def test_results_are_stacks_that_say_what_they_are(
         with tifffile.TiffFile(paths[kind]) as tiff:
             assert tiff.series[0].axes == "ZYX"
             np.testing.assert_array_equal(tiff.asarray(), array)
+            said = tiff.ome_metadata
+        if kind == "similarity":
+            assert f'Name="similarity ({kind_of_map})"' in said
+    each = [segment(plane, reference, filterbank, options) for plane in data]
+    np.testing.assert_array_equal(found.similarity, [one.similarity for one in each])
     assert open_stack_file(paths["mask"]).spacing == (2.0, 1.0, 1.0)
     assert tifffile.imread(paths["instances"]).dtype == np.uint16
     (row,) = rows

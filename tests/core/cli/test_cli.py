@@ -19,9 +19,7 @@ from safetensors.torch import save_file
 import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
-from napari_dinoprompt._cli.models import DINOV2_DIMENSIONS, DINOV2_PATCH
 from napari_dinoprompt.core.backbones.vit import import_timm
-from napari_dinoprompt.core.backbones.weights import dinov2_weights
 from napari_dinoprompt.core.batch.results import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.points import write_prompts
@@ -208,6 +206,21 @@ def test_a_transformer_from_a_checkpoint(run: Run, bench: Bench, blobs) -> None:
     mask = tifffile.imread(output / "real_mask.tif")
     np.testing.assert_array_equal(mask, expected.mask)
     assert "weights of timm:test_vit" in complaint(run(*call))
+
+
+def test_a_checkpoint_tells_which_backbone_it_is_of(run: Run, bench: Bench) -> None:
+    checkpoint = bench.folder / "test_vit.safetensors"
+    save_file(import_timm().create_model("test_vit").state_dict(), checkpoint)
+    call = (
+        *("reference", bench.image, "--points", bench.points, "--upscale", 1),
+        *("--output", bench.folder / "tiny", "--checkpoint"),
+    )
+    ran = run(*call, checkpoint)
+    assert ran.code == 0
+    assert f"{checkpoint} holds timm:test_vit." in ran.err
+    assert dp.Reference.load(bench.folder / "tiny.reference.safetensors").backbone
+    other = checkpoint.rename(bench.folder / "mine.safetensors")
+    assert "64 features" in complaint(run(*call, other))
 
 
 def test_several_classes_have_a_page_each(run: Run, bench: Bench, blobs) -> None:
@@ -526,17 +539,6 @@ def test_models_finds_weights(run: Run, tmp_path: Path, monkeypatch) -> None:
     assert str(path) in line
 
 
-@pytest.mark.parametrize("size", DINOV2_DIMENSIONS)
-def test_models_states_what_timm_builds(size: str) -> None:
-    import torch
-
-    name = dinov2_weights(f"dinov2-{size}").timm_name.partition(".")[0]
-    with torch.device("meta"):
-        model = import_timm().create_model(name)
-    assert model.num_features == DINOV2_DIMENSIONS[size]
-    assert model.patch_embed.patch_size == (DINOV2_PATCH, DINOV2_PATCH)
-
-
 def test_without_dinov2_reference_says_what_it_takes(run: Run, bench: Bench) -> None:
     ran = run(
         *("reference", bench.image, "--points", bench.points),
@@ -590,8 +592,44 @@ def test_the_demo_opens_the_viewer_where_there_is_a_display(
     monkeypatch.setattr(demo, "has_display", lambda *_: True)
     monkeypatch.setattr(demo, "open_viewer", lambda: opened.append(True))
     monkeypatch.setattr(demo, "missing_packages", tuple)
+    monkeypatch.setattr(demo, "can_open_windows", lambda: True)
     assert run("demo").code == 0
     assert opened == [True]
+
+
+@pytest.mark.parametrize(
+    "dead",
+    [
+        {"DISPLAY": ":4711"},
+        {"DISPLAY": "localhost:10.0"},
+        {"WAYLAND_DISPLAY": "wayland-7"},
+        {"DISPLAY": ":4711", "WAYLAND_DISPLAY": "wayland-7"},
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one display")
+def test_a_display_that_is_dead_is_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dead
+) -> None:
+    """Qt would end the process with an abort."""
+
+    def write(folder: Path, backbone: object) -> None:
+        msg = f"written to {folder}"
+        raise InputError(msg)
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in dead.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(demo, "missing_packages", tuple)
+    monkeypatch.setattr(demo, "write_demo", write)
+    ran = run("demo")
+    assert "the display cannot be reached. Writing files instead." in ran.err
+    assert "written to dinoprompt-demo" in ran.err
+
+
+def test_a_display_that_answers_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert demo.can_open_windows()
 
 
 def test_without_qt_s_libraries_the_demo_names_them_and_writes_files(

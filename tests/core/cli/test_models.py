@@ -18,7 +18,7 @@ from huggingface_hub import constants
 
 from napari_dinoprompt import cli
 from napari_dinoprompt.core.backbones import download
-from napari_dinoprompt.core.backbones.weights import find_dinov2
+from napari_dinoprompt.core.backbones.weights import find_published
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_get_tells_size_and_place_and_gets_it(run: Run, hub: Hub) -> None:
     assert "getting dinov2-base (0 MB, Apache-2.0)" in line
     assert hub.endpoint in line
     assert str(constants.HF_HUB_CACHE) in line
-    path = find_dinov2("dinov2-base")
+    path = find_published("dinov2-base")
     assert out == f"dinov2-base is here: {path}\n"
     asked = len(hub.asked)
     code, out, err = run("--get", "dinov2-base")
@@ -75,8 +75,8 @@ def test_a_failure_is_one_line(run: Run, hub: Hub) -> None:
     code, out, err = run("--get", "dinov2-small")
     (line,) = err.splitlines()
     assert (code, out) == (2, "")
-    assert "it answers 404" in line
-    assert "filterbank" in line
+    assert "which answers 404" in line
+    assert "/resolve/main/model.safetensors" in line
 
 
 def test_offline_is_one_line(

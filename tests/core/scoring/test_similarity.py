@@ -217,6 +217,33 @@ def test_the_first_object_class_is_shown_by_default(make_map) -> None:
         similarity_map(features, reference, "c")
 
 
+@pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
+def test_a_plain_map_is_1_at_a_lone_point(make_map, scoring: str) -> None:
+    features: FeatureMap = make_map((21, 30), patch=3, scoring=scoring)
+    points, classes = [(4, 7), (16, 25)], ["object", "background"]
+    reference = Reference.from_prompts(features, points, classes, points_only=True)
+    plain = similarity_map(features, reference, fitted=False)
+    # On the middle of a cell; beside it the cosine is that between the cells.
+    assert plain[4, 7] == pytest.approx(1, abs=1e-6)
+    assert plain.max() <= 1
+    assert plain[4, 8] < 1
+
+
+@pytest.mark.parametrize("scoring", ["plain", "centred", "standardised"])
+def test_a_plain_map_is_the_cosine_whatever_the_background(
+    make_map, scoring: str
+) -> None:
+    features: FeatureMap = make_map(scoring=scoring)
+    reference = Reference.from_prompts(features, POINTS, CLASSES)
+    for name in reference.object_classes:
+        cells = torch.from_numpy(by_hand(features, reference, name)).float()
+        found = similarity_map(features, reference, name, fitted=False)
+        np.testing.assert_allclose(
+            found, to_pixels(cells[None], features.grid)[0], atol=1e-5
+        )
+        assert np.abs(similarity_map(features, reference, name) - found).max() > 0.05
+
+
 def test_features_of_another_backbone_are_refused(make_map) -> None:
     features: FeatureMap = make_map()
     reference = Reference.from_prompts(features, POINTS)

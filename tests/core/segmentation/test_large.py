@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from large_planes import Recording, draw_plane, hold_nothing_whole
 
@@ -102,6 +103,22 @@ def test_a_threshold_of_one_s_own(filterbank: FilterBank) -> None:
     assert whole.mask.any()
     np.testing.assert_array_equal(large.mask[:], whole.mask)
     assert (large.window.low, large.window.high) == (0, 1)
+
+
+def test_plain_maps_are_those_of_the_whole(backbone: Network, tmp_path: Path) -> None:
+    plane = draw_plane(SHAPE, gap=True)
+    classes = ("round", "long", "background", "round")
+    whole, large = both(plane, backbone, SegmentOptions(map="plain"), classes)
+    fitted, _ = both(plane, backbone, SegmentOptions(), classes)
+    np.testing.assert_allclose(large.maps[:], whole.maps, atol=1e-4)
+    assert np.nanmax(np.abs(whole.maps - fitted.maps)) > 0.1
+    np.testing.assert_array_equal(large.mask[:], fitted.mask)
+    levels = run_to_end(large.iter_levels())["similarity"]
+    np.testing.assert_array_equal(levels[0][...], large.maps[0])
+    for result in (whole, large, fitted):
+        write_segmentation(tmp_path, "image", result)
+        with tifffile.TiffFile(tmp_path / "image_similarity.tif") as file:
+            assert f"similarity ({result.kind})" in file.pages.first.description
 
 
 def test_files_and_summary_are_those_of_the_whole(

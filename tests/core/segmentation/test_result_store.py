@@ -81,9 +81,8 @@ def fill(store: ResultStore, plan: RegionPlan, count: int | None = None) -> None
     similarity, winning_class = values()
     for region in plan.regions[:count]:
         here = (region.rows, region.columns)
-        store.put(
-            RegionScores(region, similarity[(slice(None), *here)], winning_class[here])
-        )
+        part = similarity[(slice(None), *here)]
+        store.put(RegionScores(region, part, part / 2, winning_class[here]))
 
 
 @pytest.fixture
@@ -103,6 +102,8 @@ def test_what_is_put_is_there_at_all_levels(store: ResultStore) -> None:
     halves = padded.reshape(2, 551, 2, 138, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(store.similarity[1][:], halves, atol=1e-6)
     np.testing.assert_array_equal(store.winning_class[1][:], winning_class[::2, ::2])
+    for level, plain in enumerate(store.levels("long", "plain")):
+        np.testing.assert_array_equal(plain[...], store.levels("long")[level][...] / 2)
 
 
 def test_deep_pyramids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,7 @@ def test_a_full_disk_is_told_beforehand(
 ) -> None:
     monkeypatch.setattr(
         "napari_dinoprompt.core.segmentation.result_store.free_bytes",
-        lambda _: 5_000_000,
+        lambda _: 7_000_000,
     )
     with pytest.raises(InputError, match="DINOPROMPT_CACHE"):
         ResultStore(plan, NAMES, WINDOW)
@@ -300,16 +301,18 @@ def backbone(request: pytest.FixtureRequest) -> Network:
 
 def assemble(
     features: LazyFeatures, reference: Reference
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
     shape = features.grid.shape
     maps = np.zeros((len(reference.object_classes), *shape), np.float32)
+    plain = np.zeros_like(maps)
     winning_class = np.full(shape, 99, np.uint8)
     for scores in iter_scores(features, reference, features.regions.regions):
         assert not isinstance(scores, Notice)
         here = (scores.region.rows, scores.region.columns)
         maps[(slice(None), *here)] = scores.similarity
+        plain[(slice(None), *here)] = scores.plain
         winning_class[here] = scores.winning_class
-    return maps, winning_class
+    return maps, plain, winning_class
 
 
 def check(
@@ -321,10 +324,12 @@ def check(
     whole = extract_features(plane, backbone, upscale=upscale)
     reference = Reference.from_prompts(whole, POINTS, classes)
     features = lazy_features(plane, backbone, upscale=upscale, window=whole.window)
-    maps, winning_class = assemble(features, reference)
+    maps, plain, winning_class = assemble(features, reference)
     for number, name in enumerate(reference.object_classes):
         expected = similarity_map(whole, reference, name)
         np.testing.assert_allclose(maps[number], expected, atol=1e-4)
+        expected = similarity_map(whole, reference, name, fitted=False)
+        np.testing.assert_allclose(plain[number], expected, atol=1e-4)
     # With thresholds that let everything in, claims are the mask of the whole.
     expected_mask = score_classes(whole, reference).mask(
         dict.fromkeys(reference.object_classes, -2.0)
@@ -372,11 +377,12 @@ def test_regions_that_show_nothing_have_no_object(
     plane[:, 256:] = fill[kind]
     features = lazy_features(plane, filterbank)
     reference = Reference.from_prompts(features, POINTS)
-    maps, winning_class = assemble(features, reference)
+    maps, plain, winning_class = assemble(features, reference)
     # Rims reach over the border.
     assert (winning_class[:, 384:] == 0).all()
     assert (winning_class[:, :256] == 1).all()
-    assert np.isnan(maps[0, :, 384:]).all() == (kind == "gap")
+    for found in (maps, plain):
+        assert np.isnan(found[0, :, 384:]).all() == (kind == "gap")
 
 
 def test_a_reference_that_does_not_fit_is_refused(

@@ -71,6 +71,18 @@ def test_the_sample_field_is_segmented(
     assert iou(result.mask, truth) > 0.7
 
 
+def test_a_plain_map_is_near_1_on_what_was_clicked(blobs, blob_features) -> None:
+    prompt = blobs.prompts[0]
+    classes = ["object", "background"]
+    reference = Reference.from_prompts(blob_features, [prompt, (2, 2)], classes)
+    pixel = tuple(prompt.round().astype(int))
+    plain = similarity_map(blob_features, reference, fitted=False)
+    # A prompt stands for the mean of its object, which no one cell has to be.
+    assert 0.8 < plain[pixel] < 1
+    fitted = similarity_map(blob_features, reference)
+    assert abs(fitted[pixel] - plain[pixel]) > 0.02
+
+
 def test_the_same_call_gives_the_same_result(blobs, blob_reference, filterbank) -> None:
     options = SegmentOptions(cleaning=Cleaning(10, fill_holes=True, split=True))
     first, second = (
@@ -455,3 +467,25 @@ def test_five_random_prompts_segment_both_sample_fields(
                 iou(score_classes(features, reference).mask(thresholds), truth)
             )
     assert np.mean(found) >= 0.80
+
+
+def test_a_plain_map_is_given_out_beside_the_same_mask(
+    blobs, blob_features, filterbank
+) -> None:
+    points = [*blobs.prompts, (2, 2)]
+    classes = ["object"] * len(blobs.prompts) + ["background"]
+    reference = Reference.from_prompts(blob_features, points, classes)
+    fitted = segment(blobs.image, reference, filterbank)
+    plain = segment(blobs.image, reference, filterbank, SegmentOptions(map="plain"))
+    np.testing.assert_array_equal(plain.mask, fitted.mask)
+    assert plain.mask.any()
+    assert (fitted.kind, plain.kind) == ("fitted", "plain")
+    expected = similarity_map(blob_features, reference, fitted=False)
+    np.testing.assert_array_equal(plain.similarity, expected)
+    np.testing.assert_array_equal(plain.maps, expected[None])
+    assert np.abs(plain.similarity - fitted.similarity).max() > 0.1
+
+
+def test_another_kind_of_map_is_refused() -> None:
+    with pytest.raises(InputError, match="'fitted' or 'plain', not 'raw'"):
+        SegmentOptions(map="raw")

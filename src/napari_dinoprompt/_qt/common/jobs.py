@@ -11,7 +11,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_dinoprompt.core.errors import DinopromptError, explain
+from napari_dinoprompt.core.errors import explain, first_line
 from napari_dinoprompt.core.progress import Notice, without_repeats
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class LatestJob(QObject):
 
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
+        self.error: Exception | None = None
+        """Why the last request failed."""
         self._what = what
         self._run: _Run | None = None
 
@@ -83,16 +85,18 @@ class LatestJob(QObject):
         if run is not self._run:
             return
         self._run = None
-        if isinstance(result, _Failure):
-            self.failed.emit(result.message)
-        else:
+        if not isinstance(result, _Failure):
             self.returned.emit(result)
-
-    def crash(self, run: _Run) -> None:
-        """Note that a run ended with a bug, which napari shows, if it is the latest."""
-        if run is self._run:
-            self._run = None
-            self.failed.emit(f"{self._what} failed; see the notification.")
+            return
+        self.error = result.error
+        reason = explain(result.error)
+        if reason is not None:
+            self.failed.emit(reason)
+            return
+        said = first_line(result.error).rstrip(".")
+        self.failed.emit(f"{self._what} failed: {said}. See the notification.")
+        # A bug: napari shows it with its traceback.
+        raise result.error
 
 
 class _Run(QObject):
@@ -105,7 +109,6 @@ class _Run(QObject):
         self.worker = create_worker(_catching, without_repeats(steps, set()))
         self.worker.yielded.connect(self._on_yielded)
         self.worker.returned.connect(self._on_returned)
-        self.worker.errored.connect(self._on_errored)
         # At once, in its own thread: a connection that it holds is let go.
         self.worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self.worker.finished.connect(self.deleteLater)
@@ -118,24 +121,27 @@ class _Run(QObject):
     def _on_returned(self, result: object) -> None:
         self._job.end(self, result)
 
-    def _on_errored(self, _error: Exception) -> None:
-        self._job.crash(self)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Failure:
-    message: str
+    error: Exception
 
 
 def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
-    """Turn errors meant for the user's eyes into a result."""
+    """Turn an error into a result: of some, superqt tells nobody that work has ended.
+
+    What would end the program ends the work alone.
+    """
     try:
         return (yield from steps)
-    except (DinopromptError, MemoryError, OSError, RuntimeError) as error:
-        reason = explain(error)
-        if reason is None:
-            raise
-        return _Failure(reason)
+    except GeneratorExit:
+        raise
+    except Exception as error:  # noqa: BLE001 (told in `LatestJob.end`)
+        return _Failure(error)
+    except BaseException as error:  # noqa: BLE001
+        bug = RuntimeError(f"{type(error).__name__} {error}".rstrip())
+        bug.__cause__ = error
+        return _Failure(bug)
 
 
 class BackboneShelf:

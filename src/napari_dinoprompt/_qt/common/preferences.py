@@ -11,8 +11,7 @@ from napari_dinoprompt.core.backbones.load import (
     BackboneChoice,
     default_backbone,
 )
-from napari_dinoprompt.core.backbones.weights import find_dinov2
-from napari_dinoprompt.core.errors import WeightsNotFoundError
+from napari_dinoprompt.core.backbones.weights import is_here
 
 PLUGIN = "napari-dinoprompt"
 _AUTO = "auto"
@@ -27,7 +26,7 @@ class Preferences:
     backbone : BackboneChoice
         One that works now.
     wanted : str or None
-        The DINOv2 model that the user would rather have; its weights may be missing.
+        The network that the user would rather have; its weights may be missing.
     """
 
     backbone: BackboneChoice
@@ -52,11 +51,9 @@ def read_preferences() -> Preferences:
     if choice.name == _AUTO:
         choice = replace(choice, name=default_backbone(folder))
         return Preferences(choice, CHOICE)
-    try:
-        find_dinov2(choice.name, folder)
-    except WeightsNotFoundError:
-        return Preferences(replace(choice, name=FILTERBANK), choice.name)
-    return Preferences(choice, choice.name)
+    if is_here(choice.name, folder):
+        return Preferences(choice, choice.name)
+    return Preferences(replace(choice, name=FILTERBANK), choice.name)
 
 
 def _settings() -> Any:

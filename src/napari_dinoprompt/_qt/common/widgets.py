@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
-from qtpy.QtCore import QEvent, QObject, QRect, Qt
+from qtpy.QtCore import QEvent, QObject, QRect, Qt, Signal
 from qtpy.QtGui import (
     QColor,
     QGuiApplication,
@@ -144,6 +144,31 @@ def put_in_tab_order(first: QWidget, *following: QWidget) -> None:
 def no_margins(layout: QLayout) -> None:
     """Fit a layout into one that has margins of its own."""
     layout.setContentsMargins(0, 0, 0, 0)
+
+
+class OfferRow(QWidget):
+    """A button that takes what is offered, and one that does without."""
+
+    accepted = Signal()
+    """The user wants it."""
+    dismissed = Signal()
+    """The user does not want it."""
+
+    def __init__(self, dismiss: str, tooltip: str) -> None:
+        super().__init__()
+        self._accept, self._dismiss = QPushButton(), button(dismiss, tooltip)
+        self._accept.clicked.connect(self.accepted)
+        self._dismiss.clicked.connect(self.dismissed)
+        row = row_of(self._accept, self._dismiss)
+        row.setStretch(0, 1)
+        in_column(self, row)
+
+    def show_offer(self, text: str, tooltip: str) -> None:
+        """Offer something; an empty text is nothing, and hides the row."""
+        if text:
+            self._accept.setText(literal(text))
+            explain(self._accept, tooltip)
+        self.setVisible(bool(text))
 
 
 class ElidedLabel(QElidingLabel):

@@ -7,11 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.common.widgets import button, explain, in_column, row_of
 from napari_dinoprompt._qt.recovery.autosave import Autosave
 from napari_dinoprompt.core.autosave.files import (
     default_recovery_folder,
@@ -156,44 +154,17 @@ class Recovery(QObject):
         self.changed.emit()
 
 
-class RecoveryPanel(QWidget):
-    """Restore and Forget; hidden while there is nothing to be offered."""
-
-    restore_requested = Signal()
-    """The user wants the prompts and settings of before."""
-    forget_requested = Signal()
-    """The user does not want them any more."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown: ImageRecord | None = None
-        self._restore = button(
-            "Restore prompts", "Bring back the prompts that this image had before."
-        )
-        self._restore.clicked.connect(self.restore_requested)
-        self._forget = button("Forget", "Remove these prompts from the disk.")
-        self._forget.clicked.connect(self.forget_requested)
-        row = row_of(self._restore, self._forget)
-        row.setStretch(0, 1)
-        in_column(self, row)
-        self.show_offer(None)
-
-    def show_offer(self, record: ImageRecord | None) -> None:
-        """Offer the prompts of a record, or hide the line."""
-        if record is not None and record is not self._shown:
-            count = len(record.classes)
-            prompts = "1 prompt" if count == 1 else f"{count} prompts"
-            when = describe_time(record.changed)
-            self._restore.setText(f"Restore {prompts} of {when}")
-            explain(
-                self._restore,
-                f"This image had {prompts} when it was open the last time "
-                f"({record.settings.backbone}, ×{record.settings.upscale:g}). Bring "
-                "them back, with classes, thresholds, backbone and cleaning. Undo "
-                "takes the prompts away again.",
-            )
-        self._shown = record
-        self.setVisible(record is not None)
+def describe_offer(record: ImageRecord) -> tuple[str, str]:
+    """Say on a button and in its tooltip which prompts can be restored."""
+    count = len(record.classes)
+    prompts = "1 prompt" if count == 1 else f"{count} prompts"
+    return (
+        f"Restore {prompts} of {describe_time(record.changed)}",
+        f"This image had {prompts} when it was open the last time "
+        f"({record.settings.backbone}, ×{record.settings.upscale:g}). Bring them back, "
+        "with classes, thresholds, backbone and cleaning. Undo takes the prompts away "
+        "again.",
+    )
 
 
 def describe_time(moment: float, now: datetime | None = None) -> str:

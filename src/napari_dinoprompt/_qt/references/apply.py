@@ -155,6 +155,7 @@ class ApplyJob(TabJob):
         super().__init__(viewer, session, shelf, parent, "Applying the reference")
         self._layers = AppliedLayers(viewer)
         self._images: list[Image] = []
+        self._split = False
         self._found: dict[int, int] = {}
         self._warnings: dict[str, None] = {}
         self._events = ImageEvents(self)
@@ -177,6 +178,8 @@ class ApplyJob(TabJob):
         self._images = list(images)
         self._found = {}
         self._warnings = {}
+        # Of the image in use now; the user may turn to another one meanwhile.
+        self._split = self._session.cleaning.split
         means = means_of(self._session, self._shelf, choice, window, self._viewer)
         targets = [self._target(image, all_planes) for image in images]
         self._begin(steps.apply(means, targets))
@@ -213,7 +216,7 @@ class ApplyJob(TabJob):
             image,
             said,
             [colours[name] for name in said.reference.object_classes],
-            self._session.cleaning.split,
+            self._split,
         )
         self._events.watch(image)
         self._found[said.target] += said.objects

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,15 @@ from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
 from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
 from napari_dinoprompt._qt.segment.upscale import UpscaleFit
+from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.weights import is_here
+from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
+from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.session import Phase
 
 if TYPE_CHECKING:
@@ -26,10 +32,11 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
     from napari_dinoprompt._qt.segment.scoring import Scoring
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.features.estimate import Estimate
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+    from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
 
@@ -54,10 +61,10 @@ class FeatureController(QObject):
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
     ) -> None:
         super().__init__(parent)
-        self.estimate: Estimate | None = None
-        """Size of the features under way or computed last, once it is known."""
         self.seconds_left: float | None = None
         """How long the features under way will take, once that is known."""
+        self.missing: str | None = None
+        """The network that the user chose, if it only lacks its weights."""
         self.shelf = BackboneShelf()
         self._session = session
         self._prompts = prompts
@@ -72,6 +79,9 @@ class FeatureController(QObject):
         self._started = 0.0
         self._owner: tuple[ImageState, FeatureRequest] | None = None
         self._target = ImageFeatures()
+        self._known = LatestJob(self, "Reading the weights")
+        self._known.returned.connect(self._on_identified)
+        self._known.failed.connect(self._on_unidentified)
         self._job = LatestJob(self, "Computing features")
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
@@ -82,9 +92,33 @@ class FeatureController(QObject):
         """Whether planes are being extracted."""
         return self._job.running
 
+    @property
+    def identifying(self) -> bool:
+        """Whether a file is looked at for the network that it is of."""
+        return self._known.running
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Size of the current image's features, once it is known."""
+        state = self._session.current
+        return None if state is None else self._planes_of(state).estimate
+
     def choose(self, request: FeatureRequest, auto_upscale: bool = False) -> None:
         """Use another backbone, device or upscale, or let the objects decide it."""
         self._session.auto_upscale = auto_upscale
+        self._known.cancel()
+        asked, self._session.asked = self._session.asked, None
+        backbone, now = request.backbone, self._session.request
+        lacking = backbone.name != now.backbone.name and backbone.checkpoint is None
+        lacking = lacking and not is_here(backbone.name, backbone.weights_folder)
+        # It failed before, and only the upscale is another one.
+        failing = backbone == asked and request.upscale != now.upscale
+        if not failing:
+            self.missing = backbone.name if lacking else None
+        if lacking or failing:
+            # What is in use stays so, perhaps at another upscale.
+            self._session.asked = backbone
+            request = replace(request, backbone=now.backbone)
         same = request == self._session.request
         if not same or not auto_upscale:
             self.fit.cancel()
@@ -93,12 +127,39 @@ class FeatureController(QObject):
             # Whoever chooses auto again wants them to be looked at again.
             state.fitted = ""
         if same:
+            if asked is not None:
+                self._session.message = ""
             self.fit.look()
         else:
             self._session.request = request
             self._session.message = ""
             if state is not None:
                 self.compute()
+        if self.missing is not None:
+            self._session.message = self._say_missing()
+        self.changed.emit()
+
+    def _say_missing(self) -> str:
+        used = self._session.request.backbone.name
+        instead = f"; {used} is used instead" if used != self.missing else ""
+        return f"The weights of {self.missing} are not on this machine{instead}."
+
+    def choose_checkpoint(self, path: str) -> None:
+        """Use the network whose weights a file holds: the one chosen, if it fits."""
+        choice = self._session.asked or self._session.request.backbone
+        self._session.message = f"Looking which network {path} is of."
+        self._known.start(_identify(replace(choice, checkpoint=path, block=None)))
+        self.changed.emit()
+
+    def _on_identified(self, found: BackboneChoice) -> None:
+        self._session.message = ""
+        request = FeatureRequest(found, self._session.request.upscale)
+        if self._session.auto_upscale:
+            request = FeatureRequest(found, 1.0)
+        self.choose(request, self._session.auto_upscale)
+
+    def _on_unidentified(self, message: str) -> None:
+        self._session.message = message
         self.changed.emit()
 
     def compute(self) -> None:
@@ -170,7 +231,7 @@ class FeatureController(QObject):
         self, state: ImageState, target: ImageFeatures, missing: list[PlaneIndex]
     ) -> None:
         """Extract planes in the order given."""
-        self.estimate = self.seconds_left = None
+        self.seconds_left = None
         self._owner, self._target = (state, self._session.request), target
         self._started = monotonic()
         self._job.start(
@@ -182,7 +243,7 @@ class FeatureController(QObject):
         state = self._session.current
         assert state is not None
         self._session.request = request
-        self.estimate = self.fit.estimate
+        planes.estimate = self.fit.estimate
         self._owner, self._target = (state, request), planes
         # Prompts may have been placed on further planes meanwhile.
         self.compute()
@@ -202,7 +263,7 @@ class FeatureController(QObject):
                 spent = monotonic() - self._started
                 self.seconds_left = spent / said.done * (said.total - said.done)
         else:
-            self.estimate = said
+            self._target.estimate = said
             self._started = monotonic()
         self.changed.emit()
 
@@ -221,13 +282,21 @@ class FeatureController(QObject):
         self.seconds_left = None
         state = self._session.current
         assert state is not None
+        failed = self._session.request.backbone
         if state.request is None or state.request == self._session.request:
             self._session.phase = Phase.FAILED
         else:
-            # What was there before goes on working.
+            # What was there before goes on working. A device that is not there would
+            # be in the way of every later choice.
+            used = state.request.backbone
+            here = replace(failed, device=used.device, precision=used.precision)
+            self._session.asked = None if here == used else here
             self._session.request = state.request
             self.compute()
-        self._session.message = message
+        lacking = isinstance(self._job.error, WeightsNotFoundError)
+        if lacking and failed.checkpoint is None:
+            self.missing, message = failed.name, ""
+        self._session.message = message or self._say_missing()
         self.changed.emit()
 
     def _take(self, state: ImageState, planes: ImageFeatures) -> None:
@@ -257,6 +326,22 @@ class FeatureController(QObject):
                 break
             size -= state.planes.bytes
             state.drop_features()
+
+
+def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
+    """Name the network of a choice after its checkpoint, in a thread."""
+    from napari_dinoprompt.core.backbones.identify import (
+        describe_other,
+        identify_checkpoint,
+    )
+
+    yield
+    assert choice.checkpoint is not None
+    path = Path(choice.checkpoint).expanduser()
+    choice = replace(choice, checkpoint=str(path))
+    if choice.name != FILTERBANK and not describe_other(choice.name, path):
+        return choice
+    return replace(choice, name=identify_checkpoint(path))
 
 
 def _extract_needed(

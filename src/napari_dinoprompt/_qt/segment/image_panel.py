@@ -1,4 +1,4 @@
-"""Choosing the image, the backbone and the resolution, and getting weights."""
+"""Choosing the image, the backbone and the resolution."""
 
 from __future__ import annotations
 
@@ -8,53 +8,46 @@ from typing import TYPE_CHECKING
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QProgressBar, QWidget
+from qtpy.QtWidgets import QComboBox, QSpinBox, QWidget
+from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt._qt.common.layer_boxes import LayerBox
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     NarrowBox,
     Section,
-    button,
     duration,
     explain,
     in_column,
     new_form,
-    row_of,
 )
-from napari_dinoprompt.core.backbones.download import fetch_weights
 from napari_dinoprompt.core.backbones.load import (
     FILTERBANK,
     BackboneChoice,
     backbone_names,
 )
-from napari_dinoprompt.core.backbones.weights import (
-    describe_size,
-    dinov2_weights,
-    find_dinov2,
-)
-from napari_dinoprompt.core.errors import WeightsNotFoundError
+from napari_dinoprompt.core.backbones.weights import describe_size
 from napari_dinoprompt.session.image_state import FeatureRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari.layers import Image
 
     from napari_dinoprompt.core.features.estimate import Estimate
-    from napari_dinoprompt.core.progress import Progress
 
 
 _AUTO = "auto"
 _UPSCALES = (_AUTO, "×1", "×2", "×4")
 _FILE = (
-    "A file with the backbone's weights, if they are in none of the usual "
-    "places; empty if they are."
+    "A file with a network's weights, or a folder that holds it: which network it is "
+    "is seen from the file. Empty for weights in the usual places."
 )
-# Qt counts in 32 bits, and dinov2-giant has more bytes than that.
-_UNIT = 1000
+_FILTERBANK = (
+    "Simple filters: good for fluorescence, weak for tissue and electron micrographs."
+)
+_LAST_BLOCK = -1
+_MOST_BLOCKS = 99
 
 
 class ImagePanel(QWidget):
@@ -64,6 +57,8 @@ class ImagePanel(QWidget):
     """The user chose an image layer."""
     features_requested = Signal(object, bool)
     """The user chose a `FeatureRequest`, and whether objects decide its upscale."""
+    checkpoint_chosen = Signal(str)
+    """The user chose a file or a folder with weights."""
 
     def __init__(self, request: FeatureRequest) -> None:
         super().__init__()
@@ -87,6 +82,7 @@ class ImagePanel(QWidget):
         )
         self._advanced = AdvancedRows()
         self._facts = MessageLabel("size of the features")
+        self._about = MessageLabel("what the backbone is good for")
         self._lay_out()
         self.show_request(request, auto=True)
         self._image.activated.connect(self._on_image)
@@ -96,6 +92,7 @@ class ImagePanel(QWidget):
             assert line is not None
             line.editingFinished.connect(self._on_features)
         self._advanced.changed.connect(self._on_features)
+        self._advanced.checkpoint_chosen.connect(self.checkpoint_chosen)
 
     def _lay_out(self) -> None:
         form = new_form()
@@ -107,7 +104,7 @@ class ImagePanel(QWidget):
             "Show or hide where and with which weights features are computed.",
             self._advanced,
         )
-        in_column(self, form, self._facts, section)
+        in_column(self, form, self._about, self._facts, section)
 
     def show_images(self, images: Sequence[Image], chosen: Image | None) -> None:
         """Offer images by name; one may be in use."""
@@ -121,8 +118,10 @@ class ImagePanel(QWidget):
 
     @property
     def request(self) -> FeatureRequest | None:
-        """What is chosen, or None while the upscale is not a number above 0."""
+        """What is chosen; None without a backbone or an upscale above 0."""
         name = self._backbone.currentText().strip()
+        if not name:
+            return None
         if self.auto_upscale:
             # Cells of another backbone are another matter, and those of the filter
             # bank small as they are.
@@ -158,6 +157,13 @@ class ImagePanel(QWidget):
         self._backbone.setCurrentText(request.backbone.name)
         self._show_upscale()
         self._advanced.show_choice(request.backbone)
+        bank = request.backbone.name == FILTERBANK
+        self._about.setText(_FILTERBANK if bank else "")
+        self._about.setVisible(bank)
+
+    def choose_checkpoint(self) -> None:
+        """Ask for a file with weights."""
+        self._advanced.choose_checkpoint()
 
     def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
         """Show how large the features are and how long they take, where known."""
@@ -183,6 +189,8 @@ class ImagePanel(QWidget):
         request = self.request
         if request is not None:
             self.features_requested.emit(request, self.auto_upscale)
+        elif self._shown is not None and not self._backbone.currentText().strip():
+            self._backbone.setCurrentText(self._shown.backbone.name)
         self._show_upscale()
 
     def _show_upscale(self) -> None:
@@ -196,13 +204,16 @@ class ImagePanel(QWidget):
 
 
 class AdvancedRows(QWidget):
-    """Device, precision and checkpoint of a backbone."""
+    """Device, precision, checkpoint and block of a backbone."""
 
     changed = Signal()
     """The user chose something else."""
+    checkpoint_chosen = Signal(str)
+    """The user chose a file or a folder with weights."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._of = ""
         self._device = ComboBox(choices=["auto", "cuda", "mps", "cpu"])
         explain(
             self._device.native, "Where to compute; auto takes a GPU if there is one."
@@ -222,23 +233,50 @@ class AdvancedRows(QWidget):
         self._checkpoint.choose_btn.text = "File…"
         explain(self._checkpoint.choose_btn.native, "Choose the file with the weights.")
         self._checkpoint.native.setFocusProxy(line)
+        self._block = QSpinBox()
+        self._block.setRange(_LAST_BLOCK, _MOST_BLOCKS)
+        self._block.setSpecialValueText("last")
+        self._block.setKeyboardTracking(False)
+        explain(
+            self._block,
+            "Which transformer block the features are from, counted from 0. Networks "
+            "that were trained with labels are better in the middle.",
+            "block",
+        )
         form = new_form()
         form.addRow("d&evice", self._device.native)
         form.addRow("precisio&n", self._precision.native)
         form.addRow("chec&kpoint", self._checkpoint.native)
+        form.addRow("block", self._block)
         in_column(self, form)
-        for widget in (self._device, self._precision, self._checkpoint):
+        for widget in (self._device, self._precision):
             widget.changed.connect(self._on_changed)
+        self._checkpoint.changed.connect(self._on_checkpoint)
+        self._block.valueChanged.connect(self._on_changed)
 
     def applied_to(self, choice: BackboneChoice) -> BackboneChoice:
-        """Return a choice with device, precision and checkpoint of the rows."""
-        checkpoint = self._checkpoint.value
+        """Return a choice with what the rows say, as far as it applies to it."""
+        network = choice.name != FILTERBANK
+        block = self._block.value()
+        # A file of weights is one model's.
+        own = network and choice.name == self._of
         return replace(
             choice,
-            checkpoint=None if checkpoint is None else str(checkpoint),
+            checkpoint=self.checkpoint if own else None,
             device=self._device.value,
             precision=self._precision.value,
+            block=block if network and block != _LAST_BLOCK else None,
         )
+
+    @property
+    def checkpoint(self) -> str | None:
+        """What is in the field."""
+        given = self._checkpoint.value
+        return None if given is None else str(given)
+
+    def choose_checkpoint(self) -> None:
+        """Ask for a file."""
+        self._checkpoint.choose_btn.native.click()
 
     def show_choice(self, choice: BackboneChoice) -> None:
         """Show what is in force."""
@@ -249,114 +287,19 @@ class AdvancedRows(QWidget):
         ):
             with widget.changed.blocked():
                 widget.value = value
+        self._of = choice.name
+        with signals_blocked(self._block):
+            self._block.setValue(_LAST_BLOCK if choice.block is None else choice.block)
+        self._block.setEnabled(choice.name != FILTERBANK)
 
     def _on_changed(self, _value: object) -> None:
         self.changed.emit()
 
-
-class WeightsPanel(QWidget):
-    """What is missing, a button that gets it, progress and Cancel.
-
-    Nobody is asked over the network before the button is pressed.
-    """
-
-    fetched = Signal(str)
-    """The weights of this backbone are here now."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._missing: str | None = None
-        self._fetching = ""
-        self._progress: Progress | None = None
-        self._notice = MessageLabel("missing weights")
-        self._said = MessageLabel("download")
-        self._get = button(
-            "Get weights",
-            "Download the weights from the Hugging Face hub into its cache on this "
-            "machine. Your prompts stay.",
-        )
-        self._get.clicked.connect(self._start)
-        self._bar = explain(
-            QProgressBar(), "How much of the weights is here.", "download"
-        )
-        self._cancel = button(
-            "Cancel download", "Stop the download; what was received is kept."
-        )
-        self._cancel.clicked.connect(self._stop)
-        self._job = LatestJob(self, "Getting the weights")
-        self._job.yielded.connect(self._on_progress)
-        self._job.returned.connect(self._on_fetched)
-        self._job.failed.connect(self._end)
-        row = row_of(self._get, self._bar, self._cancel)
-        in_column(self, self._notice, row, self._said)
-        self._show()
-
-    @property
-    def fetching(self) -> bool:
-        """Whether a download is under way."""
-        return self._job.running
-
-    def offer(self, name: str | None, folder: str | None) -> None:
-        """Offer a DINOv2 backbone if its weights are missing, in this folder too."""
-        missing = None if name is None or _is_here(name, folder) else name
-        if missing != self._missing:
-            self._missing = missing
-            self._said.clear()
-        self._show()
-
-    def show_used(self, backbone: str) -> None:
-        """Say what is used instead of the model that is missing."""
-        if self._missing is None:
-            return
-        text = f"The weights of {self._missing} are not on this machine"
-        # Any other was chosen by the user.
-        if backbone == FILTERBANK:
-            text += f"; {backbone} is used instead"
-        self._notice.setText(f"{text}.")
-
-    def _start(self) -> None:
-        if self._missing is None:
-            return
-        self._fetching = self._missing
-        self._progress = None
-        self._said.clear()
-        self._bar.setRange(0, 0)
-        self._job.start(fetch_weights(self._fetching))
-        self._show()
-
-    def _stop(self) -> None:
-        self._job.cancel()
-        done = 0 if self._progress is None else self._progress.done
-        kept = f" {describe_size(done)} are kept for the next time." if done else ""
-        self._end(f"Stopped.{kept}")
-
-    def _on_progress(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bar.setRange(0, progress.total // _UNIT)
-        self._bar.setValue(progress.done // _UNIT)
-        self._bar.setFormat(
-            f"{describe_size(progress.done)} of {describe_size(progress.total)}"
-        )
-
-    def _on_fetched(self, _path: Path) -> None:
-        self._end("")
-        self.fetched.emit(self._fetching)
-
-    def _end(self, message: str) -> None:
-        self._said.setText(message)
-        self._show()
-
-    def _show(self) -> None:
-        busy, missing = self._job.running, self._missing is not None
-        self._notice.setVisible(missing)
-        self._get.setVisible(missing and not busy)
-        self._bar.setVisible(busy)
-        self._cancel.setVisible(busy)
-        self._said.setVisible(bool(self._said.text()))
-        self.setVisible(missing or busy)
-        if self._missing is not None:
-            size = describe_size(dinov2_weights(self._missing).size)
-            self._get.setText(f"Get {self._missing} ({size})")
+    def _on_checkpoint(self, _value: object) -> None:
+        if self.checkpoint is None:
+            self.changed.emit()
+        else:
+            self.checkpoint_chosen.emit(self.checkpoint)
 
 
 def _editable(offered: Sequence[str]) -> NarrowBox:
@@ -366,11 +309,3 @@ def _editable(offered: Sequence[str]) -> NarrowBox:
     box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
     box.addItems(list(offered))
     return box
-
-
-def _is_here(name: str, folder: str | None) -> bool:
-    try:
-        find_dinov2(name, folder)
-    except WeightsNotFoundError:
-        return False
-    return True

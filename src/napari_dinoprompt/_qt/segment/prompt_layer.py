@@ -70,6 +70,8 @@ class PromptLayer(QObject):
 
     changed = Signal()
     """Prompts were added, moved, removed or given another class."""
+    tool_changed = Signal()
+    """Clicks place prompts from now on, or do not any more."""
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -80,11 +82,14 @@ class PromptLayer(QObject):
         self._moved = False
         self._pixels: NDArray[np.float64] = np.empty((0, 2))
         self._timer = later(self, 0, self._take)
+        # Results that come turn the user's tool away and back.
+        self._tool_timer = later(self, 0, self._look_at_tool)
+        viewer.layers.selection.events.active.connect(self._on_tool)
 
     @property
     def pending(self) -> bool:
         """Whether a change has not been taken yet."""
-        return self._timer.isActive()
+        return self._timer.isActive() or self._tool_timer.isActive()
 
     @property
     def _ours(self) -> Points | None:
@@ -110,6 +115,8 @@ class PromptLayer(QObject):
         """Let the user click into the layer."""
         if state.prompts is not None:
             self._viewer.layers.selection.active = state.prompts
+            # napari lets nobody click into a hidden layer.
+            state.prompts.visible = True
             state.prompts.mode = "add"
 
     def fit(self, state: ImageState) -> None:
@@ -153,6 +160,7 @@ class PromptLayer(QObject):
         if state is not None and self._points is not None:
             self._pixels = layers.pixel_points(self._points, state.image)
         self._listen(on=True)
+        self._tool_timer.start()
 
     def _listen(self, *, on: bool) -> None:
         """Hear of changes of the layer, or no more."""
@@ -163,6 +171,7 @@ class PromptLayer(QObject):
             (events.data, self._on_edited),
             (events.features, self._on_edited),
             (events.feature_defaults, self._assert_class),
+            (events.mode, self._on_tool),
             *((one, self._on_moved) for one in transform_events(self._points)),
         ):
             if on:
@@ -188,11 +197,23 @@ class PromptLayer(QObject):
 
     def undo(self) -> None:
         """Take back the last change."""
-        state, points = self._state, self._points
         self.flush()
-        if state is None or points is None or not state.history:
+        if self._state is not None:
+            self._go(self._state.history, self._state.undone)
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self.flush()
+        if self._state is not None:
+            self._go(self._state.undone, self._state.history)
+
+    def _go(self, towards: list[PromptSnapshot], behind: list[PromptSnapshot]) -> None:
+        """Turn to the last prompts on one side; those of now go to the other."""
+        state, points = self._state, self._points
+        if state is None or points is None or state.snapshot is None or not towards:
             return
-        state.snapshot = snapshot = state.history.pop()
+        behind.append(state.snapshot)
+        state.snapshot = snapshot = towards.pop()
         layers.set_prompts(points, snapshot.points, snapshot.classes)
         self._assert_class()
         self._timer.stop()
@@ -258,6 +279,19 @@ class PromptLayer(QObject):
         self._moved = True
         self._timer.start()
 
+    def _on_tool(self, _event: object) -> None:
+        self._tool_timer.start()
+
+    def _look_at_tool(self) -> None:
+        """Tell whether clicks place prompts now."""
+        points, active = self._points, self._viewer.layers.selection.active
+        # A plugin gets a proxy of the active layer, which is equal, not the same. One
+        # that is hidden has no other mode than to be moved.
+        prompting = points is not None and points == active and points.mode == "add"
+        if prompting != self._session.prompting:
+            self._session.prompting = prompting
+            self.tool_changed.emit()
+
     def _assert_class(self, _event: object = None) -> None:
         """Selecting a point makes its class the default of the next; ours counts."""
         ours, wanted = self._ours, self._session.selected_class
@@ -283,6 +317,7 @@ class PromptLayer(QObject):
         if not same and state.owns_prompts:
             state.history.append(before)
             del state.history[:-_MAX_HISTORY]
+            state.undone.clear()
         state.snapshot = now
         self._pixels = layers.pixel_points(state.prompts, state.image)
         self.changed.emit()

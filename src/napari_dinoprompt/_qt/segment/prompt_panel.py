@@ -10,12 +10,14 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QLineEdit,
+    QStyle,
     QToolButton,
     QWidget,
 )
 from superqt import QFlowLayout
 from superqt.utils import signals_blocked
 
+from napari_dinoprompt._qt.common.keys import with_key
 from napari_dinoprompt._qt.common.layer_boxes import LayerBox
 from napari_dinoprompt._qt.common.widgets import (
     button,
@@ -56,7 +58,8 @@ class ClassChip(QToolButton):
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         explain(
             self,
-            f"The next prompts are {name}. With prompts selected: make them {name}.",
+            f"The next prompts are {name}. With prompts selected: make them {name}. "
+            + with_key("Next class", "class"),
         )
         self.toggled.connect(self._on_toggled)
         self._on_toggled(False)
@@ -85,6 +88,8 @@ class PromptPanel(QWidget):
     """The user wants to click prompts."""
     undo_requested = Signal()
     """The user wants the last change of the prompts taken back."""
+    redo_requested = Signal()
+    """The user wants the change made again that was taken back last."""
     clear_requested = Signal()
     """The user wants all prompts of the image removed."""
     points_only_requested = Signal(bool)
@@ -113,12 +118,13 @@ class PromptPanel(QWidget):
         self._new.setPlaceholderText("new class…")
         explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
-        self._add = button(
-            "Add pro&mpts", "Clicks on the image place prompts from now on."
-        )
+        tip = with_key("Clicks on the image place prompts from now on.", "prompts")
+        self._add = button("Add pro&mpts", tip)
         self._add.clicked.connect(self.add_requested)
-        self._undo = button("Und&o", "Take back the last change of the prompts.")
+        self._undo = button("Und&o", with_key("Take back the last change.", "undo"))
         self._undo.clicked.connect(self.undo_requested)
+        self._redo = button("&Redo", with_key("Make that change again.", "redo"))
+        self._redo.clicked.connect(self.redo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
         self._points_only = QCheckBox("Points onl&y")
@@ -128,7 +134,7 @@ class PromptPanel(QWidget):
             "stands for the whole object that it is on.",
         )
         self._points_only.toggled.connect(self.points_only_requested)
-        buttons = row_of(self._add, self._undo, self._clear)
+        buttons = row_of(self._add, self._undo, self._redo, self._clear)
         new = row_of(self._new, self._points_only)
         in_column(self, self._layer, self._flow, new, buttons)
 
@@ -153,9 +159,21 @@ class PromptPanel(QWidget):
         with signals_blocked(self._points_only):
             self._points_only.setChecked(points_only)
 
-    def enable_changes(self, *, undo: bool, clear: bool) -> None:
-        """Enable Undo and Clear; a layer of the user's own is changed by no button."""
+    def take_keyboard(self) -> None:
+        """Have the keyboard at Add prompts, which takes no letter."""
+        self._add.setFocus()
+
+    def show_prompting(self, prompting: bool) -> None:
+        """Point at Add prompts while clicks place none."""
+        style = self._add.style()
+        assert style is not None
+        warning = style.standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
+        self._add.setIcon(QIcon() if prompting else warning)
+
+    def enable_changes(self, *, undo: bool, redo: bool, clear: bool) -> None:
+        """Enable changes; a layer of the user's own is changed by no button."""
         self._undo.setEnabled(undo)
+        self._redo.setEnabled(redo)
         self._clear.setEnabled(clear)
 
     def _make_chip(self, name: str, colour: str) -> ClassChip:

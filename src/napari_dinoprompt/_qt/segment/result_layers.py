@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Scoring
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
+    from napari_dinoprompt.core.segmentation.similarities import MapKind
     from napari_dinoprompt.session.image_state import ImageState
 
 
@@ -120,12 +121,17 @@ class ResultLayers:
         pixels = np.asarray(image.world_to_data(world[-image.ndim :]))
         return pixels[-2:].reshape(1, 2)
 
-    def show_similarity(self, state: ImageState, result: LiveResult, name: str) -> None:
+    def show_similarity(
+        self, state: ImageState, result: LiveResult, name: str, kind: MapKind
+    ) -> None:
         """Show the similarity map of a class, as far as it is known."""
         held, image, stack = state.similarity, state.image, self._viewer.layers
-        levels, scoring = result.scores.levels(name), result.reference.scoring
+        levels, scoring = result.scores.levels(name, kind), result.reference.scoring
         layer = layer_for(stack, held, image, "similarity", levels, scoring, [image])
         state.similarity = layer
+        if layers.note_kind(layer, kind):
+            # The other planes of a stack come as they are looked at.
+            empty_layer(layer, image)
         put_plane(layer, result.plane, *levels)
 
     def show_mask(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QLabel,
     QLineEdit,
     QSlider,
@@ -14,6 +17,7 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
+from napari_dinoprompt._qt.common.keys import with_key
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -27,7 +31,37 @@ from napari_dinoprompt._qt.common.widgets import (
 )
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
 _MOST_LETTERS = 30
+
+
+class LayerBox(QCheckBox):
+    """Whether a layer is visible, both ways; disabled without a layer."""
+
+    def __init__(self, text: str, tooltip: str) -> None:
+        super().__init__(text)
+        explain(self, tooltip)
+        self._layer: Layer | None = None
+        self.toggled.connect(self._on_toggled)
+
+    def follow(self, layer: Layer | None) -> None:
+        """Stand for a layer from now on, or for none."""
+        self._layer = layer
+        self.setEnabled(layer is not None)
+        if layer is not None:
+            # Once, however often; one that was left may speak, and is not asked.
+            layer.events.visible.connect(self._look)
+        self._look()
+
+    def _look(self, _event: object = None) -> None:
+        with signals_blocked(self):
+            self.setChecked(self._layer is not None and self._layer.visible)
+
+    def _on_toggled(self, visible: bool) -> None:
+        if self._layer is not None:
+            self._layer.visible = visible
 
 
 class ResultPanel(QWidget):
@@ -37,6 +71,8 @@ class ResultPanel(QWidget):
     """The user set the threshold, a float, or None for auto."""
     cleaning_requested = Signal(object)
     """The user chose a `Cleaning`."""
+    map_requested = Signal(str)
+    """The user chose the kind of map on show: "fitted" or "plain"."""
     fit_requested = Signal()
     """The user wants the threshold that fits the clicked objects."""
 
@@ -69,6 +105,18 @@ class ResultPanel(QWidget):
             self._split.native,
             "Separate touching objects; each gets a number and a colour.",
         )
+        tip = "Show the similarity map; off at first if the image is bright."
+        self._map = LayerBox("Map", with_key(tip, "map"))
+        tip = "Show the mask. Its look is napari's to change."
+        self._mask = LayerBox("Mask", with_key(tip, "mask"))
+        self._kind = explain(
+            QComboBox(),
+            "fitted: the map that the mask is cut from. plain: the cosine of the "
+            "features alone, about 1 on what was clicked. The mask stays.",
+            "kind of map",
+        )
+        self._kind.addItems(("fitted", "plain"))
+        self._kind.textActivated.connect(self.map_requested)
         self._advice = MessageLabel("what is wrong with the mask")
         self._fit = button(
             "Fit to clicked objects",
@@ -85,7 +133,8 @@ class ResultPanel(QWidget):
         form.addRow("smallest ob&ject", self._min_size.native)
         row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
-        in_column(self, self._title, row, self._mend, form, *boxes)
+        shown = row_of(self._map, self._kind, self._mask)
+        in_column(self, self._title, row, self._mend, shown, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
         for widget in (self._min_size, self._fill, self._split):
@@ -107,6 +156,12 @@ class ResultPanel(QWidget):
             # Else it would go to the next widget, a number that a key would change.
             self._slider.setFocus()
         self._mend.setVisible(bool(advice))
+
+    def show_layers(self, kind: str, *held: Layer | None) -> None:
+        """Mirror the map and the mask of an image, and which kind of map it is."""
+        for box, layer in zip((self._map, self._mask), held, strict=True):
+            box.follow(layer)
+        self._kind.setCurrentText(kind)
 
     def show_cleaning(self, cleaning: Cleaning) -> None:
         """Show the cleaning in force."""
@@ -141,7 +196,8 @@ def _explain_parts(slider: QLabeledDoubleSlider) -> None:
     bar = slider.findChild(QSlider)
     number = slider.findChild(QLineEdit)
     if bar is not None:
-        explain(bar, "Move the threshold with the arrow keys.", "threshold")
+        tip = with_key("Move the threshold with the arrow keys.", "lower", "higher")
+        explain(bar, tip, "threshold")
         slider.setFocusProxy(bar)
     if number is not None:
         explain(number, "Type a threshold between -1 and 1.", "threshold, as a number")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
-    from napari_dinoprompt.core.segmentation.similarities import Cleaned
+    from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
@@ -129,6 +129,7 @@ class Scoring(QObject):
                 source=state.image.name,
                 points_only=self._session.points_only,
                 pixel_size=layers.pixel_size(state.image),
+                kind=self._session.map_kind,
             )
         )
 
@@ -160,16 +161,26 @@ class Scoring(QObject):
             state.invalidate()
         self.score()
 
+    def choose_map(self, kind: MapKind) -> None:
+        """Show the map that is cut, or the plain one."""
+        self._session.map_kind = kind
+        if self._large:
+            # It is there as far as the regions are, and goes on coming in.
+            self.show_similarity()
+        else:
+            self.score()
+
     def cut_anew(self) -> None:
         """Make the mask from the similarities again, for the plane in view."""
         state = self._session.current
         if state is None:
             return
         state.invalidate()
-        if state.outdated:
-            # Only scoring anew knows what is under way and would be replaced.
+        if state.outdated or state.result is None:
+            # Only scoring anew knows what is under way and would be replaced; after an
+            # error there is no result.
             self.score()
-        elif state.result is not None and self._session.phase is Phase.READY:
+        elif self._session.phase is Phase.READY:
             self._pause.stop()
             self._cleaned.cancel()
             self._cuts.start(state.result.iter_cut(dict(state.thresholds)))
@@ -178,7 +189,8 @@ class Scoring(QObject):
         """Show the map of the selected class."""
         state, name = self._session.current, self._session.shown_class()
         if state is not None and state.result is not None and name is not None:
-            self._results.show_similarity(state, state.result, name)
+            kind = self._session.map_kind
+            self._results.show_similarity(state, state.result, name, kind)
 
     def _on_scored(self, said: Progress | LiveResult) -> None:
         if not isinstance(said, Progress):

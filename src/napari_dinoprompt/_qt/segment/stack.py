@@ -70,7 +70,7 @@ class StackPanel(QWidget):
         self._stop = button(
             "Stop", "Finished planes stay; All planes goes on from there."
         )
-        self._objects_3d = QCheckBox("&3-D objects")
+        self._objects_3d = QCheckBox("3-D objects")
         explain(
             self._objects_3d,
             "Once all planes are finished, clean the mask in 3-D and number objects "
@@ -476,7 +476,8 @@ class StackJob(TabJob):
             # A plane without data may be in view, which shows no class.
             name = self._session.shown_class() or kept.names[0]
             kept.masks.add(found.index, result.mask, result.scores.no_data)
-            self._results.show_similarity(state, result, name)
+            kind = self._session.map_kind
+            self._results.show_similarity(state, result, name, kind)
         self._results.show_finished(state, found.index, found.numbers, colours)
         kept.objects[found.index] = found.objects
 

@@ -26,9 +26,8 @@ from napari_dinoprompt._qt.common.widgets import (
     put_in_tab_order,
 )
 from napari_dinoprompt._qt.study.table import StudyTable
-from napari_dinoprompt.core.backbones.load import FILTERBANK, backbone_names
-from napari_dinoprompt.core.backbones.weights import find_dinov2
-from napari_dinoprompt.core.errors import WeightsNotFoundError
+from napari_dinoprompt.core.backbones.load import backbone_names
+from napari_dinoprompt.core.backbones.weights import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +181,7 @@ class ResolutionPage(QWidget):
         Looks on the disk, so it is called when the page comes on show.
         """
         here = [one for one in backbone_names() if one != in_use]
-        here = [one for one in here if _is_here(one, folder)]
+        here = [one for one in here if is_here(one, folder)]
         if here != list(self._backbones):
             for box in self._backbones.values():
                 self._names.removeWidget(box)
@@ -207,13 +206,3 @@ class ResolutionPage(QWidget):
         if found is not self._shown:
             self._shown = found
             self.table.show_resolution(found)
-
-
-def _is_here(name: str, folder: str | None) -> bool:
-    if name == FILTERBANK:
-        return True
-    try:
-        find_dinov2(name, folder)
-    except WeightsNotFoundError:
-        return False
-    return True

@@ -27,11 +27,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from napari_dinoprompt.core.backbones.weights import (
-    Dinov2Weights,
+    PublishedWeights,
     describe_size,
-    dinov2_weights,
-    how_by_hand,
     hub_cache_folder,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, FetchError, first_line
 from napari_dinoprompt.core.progress import Progress
@@ -52,6 +51,8 @@ _SPARE = 50_000_000
 
 WEIGHTS_FILE = "model.safetensors"
 
+# What the system calls an error says nothing to people.
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _PAUSE = 1.0
@@ -67,7 +68,7 @@ def fetch_weights(
     patience: float = PATIENCE,
     check: Callable[[str, Path], None] | None = None,
 ) -> Generator[Progress, None, Path]:
-    """Fetch the weights of a DINOv2 model into the Hugging Face cache.
+    """Fetch the weights of a published model into the Hugging Face cache.
 
     What an earlier attempt received is used. Closing the generator stops the transfer
     at once, also one that waits for a silent server.
@@ -75,7 +76,7 @@ def fetch_weights(
     Parameters
     ----------
     name : str
-        As `dinov2_weights`.
+        As `published_weights`.
     endpoint : str, optional
         Address of the hub; by default the one that huggingface_hub uses.
     patience : float
@@ -94,7 +95,7 @@ def fetch_weights(
     Path
         The file in the cache.
     """
-    weights = dinov2_weights(name)
+    weights = published_weights(name)
     about = Progress(0, weights.size)
     file = yield from _watch(partial(ask_hub, weights, endpoint), lambda: about)
     part = partial_file(file)
@@ -231,9 +232,9 @@ def _verify(
 
 def _check_model(name: str, path: Path) -> None:
     # timm and torch take seconds to import, and most of the time nothing is fetched.
-    from napari_dinoprompt.core.backbones.vit import check_dinov2
+    from napari_dinoprompt.core.backbones.vit import check_published
 
-    check_dinov2(name, path)
+    check_published(name, path)
 
 
 def _enter(file: HubFile, blob: Path) -> Path:
@@ -264,7 +265,7 @@ class HubFile:
 
     Attributes
     ----------
-    weights : Dinov2Weights
+    weights : PublishedWeights
     endpoint : str
         Address of the hub.
     url : str
@@ -275,7 +276,7 @@ class HubFile:
         64 hexadecimal digits; also its name in the Hugging Face cache.
     """
 
-    weights: Dinov2Weights
+    weights: PublishedWeights
     endpoint: str
     url: str
     size: int
@@ -289,42 +290,41 @@ def hub_endpoint() -> str:
     return str(constants.ENDPOINT)
 
 
-def ask_hub(weights: Dinov2Weights, endpoint: str | None = None) -> HubFile:
+def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     """Ask a hub for the weights of a model; nothing is downloaded."""
     from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
-    by_hand = how_by_hand(weights.timm_name)
+    url = hf_hub_url(weights.hub_id, WEIGHTS_FILE, endpoint=endpoint)
+    by_hand = (
+        f"or download {url} on another machine and choose that file as checkpoint."
+    )
     if constants.HF_HUB_OFFLINE:
         msg = (
-            f"The weights of {weights.name} are not fetched: HF_HUB_OFFLINE says that "
-            f"this machine is offline. Unset it, {by_hand}"
+            f"{weights.name} is not fetched, for HF_HUB_OFFLINE says that this machine "
+            f"is offline: unset it, {by_hand}"
         )
         raise FetchError(msg)
     client = get_session()
-    url = hf_hub_url(weights.hub_id, WEIGHTS_FILE, endpoint=endpoint)
     try:
         said = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except HfHubHTTPError as error:
         msg = (
-            f"The hub {endpoint} does not give {weights.hub_id}: it answers "
-            f"{error.response.status_code}. Try again later, {by_hand}"
+            f"{weights.name} is not to be had at {endpoint}, which answers "
+            f"{error.response.status_code}: try again later, {by_hand}"
         )
         raise FetchError(msg) from error
     except (http_errors(client), OSError, ValueError) as error:
-        reason = first_line(error)
-        msg = (
-            f"The hub {endpoint} cannot be reached ({reason}). Check the network, "
-            f"HF_ENDPOINT and the proxy, {by_hand}"
-        )
+        reason = _NUMBER.sub("", first_line(error))
+        msg = f"{endpoint} cannot be reached ({reason}): check the network, {by_hand}"
         raise FetchError(msg) from error
     sha256 = said.etag or ""
     if said.commit_hash is None or said.size is None or not _SHA256.fullmatch(sha256):
         msg = (
             f"What answers at {endpoint} says neither version nor checksum of "
             f"{weights.hub_id}, as a hub does; a proxy or the login page of the "
-            f"network may be in between. Check that, {by_hand}"
+            f"network may be in between: check that, {by_hand}"
         )
         raise FetchError(msg)
     fixed = hf_hub_url(

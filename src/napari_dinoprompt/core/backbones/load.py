@@ -6,8 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.backbones.weights import DINOV2_SIZES, find_dinov2
-from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
+from napari_dinoprompt.core.backbones.weights import (
+    PUBLISHED,
+    find_published,
+    is_published,
+)
+from napari_dinoprompt.core.errors import (
+    CheckpointError,
+    InputError,
+    WeightsNotFoundError,
+)
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo
@@ -19,7 +27,8 @@ CHOICE = "dinov2-small"
 
 def backbone_names() -> tuple[str, ...]:
     """Return the names that are offered; ``timm:<name>`` adds any other."""
-    return (*(f"dinov2-{size}" for size in DINOV2_SIZES), FILTERBANK)
+    offered = (name for name in PUBLISHED if not name.endswith("-plain"))
+    return (*offered, FILTERBANK)
 
 
 def default_backbone(weights_folder: str | Path | None = None) -> str:
@@ -28,7 +37,7 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
     ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     try:
-        find_dinov2(CHOICE, weights_folder)
+        find_published(CHOICE, weights_folder)
     except WeightsNotFoundError:
         return FILTERBANK
     return CHOICE
@@ -50,10 +59,12 @@ def load_backbone(
     ----------
     name : str
         ``dinov2-small|base|large|giant`` (``-plain`` appended: without registers),
-        ``timm:<name>`` for any other timm vision transformer, or ``filterbank``.
+        ``dinov3-small|base|large``, ``timm:<name>`` for any other timm vision
+        transformer, or ``filterbank``.
     checkpoint : str or Path, optional
-        Weights, a safetensors or PyTorch file or a folder that holds it; else they
-        are looked for on this machine.
+        Weights, a safetensors or PyTorch file or a folder that holds it, in the
+        layout of timm, Meta or Hugging Face; else they are looked for on this machine.
+        `identify_checkpoint` tells whose they are.
     weights_folder : str or Path, optional
         A folder to look in, after those that the environment variable
         ``DINOPROMPT_WEIGHTS`` names and before the caches of this machine.
@@ -98,7 +109,7 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    if not name.startswith(("timm:", "dinov2-")):
+    if not (is_published(name) or name.startswith("timm:")):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
@@ -107,14 +118,21 @@ def load_backbone(
 
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
-    network = load_vit(
-        name,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
-        weights_folder=weights_folder,
-        block=block,
-        device=where,
-        dtype=dtype,
-    )
+    path = None if checkpoint is None else Path(checkpoint)
+    try:
+        network = load_vit(
+            name,
+            checkpoint=path,
+            weights_folder=weights_folder,
+            block=block,
+            device=where,
+            dtype=dtype,
+        )
+    except CheckpointError as error:
+        from napari_dinoprompt.core.backbones.identify import describe_other
+
+        msg = (path and describe_other(name, path)) or str(error)
+        raise CheckpointError(msg) from error
     return replace(network, cache=cache)
 
 

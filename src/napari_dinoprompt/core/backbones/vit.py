@@ -1,6 +1,7 @@
-"""Vision transformers from timm: DINOv2 and any other with patch tokens.
+"""Vision transformers from timm: DINOv2, DINOv3 and any other with patch tokens.
 
-DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024.
+DINOv2: Oquab et al., TMLR 2024; registers: Darcet et al., ICLR 2024; DINOv3: Siméoni
+et al., 2025.
 
 This is the one place that imports timm, because of a crash. timm imports torchvision
 and with it triton, whose library carries an LLVM of its own. In a viewer that has drawn
@@ -17,6 +18,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,12 +26,12 @@ import torch
 from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
 from napari_dinoprompt.core.backbones.weights import (
-    dinov2_weights,
     find_checkpoint,
-    find_dinov2,
-    find_timm,
+    find_weights,
+    is_published,
+    published_weights,
 )
-from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
@@ -204,41 +206,100 @@ def load_vit(
     device: torch.device,
     dtype: torch.dtype,
 ) -> VisionTransformer:
-    """Load a network, ``dinov2-<size>`` or ``timm:<name>``, as `load_backbone` does."""
-    if name.startswith("timm:"):
-        architecture, meta_file = name.removeprefix("timm:"), None
-        hub_id = str(_pretrained_config(architecture).get("hf_hub_id") or architecture)
+    """Load a network, published or ``timm:<name>``, as `load_backbone` does."""
+    # Before its weights are looked for: it may be none that can be used.
+    empty_network(name)
+    if checkpoint is None:
+        path = locate_weights(name, weights_folder)
     else:
-        weights = dinov2_weights(name)
-        architecture = weights.timm_name.partition(".")[0]
-        hub_id, meta_file = weights.hub_id, weights.meta_file
-    if checkpoint is not None:
-        path = find_checkpoint(checkpoint, hub_id, meta_file)
-    elif meta_file is None:
-        path = find_timm(hub_id, name, weights_folder)
-    else:
-        path = find_dinov2(name, weights_folder)
-    model, classifier = _create(architecture)
+        path = find_checkpoint(checkpoint, *_known_as(name))
+    model, classifier = create_network(name)
     load_weights(model, path, name=name, classifier=classifier)
     return wrap_model(name, model, block=block, device=device, dtype=dtype)
 
 
-def check_dinov2(name: str, path: Path) -> None:
-    """Check that a safetensors file holds a DINOv2 model; its values are not read."""
-    architecture = dinov2_weights(name).timm_name.partition(".")[0]
-    with torch.device("meta"):
-        model, classifier = _create(architecture)
+def locate_weights(name: str, folder: str | Path | None = None) -> Path:
+    """Find the weights of a network, published or ``timm:<name>``, on this machine."""
+    return find_weights(name, *_known_as(name), folder)
+
+
+def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the repository of a network on the hub, and other names of its file."""
+    if is_published(name):
+        weights = published_weights(name)
+        return weights.hub_id, weights.files
+    architecture = timm_name(name)
+    found = _pretrained_config(architecture).get("hf_hub_id")
+    # Who does not know of timm's tags names a file as the model.
+    return str(found or architecture), (f"{name.removeprefix('timm:')}.safetensors",)
+
+
+def check_published(name: str, path: Path) -> None:
+    """Check that a safetensors file holds a published model; no value is read."""
+    model, classifier = empty_network(name)
     load_weights(model, path, name=name, classifier=classifier)
 
 
-def _create(architecture: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """Build a model without classifier, and name the classifier's layers."""
+def timm_name(name: str) -> str:
+    """Return what timm calls a backbone now; one that it does not know is refused."""
+    if is_published(name):
+        return published_weights(name).timm_name
     timm = import_timm()
-    config = _pretrained_config(architecture)
-    model = timm.create_model(architecture, pretrained=False, num_classes=0)
-    classifier = config.get("classifier") or ()
+    given = name.removeprefix("timm:")
+    base, _, tag = given.partition(".")
+    if renamed := timm.models.get_deprecated_models().get(base):
+        return str(renamed)
+    of_base = f"{base}.*" if tag and timm.is_model(base) else ""
+    known = timm.list_models(of_base, include_tags=bool(of_base))
+    if given not in known:
+        near = get_close_matches(given, known, n=3) or ["vit_small_patch16_224"]
+        like = " or ".join(f"timm:{one}" for one in near)
+        msg = f"timm has no model {given!r}; choose another, such as {like}."
+        raise InputError(msg)
+    return given
+
+
+def empty_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without values; one that cannot be used is refused."""
+    try:
+        with torch.device("meta"):
+            return create_network(name)
+    except InputError:
+        raise
+    # Some of timm's models cannot be built without classifier, or by name alone.
+    except Exception as error:
+        msg = f"timm cannot build {name} ({first_line(error)}); choose another model."
+        raise InputError(msg) from error
+
+
+def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without classifier, and name the classifier's layers."""
+    architecture = timm_name(name)
+    model = import_timm().create_model(architecture, pretrained=False, num_classes=0)
+    _patch_side(name, model)
+    classifier = _pretrained_config(architecture).get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     return model, names
+
+
+def _patch_side(name: str, model: torch.nn.Module) -> int:
+    """Return the side of a model's patches; one without square patches is refused."""
+    patch_embed = getattr(model, "patch_embed", None)
+    patch = getattr(patch_embed, "patch_size", None)
+    if (
+        not isinstance(patch, tuple)
+        or patch[0] != patch[1]
+        # A convolutional network stands before the patches of a hybrid.
+        or hasattr(patch_embed, "backbone")
+        or getattr(model, "blocks", None) is None
+        or not hasattr(model, "forward_intermediates")
+    ):
+        msg = (
+            f"{name} is not a vision transformer with square patches; choose one such "
+            "as timm:vit_small_patch16_224."
+        )
+        raise InputError(msg)
+    return int(patch[0])
 
 
 def wrap_model(
@@ -252,17 +313,8 @@ def wrap_model(
     """Make a backbone of a timm model that holds its weights."""
     timm = import_timm()
     config = timm.data.resolve_model_data_config(model)
-    patch_embed = getattr(model, "patch_embed", None)
-    patch = getattr(patch_embed, "patch_size", None)
-    blocks = getattr(model, "blocks", None)
-    if (
-        blocks is None
-        or not isinstance(patch, tuple)
-        or patch[0] != patch[1]
-        or not hasattr(model, "forward_intermediates")
-    ):
-        msg = f"{name} is not a vision transformer with square patches."
-        raise InputError(msg)
+    patch = _patch_side(name, model)
+    blocks: Any = model.blocks
     depth = len(blocks)
     index = depth - 1 if block is None else block + depth if block < 0 else block
     if not 0 <= index < depth:
@@ -273,9 +325,9 @@ def wrap_model(
     model = model.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
     return VisionTransformer(
         model=model,
-        info=BackboneInfo(name, index, patch[0], int(dimension), weights_hash),
+        info=BackboneInfo(name, index, patch, int(dimension), weights_hash),
         scoring="centred",
-        tile=int(config["input_size"][1]) // patch[0],
+        tile=int(config["input_size"][1]) // patch,
         mean=torch.tensor(config["mean"], device=device).view(3, 1, 1),
         std=torch.tensor(config["std"], device=device).view(3, 1, 1),
         dtype=dtype,
@@ -284,11 +336,6 @@ def wrap_model(
 
 
 def _pretrained_config(architecture: str) -> Mapping[str, Any]:
-    timm = import_timm()
-    base, _, _ = architecture.partition(".")
-    if not timm.is_model(base):
-        msg = f"timm has no model {architecture!r}; see timm.list_models('vit_*')."
-        raise InputError(msg)
-    found = timm.get_pretrained_cfg(architecture, allow_unregistered=True)
+    found = import_timm().get_pretrained_cfg(architecture, allow_unregistered=True)
     config: Mapping[str, Any] = {} if found is None else found.to_dict()
     return config

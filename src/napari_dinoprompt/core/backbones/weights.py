@@ -8,23 +8,20 @@ from pathlib import Path
 
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
-DINOV2_SIZES = ("small", "base", "large", "giant")
 FOLDERS_VARIABLE = "DINOPROMPT_WEIGHTS"
 """Environment variable that names folders with weights."""
-# Numbers in timm's state dict, with registers and without. Counted once on models built
-# on the meta device; a test counts again. Files have four bytes for each.
-_PARAMETERS = {
-    "small": (22_057_344, 22_056_192),
-    "base": (86_582_016, 86_579_712),
-    "large": (304_370_688, 304_367_616),
-    "giant": (1_136_483_840, 1_136_479_232),
-}
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
+_DINOV3_LICENCE = (
+    "DINOv3 License, terms of Meta's own: "
+    "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
+)
 
 
 @dataclass(frozen=True)
-class Dinov2Weights:
-    """Names of one DINOv2 model, here and at its publishers.
+class PublishedWeights:
+    """One model that is known by a name of its own, here and at its publishers.
 
     Attributes
     ----------
@@ -34,11 +31,23 @@ class Dinov2Weights:
         Architecture and tag in timm; also the name of its repository on the hub.
     meta_file : str
         Name of Meta's own file, as torch's hub stores it.
+    patch : int
+        Side of a patch in pixels.
+    dimension : int
+        Length of a patch's vector.
+    parameters : int
+        Numbers in timm's state dict.
+    licence : str
+        Of the weights, in one line: its name, and after a comma what to know of it.
     """
 
     name: str
     timm_name: str
     meta_file: str
+    patch: int
+    dimension: int
+    parameters: int
+    licence: str
 
     @property
     def hub_id(self) -> str:
@@ -48,87 +57,134 @@ class Dinov2Weights:
     @property
     def size(self) -> int:
         """Bytes of its weights, about; what the hub says is exact."""
-        _, size, *variant = self.name.split("-")
-        return 4 * _PARAMETERS[size][bool(variant)]
+        return 4 * self.parameters
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names under which people keep the file, besides timm's with the tag."""
+        return f"{self.timm_name.partition('.')[0]}.safetensors", self.meta_file
 
 
-def dinov2_weights(name: str) -> Dinov2Weights:
-    """Resolve the name of a DINOv2 backbone; ``-plain`` has no registers."""
-    size, _, variant = name.removeprefix("dinov2-").partition("-")
-    if (
-        not name.startswith("dinov2-")
-        or size not in DINOV2_SIZES
-        or variant not in ("", "plain")
-    ):
-        sizes = ", ".join(f"dinov2-{size}" for size in DINOV2_SIZES)
-        msg = f"Unknown backbone {name!r}; DINOv2 comes as {sizes}, each also -plain."
-        raise InputError(msg)
-    registers = "" if variant else "_reg4"
-    return Dinov2Weights(
-        name,
-        f"vit_{size}_patch14{registers}_dinov2.lvd142m",
-        f"dinov2_vit{size[0]}14{registers}_pretrain.pth",
+def _dinov2(size: str, parameters: int, registers: str = "") -> PublishedWeights:
+    name = f"dinov2-{size}" if registers else f"dinov2-{size}-plain"
+    timm_name = f"vit_{size}_patch14{registers}_dinov2.lvd142m"
+    file = f"dinov2_vit{size[0]}14{registers}_pretrain.pth"
+    width = _DIMENSIONS[size]
+    return PublishedWeights(name, timm_name, file, 14, width, parameters, "Apache-2.0")
+
+
+def _dinov3(size: str, parameters: int, digits: str) -> PublishedWeights:
+    name, timm_name = f"dinov3-{size}", f"vit_{size}_patch16_dinov3.lvd1689m"
+    file = f"dinov3_vit{size[0]}16_pretrain_lvd1689m-{digits}.pth"
+    width, licence = _DIMENSIONS[size], _DINOV3_LICENCE
+    return PublishedWeights(name, timm_name, file, 16, width, parameters, licence)
+
+
+# Counted once on models built on the meta device; a test counts again.
+PUBLISHED = {
+    one.name: one
+    for one in (
+        _dinov2("small", 22_057_344, "_reg4"),
+        _dinov2("base", 86_582_016, "_reg4"),
+        _dinov2("large", 304_370_688, "_reg4"),
+        _dinov2("giant", 1_136_483_840, "_reg4"),
+        _dinov3("small", 21_586_944, "08c60483"),
+        _dinov3("base", 85_641_216, "73cec8be"),
+        _dinov3("large", 303_079_424, "8aa4cbdd"),
+        _dinov2("small", 22_056_192),
+        _dinov2("base", 86_579_712),
+        _dinov2("large", 304_367_616),
+        _dinov2("giant", 1_136_479_232),
     )
+}
+"""The models that have names of their own; those of choice first."""
 
 
-def is_dinov2(name: str) -> bool:
-    """Tell whether `dinov2_weights` knows a name."""
+def is_published(name: str) -> bool:
+    """Tell whether a name is that of a model with weights that can be fetched."""
+    return name in PUBLISHED
+
+
+def published_weights(name: str) -> PublishedWeights:
+    """Resolve the name of a DINOv2 or DINOv3 backbone."""
+    if name not in PUBLISHED:
+        msg = f"Unknown backbone {name!r}; choose one of {', '.join(PUBLISHED)}."
+        raise InputError(msg)
+    return PUBLISHED[name]
+
+
+def find_published(name: str, folder: str | Path | None = None) -> Path:
+    """Find the weights of a DINOv2 or DINOv3 backbone on this machine."""
+    weights = published_weights(name)
+    return find_weights(name, weights.hub_id, weights.files, folder)
+
+
+def is_here(name: str, folder: str | Path | None = None) -> bool:
+    """Tell whether the weights of a backbone are here, as far as it is published.
+
+    For others timm, which takes seconds to import, would have to be asked.
+    """
+    if not is_published(name):
+        return True
     try:
-        dinov2_weights(name)
-    except InputError:
+        find_published(name, folder)
+    except WeightsNotFoundError:
         return False
     return True
 
 
-def find_dinov2(name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of a DINOv2 backbone on this machine.
+def find_weights(
+    name: str, hub_id: str, files: tuple[str, ...], folder: str | Path | None = None
+) -> Path:
+    """Find the weights of a network on this machine.
 
     Looks in the folders that the user named, then in the Hugging Face cache, then for
     Meta's file in torch's hub cache.
 
     Returns a safetensors or PyTorch file. A WeightsNotFoundError names all places.
     """
-    weights = dinov2_weights(name)
     folders = weights_folders(folder)
-    meta = torch_hub_folder() / weights.meta_file
-    found = _find(weights.hub_id, weights.meta_file, folders)
-    found = found or _hub_cached(weights.hub_id) or (meta if meta.is_file() else None)
+    metas = [torch_hub_folder() / file for file in files if file.endswith(".pth")]
+    found = _find(hub_id, files, folders) or _hub_cached(hub_id)
+    found = found or next((meta for meta in metas if meta.is_file()), None)
     if found is not None:
         return found
+    by_hand = how_by_hand(hub_id.rpartition("/")[2])
+    fetch = f"You can {by_hand.removeprefix('or ')}"
+    if is_published(name):
+        size = describe_size(published_weights(name).size)
+        get = f"'dinoprompt models --get {name}' or the dock's button"
+        fetch = f"Fetch them ({size}) with {get}, {by_hand}"
+    also = "".join(f" and for {meta}" for meta in metas)
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
-        f"{weights.hub_id}/{_HUB_FILES[0]} in {_places(folders)} and for {meta}. "
-        f"Fetch them ({describe_size(weights.size)}) with 'dinoprompt models --get "
-        f"{name}' or the dock's button, {how_by_hand(weights.timm_name)}"
+        f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}{also}. {fetch}"
     )
     raise WeightsNotFoundError(msg)
 
 
-def find_timm(hub_id: str, name: str, folder: str | Path | None = None) -> Path:
-    """Find the weights of another timm model."""
-    folders = weights_folders(folder)
-    found = _find(hub_id, None, folders) or _hub_cached(hub_id)
-    if found is None:
-        msg = (
-            f"The weights of {name} are not on this machine. Looked for "
-            f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}. You can "
-            f"{how_by_hand(hub_id.rpartition('/')[2]).removeprefix('or ')}"
-        )
-        raise WeightsNotFoundError(msg)
-    return found
+def find_checkpoint(
+    checkpoint: Path, hub_id: str | None = None, files: tuple[str, ...] = ()
+) -> Path:
+    """Return the file that was named, or the one in a folder that was named.
 
-
-def find_checkpoint(checkpoint: Path, hub_id: str, meta_file: str | None) -> Path:
-    """Return the file that was named, or the one in a folder that was named."""
+    By the names of its model, if that is known, else the only one.
+    """
     if not checkpoint.is_dir():
         return checkpoint
-    found = _find(hub_id, meta_file, (checkpoint,))
-    if found is None:
-        name = hub_id.rpartition("/")[2]
-        meta = "" if meta_file is None else f" or {meta_file}"
-        msg = f"The folder {checkpoint} holds no {name}.safetensors{meta}."
-        raise WeightsNotFoundError(msg)
-    return found
+    found = None if hub_id is None else _find(hub_id, files, (checkpoint,))
+    if found is not None:
+        return found
+    there = [checkpoint / file for file in _HUB_FILES]
+    there = [file for file in there if file.is_file()][:1] or [
+        file for file in checkpoint.iterdir() if file.suffix in _SUFFIXES
+    ]
+    if len(there) == 1:
+        return there[0]
+    several = "several files of weights" if there else "no weights"
+    wanted = "" if hub_id is None else f", no {hub_id.rpartition('/')[2]}.safetensors"
+    msg = f"The folder {checkpoint} holds {several}{wanted}; name the file itself."
+    raise WeightsNotFoundError(msg)
 
 
 def how_by_hand(timm_name: str) -> str:
@@ -173,15 +229,15 @@ def torch_hub_folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def _find(hub_id: str, meta_file: str | None, folders: tuple[Path, ...]) -> Path | None:
-    """Look into folders."""
+def _find(
+    hub_id: str, files: tuple[str, ...], folders: tuple[Path, ...]
+) -> Path | None:
+    """Look into folders for a model of the hub, under other names too."""
     name = hub_id.rpartition("/")[2]
+    names = (f"{name}.safetensors", *(f"{name}/{file}" for file in _HUB_FILES), *files)
     for folder in folders:
-        files = [folder / f"{name}.safetensors"]
-        files += [folder / name / file for file in _HUB_FILES]
-        if meta_file is not None:
-            files.append(folder / meta_file)
-        found = next((file for file in files if file.is_file()), None)
+        there = (folder / one for one in names)
+        found = next((file for file in there if file.is_file()), None)
         found = found or _hub_cached(hub_id, folder)
         if found is not None:
             return found

@@ -48,7 +48,8 @@ def write_segmentation(
     """Write similarity, mask and instances of one image."""
     paths = result_paths(folder, name)
     several = len(result.names) > 1
-    write_tiff(paths["similarity"], result.maps if several else result.similarity)
+    maps = result.maps if several else result.similarity
+    write_tiff(paths["similarity"], maps, f"similarity ({result.kind})")
     write_tiff(paths["mask"], result.mask)
     write_tiff(paths["instances"], result.instances)
 

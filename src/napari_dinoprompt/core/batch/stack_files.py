@@ -197,7 +197,8 @@ def iter_segment_stack_file(
     )
     rows = summarise(shown, name, found)
     open_record(folder, name)
-    _write_results(folder, name, found, replace(source, spacing=spacing))
+    shown = f"similarity ({options.map})"
+    _write_results(folder, name, found, replace(source, spacing=spacing), shown)
     shutil.rmtree(begun)
     return rows
 
@@ -214,8 +215,9 @@ def _describe_spacing(spacing: Spacing | None) -> str:
 
 
 def _write_results(
-    folder: Path, name: str, found: StackSegmentation, source: StackFile
+    folder: Path, name: str, found: StackSegmentation, source: StackFile, shown: str
 ) -> None:
+    """Write all results of a stack; `shown` names its similarity maps."""
     axes, maps = source.axes, tuple(found.similarities.values())
     # A letter that is free, for the classes.
     letter = "" if len(maps) == 1 else "C" if "C" not in axes else "Q"
@@ -223,12 +225,12 @@ def _write_results(
     # More programs open 16 bits.
     numbers = np.uint16 if largest <= np.iinfo(np.uint16).max else np.int32
     paths = result_paths(folder, name)
-    for kind, arrays, letters, dtype in (
-        ("similarity", maps, letter + axes, np.float32),
-        ("mask", (found.mask,), axes, np.uint8),
-        ("instances", (found.instances,), axes, numbers),
+    for kind, arrays, letters, dtype, title in (
+        ("similarity", maps, letter + axes, np.float32, shown),
+        ("mask", (found.mask,), axes, np.uint8, "mask"),
+        ("instances", (found.instances,), axes, numbers, "instances"),
     ):
-        write_stack(paths[kind], arrays, letters, dtype, source.spacing)
+        write_stack(paths[kind], arrays, letters, dtype, source.spacing, title)
 
 
 def write_stack(
@@ -237,12 +239,13 @@ def write_stack(
     axes: str,
     dtype: DTypeLike,
     spacing: tuple[float, float, float] | None,
+    name: str = "",
 ) -> None:
     """Write (..., H, W) arrays plane by plane into one compressed TIFF.
 
     With more than one, they are the first axis. `axes` has one letter for each, written
     as OME metadata where OME knows them; `spacing` is that of the voxels along z, y and
-    x, in micrometres.
+    x, in micrometres; a name goes with them.
     """
     stack = tuple(int(n) for n in arrays[0].shape)
     shape = stack if len(arrays) == 1 else (len(arrays), *stack)
@@ -252,7 +255,7 @@ def write_stack(
         for index in np.ndindex(stack[:-2])
     )
     ome = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
-    metadata: dict[str, Any] = {"axes": axes}
+    metadata: dict[str, Any] = {"axes": axes, **({"Name": name} if name else {})}
     if ome and spacing is not None:
         for axis, step in zip("ZYX", spacing, strict=True):
             metadata[f"PhysicalSize{axis}"] = step

@@ -136,7 +136,7 @@ def apply_reference(
         scored = score_plane(view.features, reference, view.lengths)
     similarities = scores_to_pixels(scored, reference)
     no_data = view.features.no_data
-    segmentation = threshold_and_clean(similarities, thresholds, options.cleaning)
+    segmentation = threshold_and_clean(similarities, thresholds, options)
     mask, instances = segmentation.mask, segmentation.instances
     if matches is None:
         matches = find_matches(reference, scored, name)

@@ -20,8 +20,8 @@ _WHOLE_BYTES = 2_500_000_000
 _PARTS_BYTES = 700_000_000
 # What filters and sums hold of a region on the way; measured.
 _COPIES_OF_PART = 4
-# Similarity, claims and the cleaned mask at all levels of the pyramid.
-_BYTES_ON_DISK = 14
+# Two similarities, claims and the cleaned mask at all levels of the pyramid.
+_BYTES_ON_DISK = 19
 
 
 @dataclass(frozen=True)

@@ -154,15 +154,15 @@ def _reason(error: Exception) -> str:
     return f"{text.rstrip('.')}."
 
 
-def write_tiff(path: Path, array: Any) -> None:
+def write_tiff(path: Path, array: Any, name: str = "") -> None:
     """Write a map, a mask or instances as a compressed TIFF.
 
     array: (H, W) or (K, H, W) float32, uint8, uint16 or int32. Instances of int32 are
     stored as uint16 where they fit: more programs open it. What is no ndarray, such as
-    a zarr array, is read and written tile by tile.
+    a zarr array, is read and written tile by tile. A name goes into its description.
     """
     options: dict[str, Any] = {}
-    dtype = np.dtype(array.dtype)
+    dtype, axes = np.dtype(array.dtype), "YX" if len(array.shape) == 2 else "CYX"
     if dtype == np.int32 and math.prod(array.shape):
         dtype = np.dtype(np.uint16) if _fits(array) else dtype
     if isinstance(array, np.ndarray):
@@ -181,7 +181,7 @@ def write_tiff(path: Path, array: Any) -> None:
             data,
             photometric="minisblack",
             compression="zlib",
-            metadata={"axes": "YX" if len(array.shape) == 2 else "CYX"},
+            metadata={"axes": axes, "Name": name} if name else {"axes": axes},
             software=f"napari-dinoprompt {software_version()}",
             **options,
         )

@@ -273,7 +273,7 @@ class BlockSampler:
     def sample(self, cells: torch.Tensor) -> BlockMaps:
         """Bring one map, (rows, columns), to blocks, points and prompts."""
         features = self._features
-        plane = ScoredPlane(features, cells[None])
+        plane = ScoredPlane(features, cells[None], cells[None])
         plain = self.plain(cells)
         shown = plain
         if plane.fitted is not None:

@@ -145,7 +145,7 @@ def _sample(
         fine = look_up(cells, part.grid, (height // thin, width // thin), thin)
         values = F.avg_pool2d(fine, _PLAIN_CELLS)[0]
     else:
-        plane = ScoredPlane(part, cells)
+        plane = ScoredPlane(part, cells, cells)
         step = part.regions.step
         if plane.fitted is not None and scale % step == 0:
             rows, columns = (slice(one.start // step, one.stop // step) for one in here)

@@ -43,10 +43,13 @@ class ScoredPlane:
         Of the plane.
     objects : (K, rows, columns) tensor of float32
         One map per object class, less a share of the nearest background prompt's.
+    plain : (K, rows, columns) tensor of float32
+        The same without that share: the cosines.
     """
 
     features: FeatureMap
     objects: torch.Tensor
+    plain: torch.Tensor
 
     @cached_property
     def fitted(self) -> GuidedCells | None:
@@ -112,11 +115,12 @@ def score_vectors(
     lengths = lengths or CellLengths.of(
         features, reference.statistics, reference.scoring
     )
-    scores = cosines(features, reference, units, lengths)
+    plain = scores = cosines(features, reference, units, lengths)
     if BACKGROUND in reference.classes:
         grounds = reference.unit_vectors()[reference.members(BACKGROUND)]
-        scores -= BACKGROUND_SHARE * nearest(features, reference, grounds, lengths)
-    return ScoredPlane(features, scores)
+        near = nearest(features, reference, grounds, lengths)
+        scores = plain - BACKGROUND_SHARE * near
+    return ScoredPlane(features, scores, plain)
 
 
 def nearest(
@@ -192,7 +196,11 @@ def to_pixels(cells: torch.Tensor, grid: CellGrid) -> torch.Tensor:
 
 
 def similarity_map(
-    features: FeatureMap, reference: ClassVectors, name: str | None = None
+    features: FeatureMap,
+    reference: ClassVectors,
+    name: str | None = None,
+    *,
+    fitted: bool = True,
 ) -> NDArray[np.float32]:
     """Compute the similarity map of one class.
 
@@ -202,14 +210,17 @@ def similarity_map(
     reference : Reference
     name : str, optional
         A class of the reference; its first object class by default.
+    fitted : bool
+        Whether the map is the one that masks are cut from: less a share of the cosine
+        with the nearest background prompt, brought to pixels along the edges of the
+        image. If not, or of background, it is the plain cosine of the cells, brought
+        to pixels bilinearly: 1 where a vector is the class's prototype.
 
     Returns
     -------
     (H, W) ndarray of float32
-        Similarity in [-1, 1] as `segment` has it: the cosine with the class's
-        prototype, less a share of that with the nearest background prompt, brought to
-        pixels along the edges of the image (of background: bilinearly); NaN where the
-        image holds no data.
+        Cosine with the class's prototype in [-1, 1], as `segment` has it; NaN where
+        the image holds no data.
 
     Raises
     ------
@@ -231,11 +242,15 @@ def similarity_map(
     >>> similarity = dp.similarity_map(features, reference)
     >>> bool(similarity[60, 100] > 0.5), bool(similarity[40, 40] < 0)
     (True, True)
+    >>> alone = dp.Reference.from_prompts(features, points[:1], points_only=True)
+    >>> plain = dp.similarity_map(features, alone, fitted=False)
+    >>> round(float(plain[20, 60]), 2)
+    1.0
     """
     name = name or reference.object_classes[0]
     prototype = reference.prototype(name)
     reference.check_backbone(features.backbone)
-    if name == BACKGROUND:
+    if name == BACKGROUND or not fitted:
         lengths = CellLengths.of(features, reference.statistics, reference.scoring)
         cells = cosines(features, reference, prototype[None], lengths)
         return as_map(to_pixels(cells, features.grid)[0], features.no_data)

@@ -53,7 +53,11 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
     from napari_dinoprompt.core.scoring.places import ClassValues
-    from napari_dinoprompt.core.segmentation.similarities import Cleaned, Scores
+    from napari_dinoprompt.core.segmentation.similarities import (
+        Cleaned,
+        MapKind,
+        Scores,
+    )
 
 
 # Thresholds that make the same mask to the eye.
@@ -281,6 +285,7 @@ def score_prompts(
     source: str,
     points_only: bool = False,
     pixel_size: tuple[float, float] | None = None,
+    kind: MapKind = "fitted",
 ) -> Generator[Progress | Notice | LiveResult, None, None]:
     """Find what the prompts find, after they or the plane in view changed.
 
@@ -304,6 +309,8 @@ def score_prompts(
         Take the features at the prompts alone, not of the objects that they are on.
     pixel_size : (float, float), optional
         Height and width of a pixel.
+    kind : {"fitted", "plain"}
+        Of the map that will be shown.
 
     Yields
     ------
@@ -331,6 +338,9 @@ def score_prompts(
         else:
             lengths = shown.lengths(planes.measures(prompts.planes))
             similarities = score_classes(shown.whole, reference, lengths)
+        if kind == "plain":
+            # Here, and not where the window would wait for it.
+            _ = similarities.plain
         yield LiveResult.of(view, reference, similarities, made, chosen)
         return
     features = shown.features

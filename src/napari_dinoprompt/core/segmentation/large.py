@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class LargeSegmentation(Segmented):
     store : ResultStore
         Similarities with all classes. All of this is in a folder on the disk, which
         is removed with the last of the arrays.
+    kind : {"fitted", "plain"}
+        What `similarity` and `maps` are.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class LargeSegmentation(Segmented):
     instances: Any
     thresholds: Mapping[str, float]
     store: ResultStore
+    kind: MapKind = "fitted"
 
     @property
     def scores(self) -> ResultStore:
@@ -69,7 +73,8 @@ class LargeSegmentation(Segmented):
     @property
     def maps(self) -> Any:
         """(K, H, W) zarr.Array of float32: similarities with the object classes."""
-        return self.store.similarity[0]
+        store = self.store
+        return (store.plain if self.kind == "plain" else store.similarity)[0]
 
     def iter_levels(self) -> Generator[Progress, None, dict[str, list[Any]]]:
         """Make pyramids of all results, for a viewer.
@@ -87,7 +92,7 @@ class LargeSegmentation(Segmented):
         store = self.store
         group = store.group.create_group("levels", overwrite=True)
         return {
-            "similarity": store.levels(self.names[0]),
+            "similarity": store.levels(self.names[0], self.kind),
             "mask": (yield from store.iter_levels(self.mask, group, "mask")),
             "instances": (
                 yield from store.iter_levels(self.instances, group, "instances")
@@ -102,6 +107,7 @@ def iter_segment_large(
     window: IntensityWindow | None,
     thresholds: Mapping[str, float],
     cleaning: Cleaning,
+    kind: MapKind = "fitted",
 ) -> Generator[Progress | Notice, None, LargeSegmentation]:
     """Segment a plane region by region, with the backbone of the reference.
 
@@ -114,9 +120,9 @@ def iter_segment_large(
         parts = (plane.read(one.rows, one.columns) for one in features.sample)
         if notice := notice_of_window(parts, window):
             yield notice
-    store = ResultStore.of(features, reference)
+    store = ResultStore.of(features, reference, plain=kind == "plain")
     yield from store.iter_fill(features, reference, features.regions.regions)
     mask, instances = yield from store.iter_finish(
         store.masks(thresholds)[0], cleaning, store.group
     )
-    return LargeSegmentation(mask, instances, dict(thresholds), store)
+    return LargeSegmentation(mask, instances, dict(thresholds), store, kind)

@@ -12,6 +12,7 @@ from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_meas
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from napari_dinoprompt.core.features.estimate import Estimate
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
@@ -80,11 +81,14 @@ class ImageFeatures:
         The one window of all planes, once it is measured.
     empty : set of plane index
         Planes of a stack that were looked at and hold no data.
+    estimate : Estimate or None
+        The size of a plane's features, once it is known.
     """
 
     def __init__(self) -> None:
         self.window: IntensityWindow | None = None
         self.empty: set[PlaneIndex] = set()
+        self.estimate: Estimate | None = None
         self._planes: dict[PlaneIndex, PlaneFeatures] = {}
         self._pooled: tuple[tuple[PlaneIndex, ...], SourceMeasures] | None = None
         self._places: tuple[SourceMeasures, dict[PlaceKey, Place]] | None = None

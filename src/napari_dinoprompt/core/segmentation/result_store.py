@@ -22,7 +22,7 @@ from napari_dinoprompt.core.io.atomic import explaining_writes
 from napari_dinoprompt.core.io.scratch import free_bytes, scratch_store
 from napari_dinoprompt.core.masks.large import finish_streamed
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.scoring.similarity import as_map, score_plane
+from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
 from napari_dinoprompt.core.tiling.cache import default_cache_folder
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.similarities import Cleaned
+    from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
 
 
 # All levels of a pyramid together, in pixels of the finest.
@@ -55,6 +55,8 @@ class ResultStore:
     window : IntensityWindow
     gaps : bool
         Whether the plane may hold pixels without data.
+    plain : bool
+        Whether there is room for plain maps too.
 
     Attributes
     ----------
@@ -65,6 +67,8 @@ class ResultStore:
     similarity : list of (K, h, w) zarr.Array of float32
         Full resolution first, each level half the one before; NaN where nothing has
         been found yet or the plane holds no data.
+    plain : list of (K, h, w) zarr.Array of float32
+        Plain maps, likewise; none if there is no room for them.
     winning_class : list of (h, w) zarr.Array of uint8
         Which class may claim a pixel, see `RegionScores`; the same levels.
     nothing : bool
@@ -91,6 +95,7 @@ class ResultStore:
         window: IntensityWindow,
         *,
         gaps: bool = True,
+        plain: bool = True,
     ) -> None:
         self.names = names
         self.window = window
@@ -99,7 +104,8 @@ class ResultStore:
         disk = scratch_store(default_cache_folder())
         self.folder: Path = disk.root
         height, width = plan.shape
-        needed = height * width * _PYRAMID * (4 * len(names) + 1 + _CLEANED)
+        values = (1 + plain) * len(names)
+        needed = height * width * _PYRAMID * (4 * values + 1 + _CLEANED)
         if needed > free_bytes(self.folder):
             msg = (
                 f"The results would need up to {needed / 1e9:.1f} GB on the disk "
@@ -110,24 +116,31 @@ class ResultStore:
         self.group = zarr.open_group(disk, mode="w")
         side = plan.side
         self.similarity: list[Any] = []
+        self.plain: list[Any] = []
         self.winning_class: list[Any] = []
+        kinds = {"similarity": self.similarity}
+        if plain:
+            kinds["plain"] = self.plain
         for level, shape in enumerate(level_shapes(plan.shape)):
-            name, maps = f"similarity/{level}", (len(names), *shape)
-            self.similarity.append(
-                _make(self.group, name, maps, (1, side, side), np.float32, np.nan)
-            )
+            maps, chunks = (len(names), *shape), (1, side, side)
+            for kind, arrays in kinds.items():
+                name = f"{kind}/{level}"
+                arrays.append(_make(self.group, name, maps, chunks, np.float32, np.nan))
             self.winning_class.append(
                 _make(self.group, f"claims/{level}", shape, (side, side), np.uint8)
             )
 
     @classmethod
-    def of(cls, features: LazyFeatures, reference: Reference) -> ResultStore:
+    def of(
+        cls, features: LazyFeatures, reference: Reference, *, plain: bool = True
+    ) -> ResultStore:
         """Make room for what a reference will find in a plane."""
         return cls(
             features.regions,
             reference.object_classes,
             features.window,
             gaps=features.plane.dtype.kind == "f",
+            plain=plain,
         )
 
     def iter_fill(
@@ -146,23 +159,22 @@ class ResultStore:
 
     def put(self, scores: RegionScores) -> None:
         """Write what was found in a region, at all levels; a full disk is explained."""
-        similarity, winning_class = scores.similarity, scores.winning_class
+        similarity, plain = scores.similarity, scores.plain
+        winning_class = scores.winning_class
         rows, columns = scores.region.rows, scores.region.columns
         with explaining_writes(self.folder):
-            for level, (maps, claimed) in enumerate(
-                zip(self.similarity, self.winning_class, strict=True)
-            ):
+            for level, claimed in enumerate(self.winning_class):
                 if level:
-                    similarity, winning_class = (
-                        _halve(similarity),
-                        winning_class[::2, ::2],
-                    )
+                    similarity, plain = _halve(similarity), _halve(plain)
+                    winning_class = winning_class[::2, ::2]
                 y, x = rows.start // 2**level, columns.start // 2**level
                 here = (
                     slice(y, y + winning_class.shape[0]),
                     slice(x, x + winning_class.shape[1]),
                 )
-                maps[(slice(None), *here)] = similarity
+                self.similarity[level][(slice(None), *here)] = similarity
+                if self.plain:
+                    self.plain[level][(slice(None), *here)] = plain
                 claimed[here] = winning_class
 
     @property
@@ -173,10 +185,11 @@ class ResultStore:
         first = page(self.similarity[0], 0)
         return LazyArray(first.shape, np.dtype(bool), partial(_read_nan, first))
 
-    def levels(self, name: str) -> list[LazyArray]:
+    def levels(self, name: str, kind: MapKind = "fitted") -> list[LazyArray]:
         """Return the map of a class, read when sliced; for background the first's."""
         number = self.names.index(name) if name in self.names else 0
-        return [page(maps, number) for maps in self.similarity]
+        found = self.plain if kind == "plain" else self.similarity
+        return [page(maps, number) for maps in found]
 
     def masks(self, thresholds: Mapping[str, float]) -> list[LazyArray]:
         """Return the plain mask, cut as it is looked at."""
@@ -302,6 +315,8 @@ class RegionScores:
     region : Region
     similarity : (K, h, w) ndarray of float32
         With each object class; NaN where the plane holds no data.
+    plain : (K, h, w) ndarray of float32
+        The plain maps, likewise.
     winning_class : (h, w) ndarray of uint8
         The class that may claim a pixel, counted from 1, if its similarity is above
         the threshold; 0 for none: background, no data, or a region that is blank or
@@ -310,6 +325,7 @@ class RegionScores:
 
     region: Region
     similarity: NDArray[np.float32]
+    plain: NDArray[np.float32]
     winning_class: NDArray[np.uint8]
 
 
@@ -327,9 +343,11 @@ def iter_scores(
         with torch.inference_mode():
             scored = score_plane(part, reference)
             objects = scored.object_pixels()[here].cpu()
+            cosines = to_pixels(scored.plain, part.grid)[here].cpu()
             competing_scores = scored.competing_scores()
         missing = None if part.no_data is None else part.no_data[here[1:]]
         similarity = np.stack([as_map(one, missing) for one in objects])
+        plain = np.stack([as_map(one, missing) for one in cosines])
         winning_class: NDArray[np.uint8]
         if part.featureless:
             winning_class = np.zeros(similarity.shape[1:], dtype=np.uint8)
@@ -340,4 +358,4 @@ def iter_scores(
             winning_class = winner + np.uint8(1)
         if missing is not None:
             winning_class[missing] = 0
-        yield RegionScores(region, similarity, winning_class)
+        yield RegionScores(region, similarity, plain, winning_class)

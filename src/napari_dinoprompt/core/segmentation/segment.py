@@ -7,7 +7,7 @@ the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from napari_dinoprompt.core.segmentation.large import (
     iter_segment_large,
 )
 from napari_dinoprompt.core.segmentation.similarities import (
+    MapKind,
     Segmented,
     Similarities,
     score_classes,
@@ -75,6 +76,9 @@ class SegmentOptions:
     spacing : (float, float, float) or None
         Distance of the voxels along z, y and x, in any one unit, for objects in 3-D;
         None is what the file of a stack says, and else the same along all three.
+    map : {"fitted", "plain"}
+        Which similarity is given out: the one that is cut, or the plain cosine of the
+        cells, as `similarity_map` has it without fitting. Masks are the same.
 
     Examples
     --------
@@ -90,6 +94,12 @@ class SegmentOptions:
     cleaning: Cleaning = field(default_factory=Cleaning)
     objects_3d: bool = False
     spacing: tuple[float, float, float] | None = None
+    map: MapKind = "fitted"
+
+    def __post_init__(self) -> None:
+        if self.map not in get_args(MapKind):
+            msg = f"The map is 'fitted' or 'plain', not {self.map!r}."
+            raise InputError(msg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +109,7 @@ class Segmentation(Segmented):
     Attributes
     ----------
     similarity : (H, W) ndarray of float32
-        Of the first object class; `similarities` has all.
+        Of the first object class, of the kind below; `similarities` has all.
     mask : (H, W) ndarray of uint8
         Class numbers after cleaning.
     instances : (H, W) ndarray of int32
@@ -107,6 +117,8 @@ class Segmentation(Segmented):
     thresholds : mapping of str to float
         What was used, by class.
     similarities : Similarities
+    kind : {"fitted", "plain"}
+        What `similarity` and `maps` are.
 
     Examples
     --------
@@ -128,6 +140,7 @@ class Segmentation(Segmented):
     instances: NDArray[np.int32]
     thresholds: Mapping[str, float]
     similarities: Similarities
+    kind: MapKind = "fitted"
 
     @property
     def scores(self) -> Similarities:
@@ -137,7 +150,7 @@ class Segmentation(Segmented):
     @property
     def maps(self) -> NDArray[np.float32]:
         """(K, H, W) ndarray of float32: similarities with the object classes."""
-        return np.stack([self.similarities.of(name) for name in self.names])
+        return np.stack([self.similarities.of(name, self.kind) for name in self.names])
 
     def iter_levels(self) -> Generator[Progress, None, dict[str, list[Any]]]:
         """Return the only level of all results, as of a large plane all levels.
@@ -231,9 +244,10 @@ def iter_segment(
                 "too large. Take another window."
             )
             raise InputError(msg)
+        chosen = options.cleaning, options.map
         return (
             yield from iter_segment_large(
-                plane, reference, backbone, window, thresholds, options.cleaning
+                plane, reference, backbone, window, thresholds, *chosen
             )
         )
     pixels = as_plane(target_plane(plane.whole(), options.window, like))
@@ -247,26 +261,25 @@ def iter_segment(
         notice = notice_of_window([pixels], window)
         if notice is not None:
             yield notice
-    return threshold_and_clean(
-        score_classes(features, reference), thresholds, options.cleaning
-    )
+    return threshold_and_clean(score_classes(features, reference), thresholds, options)
 
 
 segment = runs_to_end("segment", iter_segment)
 
 
 def threshold_and_clean(
-    similarities: Similarities, thresholds: Mapping[str, float], cleaning: Cleaning
+    similarities: Similarities, thresholds: Mapping[str, float], options: SegmentOptions
 ) -> Segmentation:
     """Cut similarities into a clean mask and objects; one threshold per class."""
     plain = similarities.mask(thresholds)
-    mask, instances = clean_and_label(plain, cleaning, similarities.no_data)
+    mask, instances = clean_and_label(plain, options.cleaning, similarities.no_data)
     return Segmentation(
-        similarity=similarities.of(similarities.names[0]),
+        similarity=similarities.of(similarities.names[0], options.map),
         mask=mask,
         instances=instances,
         thresholds=dict(thresholds),
         similarities=similarities,
+        kind=options.map,
     )
 
 

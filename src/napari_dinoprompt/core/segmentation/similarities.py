@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
 
 from napari_dinoprompt.core.masks.cleaning import class_mask, clean_and_label
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.scoring.similarity import as_map, score_plane
+from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
+    from napari_dinoprompt.core.tiling.grid import CellGrid
 
+
+# What a similarity map is. Fitted: what masks are cut from; less a share of the nearest
+# background prompt's, brought to pixels along the edges of the image. Plain: the cosine
+# of the cells with the class's prototype, brought to pixels bilinearly.
+MapKind = Literal["fitted", "plain"]
 
 # Rows that are looked at together.
 _ROWS = 512
@@ -58,7 +65,7 @@ class Scores(Protocol):
     def complete(self) -> bool:
         """Whether all of the plane has been scored."""
 
-    def levels(self, name: str) -> Sequence[Any]:
+    def levels(self, name: str, kind: MapKind = "fitted") -> Sequence[Any]:
         """Return the similarity map of a class."""
 
     def masks(self, thresholds: Mapping[str, float]) -> Sequence[Any]:
@@ -88,6 +95,8 @@ class Similarities:
     nothing : bool
         The plane is constant or white noise: whatever the similarity, there is no
         object.
+    cells : ((K, rows, columns) tensor of float32, CellGrid) or None
+        What plain maps are made of; None where there is no data.
     """
 
     names: tuple[str, ...]
@@ -96,15 +105,22 @@ class Similarities:
     window: IntensityWindow
     no_data: NDArray[np.bool_] | None
     nothing: bool
+    cells: tuple[torch.Tensor, CellGrid] | None = None
     complete: ClassVar[bool] = True
 
-    def of(self, name: str) -> NDArray[np.float32]:
-        """Return the map of one class: (H, W), NaN where there is no data."""
-        return as_map(self.objects[self.names.index(name)], self.no_data)
+    @cached_property
+    def plain(self) -> torch.Tensor:
+        """(K, H, W) tensor of float32: plain maps, made when they are asked for."""
+        return self.objects if self.cells is None else to_pixels(*self.cells)
 
-    def levels(self, name: str) -> list[NDArray[np.float32]]:
+    def of(self, name: str, kind: MapKind = "fitted") -> NDArray[np.float32]:
+        """Return the map of one class: (H, W), NaN where there is no data."""
+        maps = self.plain if kind == "plain" else self.objects
+        return as_map(maps[self.names.index(name)], self.no_data)
+
+    def levels(self, name: str, kind: MapKind = "fitted") -> list[NDArray[np.float32]]:
         """Return the map of one class as the only level."""
-        return [self.of(name)]
+        return [self.of(name, kind)]
 
     def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.uint8]:
         """Return the plain mask: (H, W) class numbers, 0 where there is no data."""
@@ -187,4 +203,5 @@ def scores_to_pixels(scored: ScoredPlane, reference: Reference) -> Similarities:
             window=scored.features.window,
             no_data=scored.features.no_data,
             nothing=scored.features.featureless,
+            cells=(scored.plain, scored.features.grid),
         )

@@ -409,7 +409,7 @@ def iter_segment_stack(
                 found = threshold_and_clean(
                     score_classes(features[index], reference),
                     thresholds,
-                    options.cleaning,
+                    options,
                 )
             elif holds_data(pixels := np.asarray(stack.read(index))):
                 seen = pixels if curve is None else curve.apply(pixels)
@@ -420,7 +420,7 @@ def iter_segment_stack(
                 found = yield from without_repeats(part, said)
             else:
                 blank = _blank(stack.size, reference, window)
-                found = threshold_and_clean(blank, thresholds, options.cleaning)
+                found = threshold_and_clean(blank, thresholds, options)
             mask, instances, objects = found.mask, found.instances, found.objects
         yield StackPlane(index, mask, instances, objects, used, found)
         used += objects
