@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 Blobs = Any  # of the conftest, which cannot be imported
 
 WINDOW = IntensityWindow(20, 200)
-SAID = "grey values lie outside the intensity window of the reference, "
+SAID = "do not fit the intensity window of the reference"
 STORED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "16 bits": lambda image: image.astype(np.uint16) * 257,
     "black and white": lambda image: image > 100,
+    "eight times dimmer": lambda image: image // 8,
+    "times sixteen": lambda image: image.astype(np.uint16) * 16,
+    "-1 to 1": lambda image: image / np.float32(127.5) - 1,
+    "z-scored": lambda image: (image - image.mean()) / image.std(),
     "0 to 1": lambda image: (image / 255).astype(np.float32),
 }
 
@@ -220,11 +224,9 @@ def test_the_same_image_stored_otherwise_is_told_of(
     [
         np.full((64, 64), 255, np.uint8),
         np.eye(64, dtype=np.uint8) * 0 + 3,
-        # An empty field, with the noise of a camera.
-        np.random.default_rng(0).normal(30, 2, (64, 64)).astype(np.uint8),
         # Dim and bright, but to be seen.
         np.arange(4096, dtype=np.uint16).reshape(64, 64) // 80,
-        np.arange(4096, dtype=np.uint16).reshape(64, 64),
+        np.arange(4096, dtype=np.uint16).reshape(64, 64) // 5,
         # One hot pixel.
         np.where(np.arange(4096).reshape(64, 64) == 9, 9999, 0),
         np.full((64, 64), np.nan),
@@ -232,6 +234,14 @@ def test_the_same_image_stored_otherwise_is_told_of(
 )
 def test_what_can_be_seen_or_never_could_is_not(image: np.ndarray) -> None:
     assert notice_of_window([image], WINDOW) is None
+
+
+def test_an_empty_field_is_no_matter_of_storage(
+    blob_reference: dp.Reference, filterbank: Backbone
+) -> None:
+    """Warnings are errors here."""
+    noise = np.random.default_rng(0).normal(30, 2, (64, 64)).astype(np.uint8)
+    assert not dp.segment(noise, blob_reference, filterbank).mask.any()
 
 
 def test_an_8_bit_image_is_too_dark_for_a_window_of_16_bits() -> None:
@@ -277,4 +287,4 @@ def test_the_command_names_the_image(
     assert not ended.value.code
     lines = [one for one in capsys.readouterr().err.splitlines() if SAID in one]
     assert len(lines) == 1
-    assert lines[0].startswith(f"dinoprompt: {odd}: The image's grey values")
+    assert lines[0].startswith(f"dinoprompt: {odd}: The grey values of the image")

@@ -230,13 +230,15 @@ def _iter_views(
 ) -> Generator[Progress | Notice, None, list[PreparedImage]]:
     """Extract the features of the real and of all fakes, once."""
     views: list[PreparedImage] = []
-    for image in (request.real, *request.fakes):
+    names = ("the real", *request.names)
+    for name, image in zip(names, (request.real, *request.fakes), strict=True):
         steps = iter_prepared_image(
             place_fake(image, request.real, request.options) if views else image,
             request.reference,
             request.backbone,
             request.options,
             nothing=shows_nothing(image),
+            name=name,
         )
         view = yield from scaled_progress(steps, _STEPS * len(views), _STEPS, total)
         views.append(view)

@@ -13,7 +13,7 @@ from napari_dinoprompt.core.comparison.measures import Side
 from napari_dinoprompt.core.features.extraction import iter_features
 from napari_dinoprompt.core.features.feature_map import CellLengths
 from napari_dinoprompt.core.images.alignment import match_plane, match_range
-from napari_dinoprompt.core.images.intensity import match_histogram
+from napari_dinoprompt.core.images.intensity import match_histogram, notice_of_window
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.references.reference import resolve_thresholds
@@ -98,20 +98,24 @@ def iter_prepared_image(
     options: SegmentOptions,
     *,
     nothing: bool,
+    name: str = "",
 ) -> Generator[Progress | Notice, None, PreparedImage]:
     """Compute what of an image does not depend on the prompts.
 
-    Takes plane (H, W) or (H, W, 3), on the grid of the real. `nothing` tells that as it
+    Takes plane (H, W) or (H, W, 3), on the grid of the real; its name is for what is to
+    be said of its grey values. `nothing` tells that as it
     came it was constant or white noise: once it is resampled, noise can no longer be
     told.
     """
+    window = target_window(reference, options.window)
     features = yield from iter_features(
-        plane,
-        backbone,
-        upscale=reference.upscale,
-        window=target_window(reference, options.window),
+        plane, backbone, upscale=reference.upscale, window=window
     )
     features = replace(features, featureless=nothing or features.featureless)
+    if window is not None and window == reference.window and not features.featureless:
+        notice = notice_of_window([plane], window, name)
+        if notice is not None:
+            yield notice
     return PreparedImage(
         grey=as_grey(features.window.apply(plane)),
         features=features,

@@ -45,6 +45,9 @@ _PLANES = 8
 _SEEN = 0.002
 # An image whose type ends this far below the window is not of the source's type.
 _FAR_BELOW = 4.0
+# Contrasts that differ by more: other images of one kind stay within it, but for some
+# fluorescence, of which as little is seen then.
+_OTHER_CONTRAST = 5.0
 
 
 @dataclass(frozen=True)
@@ -324,9 +327,9 @@ def iter_sample(
 
 
 def notice_of_window(
-    parts: Iterable[NDArray[np.generic]], window: IntensityWindow
+    parts: Iterable[NDArray[np.generic]], window: IntensityWindow, name: str = ""
 ) -> Notice | None:
-    """Say so if an image shows next to nothing in a window.
+    """Say so if the grey values of an image hardly fit a window.
 
     None too for an image of a single grey value: it shows nothing in any window.
     """
@@ -341,12 +344,15 @@ def notice_of_window(
     top = _end_of_type(sample[0].dtype, values)
     white = (values < window.high).mean() <= _SEEN
     black = (values > window.low).mean() <= _SEEN
-    if not (white or black or top * _FAR_BELOW < window.high):
+    contrast = (brightest - darkest) / (window.high - window.low)
+    fits = 1 / _OTHER_CONTRAST <= contrast <= _OTHER_CONTRAST
+    if fits and not (white or black or top * _FAR_BELOW < window.high):
         return None
     return Notice(
-        "The image's grey values lie outside the intensity window of the reference, "
-        f"{window.low:g} to {window.high:g}, so that next to nothing is seen of it. If "
-        "it is only stored in another way, take the window 'image' (--window image)."
+        f"The grey values of {name or 'the image'} do not fit the intensity window of "
+        f"the reference, {window.low:g} to {window.high:g}: little is seen in it. If "
+        "they are only stored or exposed in another way, take the window 'image' "
+        "(--window image)."
     )
 
 

@@ -257,7 +257,7 @@ def iter_segment(
         upscale=reference.upscale,
         window=window,
     )
-    if window is not None and not features.featureless:
+    if window is not None and window == reference.window and not features.featureless:
         notice = notice_of_window([pixels], window)
         if notice is not None:
             yield notice
