@@ -190,8 +190,9 @@ class FeatureController(QObject):
                 self._prompts.show_colours()
         if self._session.phase is not Phase.FAILED:
             self._session.message = ""
-        # Under way, it is looked at when the planes of before are ready.
-        if self._session.phase is Phase.READY:
+        # Under way, it is looked at when the planes of before are ready. What failed
+        # is tried again.
+        if self._session.phase in (Phase.READY, Phase.FAILED):
             self.compute()
         self.changed.emit()
 
