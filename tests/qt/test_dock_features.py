@@ -35,6 +35,7 @@ def test_backbone_without_weights_is_kept_and_what_is_there_goes_on(
     assert "filterbank" in ready.hint
     assert "Traceback" not in ready.hint
     assert ready.backbone_shown == "dinov2-small"
+    assert ready.shows("filterbank: 48 × 60 cells of 2 px")
     assert ready.work.session.request.backbone.name == "filterbank"
     if before is not None:
         np.testing.assert_array_equal(ready.mask, before)

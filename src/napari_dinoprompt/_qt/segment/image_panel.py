@@ -165,16 +165,21 @@ class ImagePanel(QWidget):
         """Ask for a file with weights."""
         self._advanced.choose_checkpoint()
 
-    def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
-        """Show how large the features are and how long they take, where known."""
+    def show_facts(
+        self, used: str, estimate: Estimate | None, seconds: float | None
+    ) -> None:
+        """Show how large the features are and how long they take, where known.
+
+        Of the backbone in use, by name where another one is chosen.
+        """
         if estimate is None:
             self._facts.clear()
             return
         rows, columns = estimate.cells
-        text = (
-            f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
-            f"about {describe_size(estimate.bytes)}"
-        )
+        chosen = self._shown is not None and self._shown.backbone.name == used
+        text = "" if chosen else f"{used}: "
+        text += f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
+        text += f"about {describe_size(estimate.bytes)}"
         if not estimate.whole:
             disk = describe_size(estimate.disk)
             text += f"; done part by part, up to {disk} on the disk for each class"
