@@ -65,6 +65,8 @@ ALLOWED = {
     ("core/backbones/checkpoints.py", "pickle"),
     # Loads the libraries that Qt is going to load, by names written in the source.
     ("_cli/demo.py", "ctypes"),
+    # Asks Qt, in this Python and by words written in the source, for the display.
+    ("_cli/demo.py", "subprocess"),
 }
 
 

@@ -367,6 +367,18 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 
 @pytest.fixture
+def toy_file(tmp_path):
+    from safetensors.torch import save_file
+
+    from napari_dinoprompt.core.backbones.vit import import_timm
+
+    model = import_timm().create_model("test_vit", num_classes=0)
+    path = tmp_path / "test_vit.safetensors"
+    save_file(model.state_dict(), path)
+    return path
+
+
+@pytest.fixture
 def idle(qtbot: QtBot) -> Callable[[], None]:
     """Wait until no thread works any more, and all it said was heard."""
 

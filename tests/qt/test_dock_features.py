@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.backbones.load import BackboneChoice
+from napari_dinoprompt.core.backbones.vit import import_timm
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.session import Phase
 
@@ -33,6 +35,7 @@ def test_backbone_without_weights_is_kept_and_what_is_there_goes_on(
     assert "filterbank" in ready.hint
     assert "Traceback" not in ready.hint
     assert ready.backbone_shown == "dinov2-small"
+    assert ready.shows("filterbank: 48 × 60 cells of 2 px")
     assert ready.work.session.request.backbone.name == "filterbank"
     if before is not None:
         np.testing.assert_array_equal(ready.mask, before)
@@ -87,10 +90,6 @@ def test_message_of_the_backbone_wins_over_prompts_outside(prompted) -> None:
 
 
 def test_another_backbone_puts_thresholds_on_auto(prompted, tmp_path) -> None:
-    from safetensors.torch import save_file
-
-    from napari_dinoprompt.core.backbones.vit import import_timm
-
     model = import_timm().create_model("test_vit", num_classes=0)
     save_file(model.state_dict(), tmp_path / "toy.safetensors")
     prompted.drag_threshold(0.3)
@@ -288,18 +287,6 @@ def test_features_are_kept_for_images_that_come_back(
 # --- a checkpoint
 
 
-@pytest.fixture
-def toy_file(tmp_path):
-    from safetensors.torch import save_file
-
-    from napari_dinoprompt.core.backbones.vit import import_timm
-
-    model = import_timm().create_model("test_vit", num_classes=0)
-    path = tmp_path / "test_vit.safetensors"
-    save_file(model.state_dict(), path)
-    return path
-
-
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_network_is_seen_from_its_file(prompted, toy_file, folder: bool) -> None:
     given = toy_file.parent if folder else toy_file
@@ -342,6 +329,8 @@ def test_a_wrong_file_is_told_and_the_field_keeps_it(
     prompted.choose_upscale("2")
     prompted.settle()
     assert prompted.state.result.reference.upscale == 2
+    # There to be mended.
+    assert prompted.checkpoint_shown == str(path)
 
 
 def test_a_block_that_there_is_not(prompted, toy_file) -> None:
@@ -369,3 +358,44 @@ def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
     prompted.settle()
     assert "is not a vision transformer with square patches" in prompted.hint
     assert not prompted.shows("not on this machine")
+
+
+def test_another_block_puts_thresholds_on_auto(prompted, toy_file) -> None:
+    prompted.choose_checkpoint(toy_file)
+    prompted.drag_threshold(0.4)
+    prompted.settle()
+    assert not prompted.auto_shown
+    prompted.dock.image._advanced._block.setValue(2)
+    prompted.settle()
+    assert prompted.auto_shown
+
+
+def test_a_file_that_fits_several_goes_with_the_name_that_is_typed(
+    prompted, tmp_path
+) -> None:
+    """As the message says that asks for it."""
+    name, unnamed = "vit_tiny_patch16_224", tmp_path / "mine.safetensors"
+    save_file(import_timm().create_model(name).state_dict(), unnamed)
+    prompted.choose_checkpoint(unnamed)
+    assert "type the name of its model as backbone" in prompted.hint
+    assert prompted.checkpoint_shown == str(unnamed)
+    prompted.choose_backbone(f"timm:{name}")
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.name == f"timm:{name}"
+    assert prompted.checkpoint_shown == str(unnamed)
+
+
+def test_a_refused_file_is_in_the_way_of_nothing(prompted, toy_file, tmp_path) -> None:
+    prompted.choose_checkpoint(toy_file)
+    wrong = tmp_path / "a.pth"
+    wrong.write_bytes(b"nonsense")
+    prompted.choose_checkpoint(wrong)
+    assert str(wrong) in prompted.hint
+    prompted.choose_upscale("2")
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
+    assert prompted.state.result.reference.upscale == 2
+    assert prompted.checkpoint_shown == str(wrong)
+    prompted.choose_backbone("filterbank")
+    prompted.settle()
+    assert prompted.checkpoint_shown == ""

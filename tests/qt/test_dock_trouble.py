@@ -137,6 +137,24 @@ def test_unusable_image_is_said_in_the_dock_alone(bench) -> None:
     assert bench.hint == "The image holds nothing but NaN or infinity."
 
 
+def test_a_click_tries_again_what_failed(bench) -> None:
+    """As of an image on a disk that is back."""
+    data = Failing(draw_stack(3), {1})
+    bench.viewer.layers.append(Image(data, contrast_limits=(0, 255)))
+    bench.viewer.dims.set_point(0, 1)
+    bench.open()
+    bench.settle()
+    assert bench.work.session.phase is Phase.FAILED
+    bench.prompts.add((1, *DISCS[0]))
+    bench.settle()
+    assert "the disk is gone" in bench.hint
+    data.broken.clear()
+    bench.prompts.add((1, *DISCS[1]))
+    bench.settle()
+    assert bench.work.session.phase is Phase.READY
+    assert bench.mask[1].any()
+
+
 # --- nothing is left
 
 

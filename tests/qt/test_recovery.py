@@ -469,3 +469,30 @@ def test_an_unreadable_image_is_no_reason_to_stop(bench, scene, idle) -> None:
 def test_times_in_words(hours: int, said: str) -> None:
     now = datetime(2026, 3, 5, 10, 30)
     assert describe_time(now.timestamp() - 3600 * hours, now).startswith(said)
+
+
+def test_the_block_comes_back(prompted, toy_file, again, folder, scene) -> None:
+    prompted.choose_checkpoint(toy_file)
+    prompted.dock.image._advanced._block.setValue(2)
+    prompted.settle()
+    prompted.close()
+    (record,) = kept(folder)
+    assert record["settings"]["block"] == 2
+    restore(open_again(again, scene.image))
+    # No path is kept.
+    again.choose_checkpoint(toy_file)
+    assert again.state.result.reference.backbone.block == 2
+
+
+def test_filterbank_comes_back_while_a_block_is_chosen(
+    prompted, toy_file, again, scene
+) -> None:
+    before = prompted.mask
+    prompted.close()
+    open_again(again, scene.image)
+    again.choose_checkpoint(toy_file)
+    again.dock.image._advanced._block.setValue(2)
+    again.settle()
+    restore(again)
+    assert again.state.result.reference.backbone.name == "filterbank"
+    np.testing.assert_array_equal(again.mask, before)

@@ -339,7 +339,11 @@ class SegmentTab(WorkTab):
         backbone = session.asked or session.request.backbone
         shown = replace(session.request, backbone=backbone)
         self.image.show_request(shown, auto=session.auto_upscale)
-        self.image.show_facts(work.features.estimate, work.features.seconds_left)
+        self.image.show_facts(
+            session.request.backbone.name,
+            work.features.estimate,
+            work.features.seconds_left,
+        )
         if (session.asked, session.phase) != self._asked:
             self._offer_weights()
         counts = {} if state is None else state.counts()

@@ -91,8 +91,7 @@ def _describe(
     held = np.array(np.isfinite(pixels).all(axis=1), dtype=bool)
     names = layers.prompt_classes(points)
     here = state is session.current or known is None
-    backbone = session.request.backbone.name
-    own = state.backbone in ("", backbone) or not here
+    own = state.backbone in ("", session.request.backbone.layer) or not here
     return ImageRecord(
         key=key,
         fingerprint=state.fingerprint,
@@ -118,7 +117,6 @@ def restore_settings(
         session.add_class(name)
     if kept.selected_class in session.classes:
         session.selected_class = kept.selected_class
-    state.backbone = kept.backbone
     state.thresholds = dict(record.thresholds)
     same = kept.own_weights and kept.backbone == now.name
     backbone = replace(
@@ -127,7 +125,9 @@ def restore_settings(
         checkpoint=now.checkpoint if same else None,
         device=kept.device if kept.device in _DEVICES else now.device,
         precision=kept.precision if kept.precision in _PRECISIONS else now.precision,
+        block=kept.block,
     )
+    state.backbone = backbone.layer
     return FeatureRequest(backbone, kept.upscale)
 
 
@@ -135,6 +135,7 @@ def _settings(session: Session, state: ImageState) -> KeptSettings:
     choice = session.request.backbone
     return KeptSettings(
         backbone=choice.name,
+        block=choice.block,
         own_weights=choice.checkpoint is not None,
         device=choice.device,
         precision=choice.precision,

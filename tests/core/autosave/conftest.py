@@ -21,6 +21,7 @@ def record() -> ImageRecord:
         thresholds={"object": -0.25, "Zellkern 核": 1.0},
         settings=KeptSettings(
             backbone="dinov2-small",
+            block=2,
             own_weights=True,
             device="cuda",
             precision="bf16",

@@ -66,6 +66,9 @@ def changed(record, *path: Any, to: Any) -> bytes:
         (("images", 0, "settings", "upscale"), 1e9),
         (("images", 0, "settings", "own_weights"), "/tmp/weights.pth"),
         (("images", 0, "settings", "selected_class"), 3),
+        (("images", 0, "settings", "block"), "last"),
+        (("images", 0, "settings", "block"), 1.5),
+        (("images", 0, "settings", "block"), 10**10),
         (("images", 0, "settings", "cleaning", "min_size"), -1),
         (("images", 0, "settings", "cleaning", "min_size"), 10**10),
         (("images", 0, "settings", "cleaning", "split"), 1),
@@ -81,7 +84,7 @@ def test_what_does_not_belong_there_is_refused(record, path: tuple, to: Any) -> 
 
 def test_a_newer_format_is_told_from_damage(record) -> None:
     with pytest.raises(NewerRecordError):
-        decode_records(changed(record, "format_version", to=3))
+        decode_records(changed(record, "format_version", to=4))
 
 
 @given(st.binary(max_size=200))
@@ -114,3 +117,4 @@ def test_the_file_that_is_mutated_is_a_good_one() -> None:
     (record,) = decode_records(_ENCODED)
     assert record.points == ((1.5, 2.0),)
     assert record.settings.points_only is False
+    assert record.settings.block is None

@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_explained_too() -> None:
     said = explain(error)
     assert said is not None
     assert said.startswith("a.tif cannot be used: this user is not allowed to.")
-    assert explain(OSError("the disk is gone")) == "the disk is gone."
+    assert explain(OSError("the disk is gone")) == "The disk is gone."
 
 
 def test_a_place_below_a_file(tmp_path: Path) -> None:

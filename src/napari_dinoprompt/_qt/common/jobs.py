@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import logging
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import notification_manager, show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_dinoprompt.core.errors import explain, first_line
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.session.session import Session
 
+
+_logger = logging.getLogger(__name__)
 
 # Under napari's event loop this is done when it ends. In a script without one, a worker
 # that is left would speak through signals that are gone, and abort the process.
@@ -47,7 +50,7 @@ class LatestJob(QObject):
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
         self.error: Exception | None = None
-        """Why the last request failed."""
+        """Why a request failed, while that is told."""
         self._what = what
         self._run: _Run | None = None
 
@@ -88,15 +91,16 @@ class LatestJob(QObject):
         if not isinstance(result, _Failure):
             self.returned.emit(result)
             return
-        self.error = result.error
-        reason = explain(result.error)
-        if reason is not None:
-            self.failed.emit(reason)
-            return
-        said = first_line(result.error).rstrip(".")
-        self.failed.emit(f"{self._what} failed: {said}. See the notification.")
-        # A bug: napari shows it with its traceback.
-        raise result.error
+        error = self.error = result.error
+        reason = explain(error)
+        said = first_line(error).rstrip(".")
+        bug = f"{self._what} failed: {said}. See the notification."
+        self.failed.emit(bug if reason is None else reason)
+        # Its traceback would hold all that the work had in memory.
+        self.error = None
+        if reason is None:
+            # Not raised: without napari's own loop Qt would end the program.
+            notification_manager.receive_error(type(error), error, error.__traceback__)
 
 
 class _Run(QObject):
@@ -137,11 +141,18 @@ def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
     except GeneratorExit:
         raise
     except Exception as error:  # noqa: BLE001 (told in `LatestJob.end`)
-        return _Failure(error)
+        return _note(error)
     except BaseException as error:  # noqa: BLE001
         bug = RuntimeError(f"{type(error).__name__} {error}".rstrip())
         bug.__cause__ = error
-        return _Failure(bug)
+        return _note(bug)
+
+
+def _note(error: Exception) -> _Failure:
+    """Log a bug here, in the thread: nobody hears of an outdated request."""
+    if explain(error) is None:
+        _logger.error("A bug ended a job.", exc_info=error)
+    return _Failure(error)
 
 
 class BackboneShelf:

@@ -148,7 +148,7 @@ class FeatureController(QObject):
         """Use the network whose weights a file holds: the one chosen, if it fits."""
         choice = self._session.asked or self._session.request.backbone
         self._session.message = f"Looking which network {path} is of."
-        self._known.start(_identify(replace(choice, checkpoint=path, block=None)))
+        self._known.start(_identify(replace(choice, checkpoint=path)))
         self.changed.emit()
 
     def _on_identified(self, found: BackboneChoice) -> None:
@@ -190,8 +190,9 @@ class FeatureController(QObject):
                 self._prompts.show_colours()
         if self._session.phase is not Phase.FAILED:
             self._session.message = ""
-        # Under way, it is looked at when the planes of before are ready.
-        if self._session.phase is Phase.READY:
+        # Under way, it is looked at when the planes of before are ready. What failed
+        # is tried again.
+        if self._session.phase in (Phase.READY, Phase.FAILED):
             self.compute()
         self.changed.emit()
 
@@ -303,7 +304,7 @@ class FeatureController(QObject):
         """Go on with planes that hold all that is needed now."""
         request = self._session.request
         state.take_features(planes, request)
-        name = request.backbone.name
+        name = request.backbone.layer
         if state.backbone != name:
             # A threshold of one backbone means nothing to another.
             known = (
@@ -341,7 +342,10 @@ def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
     choice = replace(choice, checkpoint=str(path))
     if choice.name != FILTERBANK and not describe_other(choice.name, path):
         return choice
-    return replace(choice, name=identify_checkpoint(path))
+    name = identify_checkpoint(path)
+    # A block of one network is none of another.
+    block = choice.block if name == choice.name else None
+    return replace(choice, name=name, block=block)
 
 
 def _extract_needed(

@@ -165,16 +165,21 @@ class ImagePanel(QWidget):
         """Ask for a file with weights."""
         self._advanced.choose_checkpoint()
 
-    def show_facts(self, estimate: Estimate | None, seconds: float | None) -> None:
-        """Show how large the features are and how long they take, where known."""
+    def show_facts(
+        self, used: str, estimate: Estimate | None, seconds: float | None
+    ) -> None:
+        """Show how large the features are and how long they take, where known.
+
+        Of the backbone in use, by name where another one is chosen.
+        """
         if estimate is None:
             self._facts.clear()
             return
         rows, columns = estimate.cells
-        text = (
-            f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
-            f"about {describe_size(estimate.bytes)}"
-        )
+        chosen = self._shown is not None and self._shown.backbone.name == used
+        text = "" if chosen else f"{used}: "
+        text += f"{rows} × {columns} cells of {estimate.cell:.3g} px, "
+        text += f"about {describe_size(estimate.bytes)}"
         if not estimate.whole:
             disk = describe_size(estimate.disk)
             text += f"; done part by part, up to {disk} on the disk for each class"
@@ -213,7 +218,8 @@ class AdvancedRows(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._of = ""
+        # The backbone and the file that were shown last: any other is the user's.
+        self._of: tuple[str, str | None] = ("", None)
         self._device = ComboBox(choices=["auto", "cuda", "mps", "cpu"])
         explain(
             self._device.native, "Where to compute; auto takes a GPU if there is one."
@@ -258,11 +264,17 @@ class AdvancedRows(QWidget):
         """Return a choice with what the rows say, as far as it applies to it."""
         network = choice.name != FILTERBANK
         block = self._block.value()
-        # A file of weights is one model's.
-        own = network and choice.name == self._of
+        name, file = self._of
+        given = self.checkpoint
+        if choice.name == name:
+            # Any other in the field was refused.
+            given = given and file
+        elif given == file:
+            # A file of weights is one model's.
+            given = None
         return replace(
             choice,
-            checkpoint=self.checkpoint if own else None,
+            checkpoint=given if network else None,
             device=self._device.value,
             precision=self._precision.value,
             block=block if network and block != _LAST_BLOCK else None,
@@ -280,14 +292,17 @@ class AdvancedRows(QWidget):
 
     def show_choice(self, choice: BackboneChoice) -> None:
         """Show what is in force."""
+        of = (choice.name, choice.checkpoint)
+        # What was refused can be mended as long as nothing else is chosen.
+        file = self.checkpoint if of == self._of else choice.checkpoint
+        self._of = of
         for widget, value in (
             (self._device, choice.device),
             (self._precision, choice.precision),
-            (self._checkpoint, choice.checkpoint),
+            (self._checkpoint, file),
         ):
             with widget.changed.blocked():
                 widget.value = value
-        self._of = choice.name
         with signals_blocked(self._block):
             self._block.setValue(_LAST_BLOCK if choice.block is None else choice.block)
         self._block.setEnabled(choice.name != FILTERBANK)

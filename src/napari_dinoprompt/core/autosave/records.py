@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 Coordinates = tuple[tuple[float, ...], ...]
 """Points, each with one number per axis."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 _LARGEST_SIZE = 10**9
+_MOST_BLOCKS = 1000
 # The last moment that Python can put into words; a bit before the year 10000.
 _LATEST = 253_000_000_000
 
@@ -46,7 +47,9 @@ class KeptSettings:
     Attributes
     ----------
     backbone : str
-        Its name. A block other than the backbone's own cannot be chosen in the dock.
+        Its name.
+    block : int or None
+        Its transformer block, as `load_backbone` takes it.
     own_weights : bool
         Whether the weights came from a file that the user chose. Its path is not
         kept: no path from inside a file is ever opened.
@@ -61,6 +64,7 @@ class KeptSettings:
     """
 
     backbone: str
+    block: int | None
     own_weights: bool
     device: str
     precision: str
@@ -185,13 +189,14 @@ def _class(value: Any, what: str) -> str:
 
 def _settings(value: Any, what: str) -> KeptSettings:
     if isinstance(value, dict):
-        # Version 1 knew no objects to choose instead.
-        value = {"points_only": False, **value}
+        # Version 1 knew no objects to choose instead, and version 2 no blocks.
+        value = {"points_only": False, "block": None, **value}
     return take_record(
         value,
         what,
         KeptSettings,
         backbone=take_text,
+        block=_block,
         own_weights=take_flag,
         device=take_text,
         precision=take_text,
@@ -201,6 +206,12 @@ def _settings(value: Any, what: str) -> KeptSettings:
         points_only=take_flag,
         cleaning=_cleaning,
     )
+
+
+def _block(value: Any, what: str) -> int | None:
+    if value is None:
+        return None
+    return take_whole(value, what, least=-_MOST_BLOCKS, most=_MOST_BLOCKS)
 
 
 def _cleaning(value: Any, what: str) -> Cleaning:

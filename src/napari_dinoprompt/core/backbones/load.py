@@ -148,6 +148,11 @@ class BackboneChoice:
     cache_gigabytes: float | None = None
     block: int | None = None
 
+    @property
+    def layer(self) -> str:
+        """The backbone and its block: to each other's features a threshold is none."""
+        return self.name if self.block is None else f"{self.name} block {self.block}"
+
     def fitting(self, info: BackboneInfo) -> BackboneChoice:
         """Choose the backbone of a reference, loaded as this one is."""
         return replace(
