@@ -426,7 +426,7 @@ class Transfer:
                 try:
                     await self._receive(client)
                 except lost as error:
-                    reason = first_line(error)
+                    reason = _NUMBER.sub("", first_line(error))
                 else:
                     reason = "the connection ended early"
                 if self.done < self._size:
