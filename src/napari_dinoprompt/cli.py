@@ -6,6 +6,7 @@ command runs: the help has to be there at once.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -107,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     # What readers have to say about damaged files is in our own message.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        # Where a terminal knows less letters than there are, a few are lost, not all.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app(
             args=None if arguments is None else list(arguments),

@@ -15,7 +15,8 @@ from napari_dinoprompt.core.references.header import Source
 from napari_dinoprompt.core.references.reference import Reference
 
 names = st.text(string.ascii_letters + "äöüßµ 日本\"'\\/{}\n", min_size=1, max_size=12)
-classes_of_prompts = names | st.sampled_from(["object", "nucleus", BACKGROUND])
+shown = names.filter(lambda name: name.strip() and "\n" not in name)
+classes_of_prompts = shown | st.sampled_from(["object", "nucleus", BACKGROUND])
 pixels = st.integers(1, 9999)
 lengths = st.floats(1e-3, 1e3)
 

@@ -96,15 +96,20 @@ def _check_class(name: object) -> None:
     """Refuse what could later be neither shown nor saved."""
     if (
         not isinstance(name, str)
+        or not name.strip()
         or len(name) > _LONGEST_NAME
-        # Control characters, and halves of pairs.
-        or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+        or not is_printable(name)
     ):
         msg = (
-            f"A class is a text of at most {_LONGEST_NAME} letters on one line, not "
+            f"A class is a text of 1 to {_LONGEST_NAME} letters on one line, not "
             f"{_shorten(name)}."
         )
         raise InputError(msg)
+
+
+def is_printable(text: str) -> bool:
+    """Tell whether a text is without control characters and halves of pairs."""
+    return not any(unicodedata.category(one) in ("Cc", "Cs") for one in text)
 
 
 def list_classes(names: Iterable[str]) -> str:

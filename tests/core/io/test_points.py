@@ -108,7 +108,7 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 coordinates = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1
-).filter(lambda name: name == name.strip())
+).filter(lambda name: name and name == name.strip())
 
 
 @given(
@@ -167,3 +167,13 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch) -> None:
 def test_prompts_are_checked(points, classes) -> None:
     with pytest.raises(InputError):
         Prompts(points, classes)
+
+
+def test_more_points_than_anybody_places_are_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("napari_dinoprompt.core.io.points._MOST_POINTS", 2)
+    path = tmp_path / "many.csv"
+    path.write_text("axis-0,axis-1\n1,2\n3,4\n")
+    assert len(read_prompts(path).points) == 2
+    path.write_text("axis-0,axis-1\n1,2\n3,4\n5,6\n")
+    with pytest.raises(InputError, match="3 points; at most 2"):
+        read_prompts(path)

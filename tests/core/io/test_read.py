@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.read import open_image, read_image, write_tiff
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 255, (31, 47), dtype=np.uint8)
@@ -246,3 +245,32 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch) -> None:
         write_tiff(path, GREY)
     assert path.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.tif"]
+
+
+# --- what a file may cost
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    for path in (tmp_path / "pipe.tif", Path("/dev/zero")):
+        with pytest.raises(InputError, match="a pipe or a device"):
+            read_image(path)
+
+
+def test_tiffs_of_very_many_pages_are_not_looked_through(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("napari_dinoprompt.core.io.tiff._MOST_PAGES", 8)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(9):
+            file.write(GREY, contiguous=False)
+    with pytest.raises(InputError, match="9 pages, and at most 8"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_chunks_that_cannot_be_decoded_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=GREY, chunks=(31, 47))
+    (chunk,) = [one for one in path.rglob("*") if one.is_file() and one.suffix == ""]
+    chunk.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"a\.zarr cannot be read"):
+        read_image(path)

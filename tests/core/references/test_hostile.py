@@ -253,3 +253,18 @@ def test_paths_in_a_file_are_words(content: bytes, tmp_path: Path) -> None:
 
     assert not attempt(tmp_path / f"a{SUFFIX}", forge(content, lead_away))
     assert Reference.load(tmp_path / f"a{SUFFIX}").sources[0].name == "/dev/zero"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31mred", "a" * 1001])
+def test_names_of_classes_that_cannot_be_shown(content: bytes, tmp_path, name) -> None:
+    """They would be printed as they are, to a terminal that obeys."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    (key,) = header["__metadata__"]
+    said = json.loads(header["__metadata__"][key])
+    said["classes"] = [name] * len(said["classes"])
+    said["auto_thresholds"] = {name: 0.5}
+    header["__metadata__"][key] = json.dumps(said)
+    text = json.dumps(header).encode()
+    whole = len(text).to_bytes(8, "little") + text + content[8 + size :]
+    assert "classes" in attempt(tmp_path / f"a{SUFFIX}", whole)

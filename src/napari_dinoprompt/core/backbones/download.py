@@ -54,6 +54,7 @@ WEIGHTS_FILE = "model.safetensors"
 # What the system calls an error says nothing to people.
 _NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _PAUSE = 1.0
 _STOP_TIMEOUT = 1.0
@@ -320,16 +321,16 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
         msg = f"{endpoint} cannot be reached ({reason}): check the network, {by_hand}"
         raise FetchError(msg) from error
     sha256 = said.etag or ""
-    if said.commit_hash is None or said.size is None or not _SHA256.fullmatch(sha256):
+    commit = said.commit_hash or ""
+    known = _COMMIT.fullmatch(commit) and _SHA256.fullmatch(sha256)
+    if said.size is None or not known:
         msg = (
             f"What answers at {endpoint} says neither version nor checksum of "
             f"{weights.hub_id}, as a hub does; a proxy or the login page of the "
             f"network may be in between: check that, {by_hand}"
         )
         raise FetchError(msg)
-    fixed = hf_hub_url(
-        weights.hub_id, WEIGHTS_FILE, revision=said.commit_hash, endpoint=endpoint
-    )
+    fixed = hf_hub_url(weights.hub_id, WEIGHTS_FILE, revision=commit, endpoint=endpoint)
     return HubFile(weights, endpoint, fixed, said.size, sha256)
 
 

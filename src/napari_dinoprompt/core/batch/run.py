@@ -116,7 +116,9 @@ def _images_of(path: Path) -> list[Path]:
         found = _no_results(
             one
             for one in path.iterdir()
-            if one.suffix.lower() in _SUFFIXES or is_zarr(one)
+            # What macOS keeps of a file beside it is called like it.
+            if not one.name.startswith("._")
+            and (one.suffix.lower() in _SUFFIXES or is_zarr(one))
         )
     elif glob.has_magic(str(path)) and not path.exists():
         # A shell has a limit for the length of a command, which thousands of files

@@ -88,6 +88,8 @@ def is_stack_file(path: Path) -> bool:
         if path.is_dir():
             array, axes = open_array(path)
             return _is_stack(axes, array.shape)
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             if file.read(4) not in _MAGIC:
                 return False

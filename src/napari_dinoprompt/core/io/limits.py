@@ -33,6 +33,13 @@ def check_fits(path: Path, needed: int, *, on_disk: bool = False) -> None:
         raise InputError(msg)
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device, of which nobody knows where it ends."""
+    if not path.is_file():
+        msg = f"{path} is no file but a pipe or a device; save it as a file."
+        raise InputError(msg)
+
+
 def check_size(path: Path, most: int, what: str) -> None:
     """Refuse a file that is far larger than any of its kind."""
     size = path.stat().st_size

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 _AXES = ("axis-0", "axis-1")
-# In bytes; more than half a million points.
+# In bytes. People click a few; a program that writes more has mixed up files.
 _LARGEST_FILE = 2**25
+_MOST_POINTS = 100_000
 
 
 def read_prompts(path: Path) -> Prompts:
@@ -47,6 +48,9 @@ def read_prompts(path: Path) -> Prompts:
     _check_header(header, f"{path}, line {line}")
     if not body:
         msg = f"{path} holds no points, only the names of the columns."
+        raise InputError(msg)
+    if len(body) > _MOST_POINTS:
+        msg = f"{path} holds {len(body)} points; at most {_MOST_POINTS} can be prompts."
         raise InputError(msg)
     points, classes = [], []
     for line, row in body:

@@ -15,6 +15,7 @@ from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.io.atomic import open_atomically, software_version
+from napari_dinoprompt.core.io.limits import check_regular
 from napari_dinoprompt.core.io.pictures import read_picture
 from napari_dinoprompt.core.io.tiff import open_tiff
 from napari_dinoprompt.core.io.views import PictureView, iter_tiles
@@ -43,7 +44,8 @@ def read_image(path: Path) -> NDArray[np.generic]:
     with transparency comes without it.
     """
     array, axes = open_array(path, in_memory=sys.maxsize)
-    image = np.asarray(_as_picture(array, axes, path))
+    with _explaining(path):
+        image = np.asarray(_as_picture(array, axes, path))
     with _naming(path):
         as_plane(image)
     return image
@@ -52,7 +54,8 @@ def read_image(path: Path) -> NDArray[np.generic]:
 def read_labels(path: Path) -> NDArray[np.int32]:
     """Read the truth of one plane: (H, W) labels, 0 where nothing is."""
     array, axes = open_array(path, in_memory=sys.maxsize, labels=True)
-    picture = np.asarray(_as_picture(array, axes, path))
+    with _explaining(path):
+        picture = np.asarray(_as_picture(array, axes, path))
     with _naming(path):
         return as_labels(picture)
 
@@ -95,9 +98,10 @@ def open_array(
     if not path.exists():
         msg = f"There is no image file {path}."
         raise InputError(msg)
-    try:
+    with _explaining(path):
         if path.is_dir():
             return open_zarr(path)
+        check_regular(path)
         with path.open("rb") as file:
             magic = file.read(4)
         if not magic:
@@ -107,6 +111,13 @@ def open_array(
             return open_tiff(path, in_memory, labels=labels)
         image = read_picture(path, labels=labels)
         return image, "YX" if image.ndim == 2 else "YXS"
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Put what decoders raise into words."""
+    try:
+        yield
     except InputError:
         raise
     except MemoryError as error:

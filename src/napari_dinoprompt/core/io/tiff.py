@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _KEPT = 2**27
+_MOST_PAGES = 10_000
 
 
 def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
@@ -253,6 +254,14 @@ def only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
     Of a pyramid that is the largest level; of a scanned slide the slide itself, not its
     label or thumbnail.
     """
+    # Their directories are read one after the other, which a look at their number ends.
+    count = len(file.pages)
+    if count > _MOST_PAGES:
+        msg = (
+            f"{path} holds {count} pages, and at most {_MOST_PAGES} are looked "
+            "through. Save it as a zarr folder, or as several files."
+        )
+        raise InputError(msg)
     series = file.series
     if len(series) > 1 and series[0].name != "Baseline":
         shapes = ", ".join(str(tuple(one.shape)) for one in series[:4])

@@ -19,7 +19,7 @@ from napari_dinoprompt.core.io.safetensors import (
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt.core.prompts import BACKGROUND, is_printable
 from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ FORMAT_VERSION = 2
 """Since version 2 there are the areas that prompts stand for."""
 
 _MOST_AXES = 32
-_LARGEST_UPSCALE = 1e4
+_LARGEST_UPSCALE = 64.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def parse_header(value: Any) -> ReferenceHeader:
         window=_window,
         scoring=_scoring,
         statistics_count=_take_count,
-        classes=partial(take_items, check=take_text),
+        classes=partial(take_items, check=_class_name),
         planes=partial(take_items, check=_plane),
         sources=partial(take_items, check=_source),
         auto_thresholds=partial(take_numbers, limit=2.0),
@@ -134,6 +134,12 @@ def parse_header(value: Any) -> ReferenceHeader:
     )
     require(header.thresholds.keys() <= classes, "it has a threshold of no class")
     return header
+
+
+def _class_name(value: Any, what: str) -> str:
+    name = take_text(value, what)
+    require(bool(name.strip()) and is_printable(name), f"a name in its {what} is none")
+    return name
 
 
 def _backbone(value: Any, what: str) -> BackboneInfo:
