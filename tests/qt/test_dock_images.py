@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Points
+from napari.utils.notifications import notification_manager
 
 from napari_dinoprompt.session.session import Phase
 
@@ -419,3 +421,30 @@ def test_cleaning_and_size_come_back_with_the_image(prompted) -> None:
     prompted.settle()
     assert facts.text() == large
     assert not prompted.dock.result._split.value
+
+
+def test_what_napari_shows_otherwise_is_told_once(bench, scene, tmp_path) -> None:
+    """napari shows the numbers as they are stored; so the dock computes with them."""
+    path = tmp_path / "inverted.tif"
+    tifffile.imwrite(path, 255 - scene.image, photometric="miniswhite")
+    bench.open()
+    notification_manager.records.clear()
+    bench.viewer.open(path, plugin="napari")
+    bench.settle()
+    other = bench.add_image(scene.image, name="other")
+    bench.choose(other)
+    bench.settle()
+    bench.choose(bench.work.images()[0])
+    bench.settle()
+    said = [record.message for record in notification_manager.records]
+    notification_manager.records.clear()
+    (line,) = [one for one in said if "inverted.tif" in one]
+    assert "white is stored as 0" in line
+
+
+def test_an_image_of_whole_numbers_can_be_the_truth(bench, scene) -> None:
+    from napari_dinoprompt import layers
+
+    labels = bench.add_image((scene.image > 100).astype(np.uint16), name="labels")
+    bench.add_image(scene.image.astype(np.float32), name="floats")
+    assert layers.truth_layers(bench.viewer.layers) == [labels]

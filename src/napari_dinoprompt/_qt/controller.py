@@ -7,6 +7,7 @@ computed `FeatureController`'s.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
@@ -14,6 +15,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents, later
+from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt._qt.common.keys import bind_keys
 from napari_dinoprompt._qt.common.preferences import read_preferences
 from napari_dinoprompt._qt.compare.job import CompareJob
@@ -27,12 +29,13 @@ from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
 from napari_dinoprompt._qt.study.job import StudyJob
+from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
 from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import numpy as np
     from napari.components import ViewerModel
@@ -97,6 +100,7 @@ class Controller(QObject):
             self.tab_jobs.studying,
             self,
         )
+        self._file = LatestJob(self, "Looking at the image's file")
         self._connect()
         self._docks: WeakSet[QObject] = WeakSet()
         self._unbind_keys = bind_keys(viewer, self)
@@ -126,6 +130,7 @@ class Controller(QObject):
         return (
             self.features.running
             or self.features.identifying
+            or self._file.running
             or self.features.fit.running
             or self.scoring.running
             or self.stacks.running
@@ -170,6 +175,9 @@ class Controller(QObject):
         self.prompts.ensure(state)
         self.recovery.turn_to(state)
         self.features.compute()
+        if not state.looked_at and image.source.path:
+            state.looked_at = True
+            self._file.start(_look_at_file(Path(image.source.path)))
 
     def switch_to(self, image: Image | None = None) -> None:
         """Turn to an image as a user does, by default the offered one: to see it."""
@@ -290,6 +298,18 @@ class Controller(QObject):
             self.session.message = _WEIGHTS_WANTED
         self.recovery.note_restored(offer, state)
         self.choose_cleaning(record.settings.cleaning)
+
+
+def _look_at_file(path: Path) -> Generator[Notice, None, None]:
+    """Tell of what napari shows otherwise than the file means it, in a thread."""
+    from napari_dinoprompt.core.io.shown import describe_otherwise
+
+    said = describe_otherwise(path)
+    if said:
+        yield Notice(
+            f"Of {path.name} the dock computes what napari shows: {said}. Save it anew "
+            "as grey or RGB to get what it means."
+        )
 
 
 class LayerSync(QObject):

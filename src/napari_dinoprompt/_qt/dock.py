@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import napari
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
 
     from napari_dinoprompt._qt.controller import Controller
     from napari_dinoprompt.session.image_state import FeatureRequest
@@ -150,7 +150,7 @@ class PromptSegmentation(QWidget):
     def _refresh(self) -> None:
         """Show in the tab in view how all is."""
         work, tab = self.controller, self.tab
-        labels = layers.own_labels(work.viewer.layers)
+        labels = layers.truth_layers(work.viewer.layers)
         tab.refresh(work.images(), labels)
         # What it advises depends on what it shows.
         self.status.show_hint(tab.hint)
@@ -330,7 +330,7 @@ class SegmentTab(WorkTab):
         """Stop computing."""
         self._controller.features.cancel()
 
-    def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
+    def refresh(self, images: Sequence[Image], _labels: Sequence[Layer]) -> None:
         """Show the session as it is."""
         work, session = self._controller, self._controller.session
         state = session.current

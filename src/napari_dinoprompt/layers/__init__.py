@@ -15,8 +15,8 @@ from napari_dinoprompt.layers.ownership import (
     find_result_layers,
     give_up,
     is_ours,
-    own_labels,
     owned,
+    truth_layers,
 )
 from napari_dinoprompt.layers.planes import (
     look_at,
@@ -65,7 +65,6 @@ __all__ = [
     "make_similarity_layer",
     "note_kind",
     "open_plane",
-    "own_labels",
     "owned",
     "pixel_points",
     "pixel_size",
@@ -83,5 +82,6 @@ __all__ = [
     "set_prompts",
     "spatial_metadata",
     "stack_shape",
+    "truth_layers",
     "turn_to",
 ]

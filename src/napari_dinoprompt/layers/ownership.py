@@ -30,9 +30,18 @@ def can_prompt(layer: Layer, image: Image) -> bool:
     )
 
 
-def own_labels(stack: Iterable[Layer]) -> list[Labels]:
-    """Return the Labels layers that are the user's own."""
-    return [one for one in stack if isinstance(one, Labels) and not is_ours(one)]
+def truth_layers(stack: Iterable[Layer]) -> list[Layer]:
+    """Return the user's layers that can hold labels, Labels first.
+
+    napari opens a file of whole numbers as an image.
+    """
+    own = [one for one in stack if not is_ours(one)]
+    images = [
+        one
+        for one in own
+        if isinstance(one, Image) and not one.rgb and one.dtype.kind in "bui"
+    ]
+    return [*(one for one in own if isinstance(one, Labels)), *images]
 
 
 def is_ours(layer: Layer) -> bool:

@@ -88,6 +88,8 @@ class ImageState:
         one last.
     snapshot : PromptSnapshot or None
         The prompts as they are now.
+    looked_at : bool
+        Whether its file was asked for what napari shows otherwise.
     fingerprint : str
         Of the pixels, as `fingerprint_image`; empty until it is known.
     found : list of FoundRecord
@@ -114,6 +116,7 @@ class ImageState:
     history: list[PromptSnapshot] = field(default_factory=list)
     undone: list[PromptSnapshot] = field(default_factory=list)
     snapshot: PromptSnapshot | None = None
+    looked_at: bool = False
     fingerprint: str = ""
     found: list[FoundRecord] = field(default_factory=list)
 

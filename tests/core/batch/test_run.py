@@ -498,3 +498,9 @@ def test_a_file_is_no_folder_for_results(bench: Bench) -> None:
     with pytest.raises(InputError, match="is a file"):
         bench.run()
     assert bench.computed == 0
+
+
+def test_what_macos_keeps_beside_a_file_is_no_image(tmp_path: Path) -> None:
+    for name in ("a.png", "._a.png", "._b.tif"):
+        (tmp_path / name).write_bytes(b"")
+    assert find_images([tmp_path]) == [tmp_path / "a.png"]

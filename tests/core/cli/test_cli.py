@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -691,3 +692,14 @@ def test_the_demo_writes_the_whole_story(
         real, *fakes = rows[first : first + 3]
         assert float(real["iou"]) > 0.4
         assert all(float(fake["iou"]) < float(real["iou"]) for fake in fakes)
+
+
+def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
+    """The table's frame and µ are lost, and nothing else."""
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    call = [sys.executable, "-m", "napari_dinoprompt.cli", "models"]
+    done = subprocess.run(
+        call, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "filterbank" in done.stdout

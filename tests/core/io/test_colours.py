@@ -17,6 +17,7 @@ from napari_dinoprompt.core.io.read import (
     read_image,
     read_labels,
 )
+from napari_dinoprompt.core.io.shown import describe_otherwise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,3 +252,22 @@ def test_255_objects_are_labels() -> None:
 
     many = np.repeat(np.arange(256, dtype=np.uint8), 16).reshape(64, 64)
     np.testing.assert_array_equal(as_labels(many), many)
+
+
+def test_what_napari_shows_otherwise_is_described(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "white.tif", 255 - GREY, photometric="miniswhite")
+    write_palette(tmp_path / "palette.tif", GREY, PALETTE)
+    tifffile.imwrite(tmp_path / "6.tif", GREY, extratags=[(274, "H", 1, 6, True)])
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(DEEP))
+    (tmp_path / "wide.png").write_bytes(imagecodecs.png_encode(WIDE))
+    tifffile.imwrite(tmp_path / "plain.tif", GREY)
+    (tmp_path / "text.tif").write_text("no image")
+    for name, words in (
+        ("white.tif", "white is stored as 0"),
+        ("palette.tif", "its numbers stand for colours"),
+        ("6.tif", "turned or mirrored"),
+        ("deep.png", "16 bits a colour"),
+    ):
+        assert words in describe_otherwise(tmp_path / name)
+    for name in ("wide.png", "plain.tif", "text.tif", "missing.tif"):
+        assert describe_otherwise(tmp_path / name) == ""

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
 
 
 # The dock has its own; width is scarce.
@@ -89,8 +89,8 @@ class WorkTab(TabPage):
         """Stop the work."""
         raise NotImplementedError
 
-    def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
-        """Show all as it is: images to be segmented, and labels of the user's own."""
+    def refresh(self, images: Sequence[Image], labels: Sequence[Layer]) -> None:
+        """Show all as it is: images to be segmented, and what can be the truth."""
         raise NotImplementedError
 
 

@@ -27,7 +27,7 @@ from napari_dinoprompt.core.references.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
 
     from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
@@ -48,7 +48,7 @@ class CompareRequest:
     real: Image
     fakes: list[Image]
     input_image: Image | None
-    truth: Labels | None
+    truth: Layer | None
     window: WindowChoice
     class_name: str | None
     draws: int
@@ -87,8 +87,9 @@ class ComparePanel(QWidget):
         self._truth = LayerBox("none")
         explain(
             self._truth,
-            "Labels of the objects that are really there. Only with them can missed "
-            "and hallucinated objects be told from errors of the prompts.",
+            "Labels of the objects that are really there, or an image of whole "
+            "numbers. Only with them can missed and hallucinated objects be told from "
+            "errors of the prompts.",
         )
         self._reference = ReferenceBox()
         self._class = NarrowBox()
@@ -131,7 +132,7 @@ class ComparePanel(QWidget):
     def show_layers(
         self,
         images: Sequence[Image],
-        labels: Sequence[Labels],
+        labels: Sequence[Layer],
         segmented: Image | None = None,
     ) -> None:
         """Offer images, and labels as truth.

@@ -18,7 +18,7 @@ from napari_dinoprompt.core.comparison.columns import AGREEMENT_COLOURS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
 
     from napari_dinoprompt._qt.compare.job import CompareJob
     from napari_dinoprompt._qt.references.library import LibraryJob
@@ -122,7 +122,7 @@ class CompareTab(WorkTab):
         """Stop comparing."""
         self._work.cancel()
 
-    def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
+    def refresh(self, images: Sequence[Image], labels: Sequence[Layer]) -> None:
         """Show layers, references and results as they are."""
         state = self._session.current
         self.panel.show_layers(images, labels, None if state is None else state.image)

@@ -13,7 +13,7 @@ from napari_dinoprompt._qt.references.library import LibraryPanel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
 
     from napari_dinoprompt._qt.references.apply import ApplyJob
     from napari_dinoprompt._qt.references.batch import BatchJob
@@ -84,7 +84,7 @@ class ReferencesTab(WorkTab):
         """Stop applying."""
         self._applying.cancel()
 
-    def refresh(self, images: Sequence[Image], _labels: Sequence[Labels]) -> None:
+    def refresh(self, images: Sequence[Image], _labels: Sequence[Layer]) -> None:
         """Show library, prompts and images as they are."""
         self.library.show_references(self._session.reference(), self._library.entries)
         self.library.show_folder(self._library.folder)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt._qt.common.jobs import BackboneShelf
@@ -59,7 +59,7 @@ class StudyJob(TabJob):
         super().__init__(viewer, session, shelf, parent, "The study")
         self.message = ""
         """What was written, or what went wrong."""
-        self.truth: Labels | None = None
+        self.truth: Layer | None = None
         """Labels of what is really there, if the user has them."""
         self._truth_edits = 0
         self._overlays = StudyOverlays(viewer)
@@ -123,13 +123,16 @@ class StudyJob(TabJob):
 
     # --- requests of the tab
 
-    def choose_truth(self, truth: Labels | None) -> None:
+    def choose_truth(self, truth: Layer | None) -> None:
         """Take another layer for the truth, or none."""
         if truth is self.truth:
             return
         for one, listen in ((self.truth, False), (truth, True)):
             if one is not None:
-                for emitter in (one.events.data, one.events.paint):
+                edits = [
+                    one.events[name] for name in ("data", "paint") if name in one.events
+                ]
+                for emitter in edits:
                     change = emitter.connect if listen else emitter.disconnect
                     change(self._on_truth_edited)
         self.truth = truth
@@ -382,7 +385,7 @@ class StudyKey:
     reference: Reference
     thresholds: Mapping[str, float]
     """That the user set."""
-    truth: Labels | None
+    truth: Layer | None
     truth_edits: int
     """How often a truth had other pixels."""
     class_name: str

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_dinoprompt._qt.study.job import StudyJob
@@ -84,8 +84,8 @@ class StudyTab(WorkTab):
         self._truth = LayerBox("none")
         explain(
             self._truth,
-            "Labels of the objects that are really there. Without them, masks are "
-            "compared with each other.",
+            "Labels of the objects that are really there, or an image of whole "
+            "numbers. Without them, masks are compared with each other.",
         )
         self._class = NarrowBox()
         explain(self._class, "The class of objects that is studied.")
@@ -190,7 +190,7 @@ class StudyTab(WorkTab):
         """Stop the study."""
         self._work.cancel()
 
-    def refresh(self, images: Sequence[Image], labels: Sequence[Labels]) -> None:
+    def refresh(self, images: Sequence[Image], labels: Sequence[Layer]) -> None:
         """Show layers, those of the user, and results as they are."""
         work, state, part = self._work, self._session.current, self.part
         self._truth.show_layers(labels)

@@ -26,7 +26,7 @@ from napari_dinoprompt.core.io.atomic import (
 )
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
-from napari_dinoprompt.core.io.tiff import tiff_file
+from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
 
 
-# Little and big endian, classic and BigTIFF. The name of a file may lie.
-_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # Above this, offsets of a classic TIFF may not reach.
 _CLASSIC_BYTES = 3_900_000_000
 
@@ -91,7 +89,7 @@ def is_stack_file(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            if file.read(4) not in _MAGIC:
+            if file.read(4) not in TIFF_MAGIC:
                 return False
         # No pixel is read for this.
         with tiff_file(path) as tiff:

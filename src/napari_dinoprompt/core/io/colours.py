@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PLAIN = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 # Their decoders return RGB.
-_RGB_DECODED = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG2000)
+RGB_DECODED = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG2000)
 _FOREIGN = {
     PHOTOMETRIC.MASK: "a transparency mask",
     PHOTOMETRIC.SEPARATED: "inks (CMYK)",
@@ -35,8 +35,8 @@ _FOREIGN = {
     PHOTOMETRIC.LOGL: "logarithms of brightness",
     PHOTOMETRIC.LOGLUV: "logarithms of brightness",
 }
-_UPRIGHT = 1
-_ORIENTATION = 274
+UPRIGHT = 1
+ORIENTATION = 274
 _RED_GREEN_BLUE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 
 
@@ -47,11 +47,11 @@ def shown_tiff(
 
     Raises an InputError if its colours are not read here.
     """
-    tag = page.tags.get(_ORIENTATION)
-    check_upright(_UPRIGHT if tag is None else tag.value, path)
+    tag = page.tags.get(ORIENTATION)
+    check_upright(UPRIGHT if tag is None else tag.value, path)
     meaning = PHOTOMETRIC(page.photometric)
     if meaning in _PLAIN or (
-        meaning == PHOTOMETRIC.YCBCR and page.compression in _RGB_DECODED
+        meaning == PHOTOMETRIC.YCBCR and page.compression in RGB_DECODED
     ):
         return array, axes
     if meaning == PHOTOMETRIC.MINISWHITE:
@@ -70,7 +70,7 @@ def check_upright(orientation: object, path: Path) -> None:
 
     napari does not turn it and other viewers do: truth and prompts would not fit.
     """
-    if orientation not in (None, 0, _UPRIGHT):
+    if orientation not in (None, 0, UPRIGHT):
         msg = (
             f"The image {path} is stored turned or mirrored (orientation "
             f"{orientation}), which napari does not heed. Save it upright."

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.colours import check_upright
+from napari_dinoprompt.core.io.colours import ORIENTATION, check_upright
 from napari_dinoprompt.core.io.limits import check_fits
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _FORMATS = ("PNG", "JPEG", "MPO", "JPEG2000", "BMP", "DIB", "GIF", "PPM", "WEBP", "TGA")
 _AS_STORED = ("1", "L", "I;16", "I;16B", "I", "F", "RGB", "RGBA", "LA")
 _CONVERTED = {"CMYK": "RGB", "YCbCr": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
-_EXIF_ORIENTATION = 274
 # Where a PNG says how many bits a number has.
 _PNG_BITS, _PNG_HEAD = 24, 26
 
@@ -69,7 +68,7 @@ def _check(picture: Image.Image, head: bytes, path: Path) -> None:
     if count != 1 and picture.format != "MPO":
         msg = f"{path} holds {count} images ({picture.size[::-1]}); one is needed."
         raise InputError(msg)
-    check_upright(picture.getexif().get(_EXIF_ORIENTATION), path)
+    check_upright(picture.getexif().get(ORIENTATION), path)
     if picture.format == "PPM" and head.startswith(b"P6") and _is_wide(head):
         msg = (
             f"The image {path} is a PPM of 16 bits a colour, of which only 8 would be "

@@ -17,7 +17,7 @@ from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.io.atomic import open_atomically, software_version
 from napari_dinoprompt.core.io.limits import check_regular
 from napari_dinoprompt.core.io.pictures import read_picture
-from napari_dinoprompt.core.io.tiff import open_tiff
+from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, open_tiff
 from napari_dinoprompt.core.io.views import PictureView, iter_tiles
 from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Little and big endian, classic and BigTIFF. The name of a file may lie.
-_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # Up to so many bytes a plane is read at once.
 _IN_MEMORY = 2**26
 _TILE = 512
@@ -107,7 +105,7 @@ def open_array(
         if not magic:
             msg = f"The image {path} is empty."
             raise InputError(msg)
-        if magic in _TIFF_MAGIC:
+        if magic in TIFF_MAGIC:
             return open_tiff(path, in_memory, labels=labels)
         image = read_picture(path, labels=labels)
         return image, "YX" if image.ndim == 2 else "YXS"

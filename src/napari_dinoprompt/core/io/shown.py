@@ -1,0 +1,57 @@
+"""What napari shows of a file, where that is not what the file means."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from tifffile import PHOTOMETRIC
+
+from napari_dinoprompt.core.io.colours import ORIENTATION, RGB_DECODED, UPRIGHT
+from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_SHOWN = {
+    PHOTOMETRIC.MINISWHITE: "white is stored as 0 in it, which napari shows as black",
+    PHOTOMETRIC.PALETTE: "its numbers stand for colours, and napari shows the numbers",
+    **dict.fromkeys(
+        (PHOTOMETRIC.SEPARATED, PHOTOMETRIC.YCBCR, PHOTOMETRIC.CIELAB),
+        "it stores other colours than RGB, which napari takes for RGB",
+    ),
+}
+_TURNED = "it is meant to be turned or mirrored, which napari does not"
+_HALF = "it has 16 bits a colour, of which napari shows 8"
+# Where a PNG says how many bits a number has, and whether it has colours.
+_HEAD, _BITS, _COLOURS = 26, 24, 25
+
+
+def describe_otherwise(path: Path) -> str:
+    """Say what of a file napari shows otherwise than it is meant; "" if nothing.
+
+    napari takes numbers as they are stored, and of 16 bits a colour in a PNG half.
+    """
+    # Any trouble with the file is napari's own to tell.
+    with suppress(Exception):
+        with path.open("rb") as content:
+            head = content.read(_HEAD)
+        if head[:4] in TIFF_MAGIC:
+            with tiff_file(path) as file:
+                page: Any = file.pages.first
+                tag = page.tags.get(ORIENTATION)
+                turned = tag is not None and tag.value not in (0, UPRIGHT)
+                said = _SHOWN.get(PHOTOMETRIC(page.photometric), "")
+                decoded = page.compression in RGB_DECODED
+        else:
+            with Image.open(path) as picture:
+                turned = picture.getexif().get(ORIENTATION) not in (None, 0, UPRIGHT)
+                deep = (
+                    picture.format == "PNG" and head[_BITS] > 8 and head[_COLOURS] & 2
+                )
+                said, decoded = (_HALF if deep else ""), False
+        told = [] if decoded or not said else [said]
+        return " and ".join(told + ([_TURNED] if turned else []))
+    return ""
