@@ -6,6 +6,7 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 
 from napari_dinoprompt._qt.controller import controller_of
@@ -118,3 +119,28 @@ def test_a_closed_dock_no_longer_looks_at_layers(prompted) -> None:
     prompted.similarity_layer.visible = False
     assert not prompted.dock.result._map.isChecked()
     del second
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_a_closed_image_is_held_by_no_tab(bench, scene, other_scene, stack) -> None:
+    planes = [scene.image, other_scene.image]
+    pixels = np.stack(planes) if stack else scene.image.copy()
+    image = bench.add_image(pixels, name="gone")
+    bench.open()
+    bench.settle()
+    for tab in ("References", "Compare", "Study", "Segment"):
+        bench.turn_to(tab)
+    place = scene.bright[0]
+    bench.prompts.add((0, *place) if stack else place)
+    bench.settle()
+    if stack:
+        bench.work.stacks.start()
+        bench.settle()
+    for layer in list(bench.viewer.layers):
+        bench.viewer.layers.remove(layer)
+    bench.settle()
+    gone, held = weakref.ref(image), weakref.ref(pixels)
+    del image, pixels, planes, layer
+    gc.collect()
+    assert gone() is None
+    assert held() is None

@@ -145,6 +145,10 @@ class PromptSegmentation(QWidget):
             # and layers are told apart by identity.
             chosen = [image for image in on_show if image == active] or on_show[-1:]
             self.controller.choose_image(chosen[0])
+        # Tabs out of view let go of layers that are gone, too.
+        truths = layers.truth_layers(self.controller.viewer.layers)
+        for tab in (self.references, self.compare, self.study):
+            tab.refresh(images, truths)
         self._refresh()
 
     def _refresh(self) -> None:

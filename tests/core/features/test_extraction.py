@@ -515,3 +515,12 @@ def test_a_network_moves_without_a_second_copy_where_it_was(
     assert {weight.dtype for weight in half.model.parameters()} == {torch.float16}
     crop = torch.from_numpy(read(TILES[0]))[None]
     torch.testing.assert_close(moved(crop), toy_vit(crop), atol=2e-2, rtol=2e-2)
+
+
+def test_a_cache_that_cannot_be_written_is_told_once(tmp_path, counting, blobs) -> None:
+    (tmp_path / "file").write_text("no folder")
+    cache = TileCache(tmp_path / "file", 10**9)
+    found, notices, _ = gather(run_tiles(TILES, read, counting(cache), cache))
+    (notice,) = notices
+    assert str(cache.folder) in notice.message
+    assert len(found) == len(TILES)

@@ -352,3 +352,10 @@ def test_killed_again_and_again_it_comes_to_the_same(
     np.testing.assert_array_equal(found["similarity_1"][...], whole.similarity)
     np.testing.assert_array_equal(found["mask"][...], whole.mask)
     np.testing.assert_array_equal(found["instances"][...], whole.instances)
+
+
+def test_a_plane_that_is_wanted_twice_is_found_once(reference, filterbank) -> None:
+    stack = draw_stack(2)
+    once = segment_stack(stack, reference, filterbank, planes=[(0,)])
+    twice = segment_stack(stack, reference, filterbank, planes=[(0,), (0,)])
+    np.testing.assert_array_equal(twice.instances, once.instances)

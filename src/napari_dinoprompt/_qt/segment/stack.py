@@ -358,6 +358,10 @@ class StackJob(TabJob):
         """Stop when prompts, thresholds or image are other ones now."""
         if self._job.running and self._current_kept() is None:
             self.cancel()
+        kept = self._kept
+        if kept is not None and all(kept.state is not one for one in self._session):
+            # Its image was closed.
+            self._forget()
 
     def _stack(self) -> ImageState | None:
         state = self._session.current

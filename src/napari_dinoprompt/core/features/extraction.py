@@ -282,6 +282,10 @@ class _Run:
                 if self.cache is not None:
                     self.cache.put(one.key, vectors.cpu().numpy())
             found.append(TileVectors(one.tile, vectors))
+        if self.cache is not None and self.cache.problem:
+            # Once is enough to know of it, and to try.
+            yield Notice(self.cache.problem)
+            self.cache = None
         if new and spent / len(new) < _WORTH_KEEPING_SECONDS:
             self.cache = None
         yield found

@@ -431,7 +431,8 @@ def iter_segment_stack(
 def _wanted(stack: Stack, planes: Iterable[PlaneIndex] | None) -> Iterable[PlaneIndex]:
     if planes is None:
         return stack.indices()
-    wanted = [tuple(int(at) for at in index) for index in planes]
+    # Each once: its objects are numbered once.
+    wanted = list(dict.fromkeys(tuple(int(at) for at in index) for index in planes))
     for index in wanted:
         inside = len(index) == len(stack.lengths) and all(
             0 <= at < length for at, length in zip(index, stack.lengths, strict=True)
