@@ -448,3 +448,16 @@ def test_an_image_of_whole_numbers_can_be_the_truth(bench, scene) -> None:
     labels = bench.add_image((scene.image > 100).astype(np.uint16), name="labels")
     bench.add_image(scene.image.astype(np.float32), name="floats")
     assert layers.truth_layers(bench.viewer.layers) == [labels]
+
+
+def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> None:
+    notification_manager.records.clear()
+    bench.add_image(np.stack([scene.image] * 5, axis=-1), name="channels", rgb=False)
+    bench.open()
+    bench.settle()
+    said = [record.message for record in notification_manager.records]
+    notification_manager.records.clear()
+    assert said == [
+        "channels is taken for 96 planes of 120 × 5 pixels. If it is one of 5 "
+        "channels, split the last axis into layers."
+    ]

@@ -175,9 +175,10 @@ class Controller(QObject):
         self.prompts.ensure(state)
         self.recovery.turn_to(state)
         self.features.compute()
-        if not state.looked_at and image.source.path:
+        if not state.looked_at:
             state.looked_at = True
-            self._file.start(_look_at_file(Path(image.source.path)))
+            odd = layers.describe_odd_planes(image)
+            self._file.start(_look_at_file(image.source.path, odd))
 
     def switch_to(self, image: Image | None = None) -> None:
         """Turn to an image as a user does, by default the offered one: to see it."""
@@ -300,14 +301,16 @@ class Controller(QObject):
         self.choose_cleaning(record.settings.cleaning)
 
 
-def _look_at_file(path: Path) -> Generator[Notice, None, None]:
+def _look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
     """Tell of what napari shows otherwise than the file means it, in a thread."""
     from napari_dinoprompt.core.io.shown import describe_otherwise
 
-    said = describe_otherwise(path)
+    if odd:
+        yield Notice(odd)
+    said = describe_otherwise(Path(path)) if path else ""
     if said:
         yield Notice(
-            f"Of {path.name} the dock computes what napari shows: {said}. Save it anew "
+            f"Of {path} the dock computes what napari shows: {said}. Save it anew "
             "as grey or RGB to get what it means."
         )
 

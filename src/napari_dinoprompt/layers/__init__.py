@@ -19,6 +19,7 @@ from napari_dinoprompt.layers.ownership import (
     truth_layers,
 )
 from napari_dinoprompt.layers.planes import (
+    describe_odd_planes,
     look_at,
     open_plane,
     pixel_size,
@@ -54,6 +55,7 @@ __all__ = [
     "colour_classes",
     "colour_instances",
     "colour_numbers",
+    "describe_odd_planes",
     "find_owned",
     "find_prompt_layer",
     "find_result_layers",

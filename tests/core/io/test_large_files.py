@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -326,3 +327,14 @@ def test_a_large_plane_is_never_held(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     # The plane has 98 MB; what is kept of it decoded is bounded too.
     assert float(done.stdout) < 75
+
+
+def test_containers_that_hold_no_picture_are_named(tmp_path: Path) -> None:
+    plate = zarr.open_group(tmp_path / "plate.zarr", mode="w")
+    plate.attrs["ome"] = {"plate": {"wells": [{"path": "A/1"}]}}
+    with pytest.raises(InputError, match="plate of wells; give one field"):
+        read_image(tmp_path / "plate.zarr")
+    with ZipFile(tmp_path / "a.ome.zarr.zip", "w") as archive:
+        archive.writestr("zarr.json", "{}")
+    with pytest.raises(InputError, match="zip archive; unpack it"):
+        read_image(tmp_path / "a.ome.zarr.zip")

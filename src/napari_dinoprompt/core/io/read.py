@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_ZIP_MAGIC = b"PK\x03\x04"
 # Up to so many bytes a plane is read at once.
 _IN_MEMORY = 2**26
 _TILE = 512
@@ -104,6 +105,9 @@ def open_array(
             magic = file.read(4)
         if not magic:
             msg = f"The image {path} is empty."
+            raise InputError(msg)
+        if magic == _ZIP_MAGIC:
+            msg = f"{path} is a zip archive; unpack it and give what is in it."
             raise InputError(msg)
         if magic in TIFF_MAGIC:
             return open_tiff(path, in_memory, labels=labels)

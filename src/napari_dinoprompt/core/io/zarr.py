@@ -85,6 +85,9 @@ def _open_node(path: Path) -> Any:
 
 def _described(image: Any, path: Path) -> Mapping[str, Any]:
     described = _multiscales(image)
+    if "plate" in image.attrs.get("ome", image.attrs):
+        msg = f"{path} is a plate of wells; give one field of a well, as {path}/A/1/0."
+        raise InputError(msg)
     if not described:
         msg = f"{path} is a zarr group without an OME-Zarr image; give its array."
         raise InputError(msg)
