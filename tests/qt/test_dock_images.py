@@ -8,6 +8,7 @@ import tifffile
 from napari.layers import Points
 from napari.utils.notifications import notification_manager
 
+from napari_dinoprompt._qt.controller import look_at_file
 from napari_dinoprompt.session.session import Phase
 
 
@@ -423,23 +424,15 @@ def test_cleaning_and_size_come_back_with_the_image(prompted) -> None:
     assert not prompted.dock.result._split.value
 
 
-def test_what_napari_shows_otherwise_is_told_once(bench, scene, tmp_path) -> None:
+def test_what_napari_shows_otherwise_is_told(scene, tmp_path) -> None:
     """napari shows the numbers as they are stored; so the dock computes with them."""
     path = tmp_path / "inverted.tif"
     tifffile.imwrite(path, 255 - scene.image, photometric="miniswhite")
-    bench.open()
-    notification_manager.records.clear()
-    bench.viewer.open(path, plugin="napari")
-    bench.settle()
-    other = bench.add_image(scene.image, name="other")
-    bench.choose(other)
-    bench.settle()
-    bench.choose(bench.work.images()[0])
-    bench.settle()
-    said = [record.message for record in notification_manager.records]
-    notification_manager.records.clear()
-    (line,) = [one for one in said if "inverted.tif" in one]
-    assert "white is stored as 0" in line
+    (notice,) = look_at_file(str(path), "")
+    assert str(path) in notice.message
+    assert "white is stored as 0" in notice.message
+    tifffile.imwrite(path, scene.image)
+    assert list(look_at_file(str(path), "")) == []
 
 
 def test_an_image_of_whole_numbers_can_be_the_truth(bench, scene) -> None:

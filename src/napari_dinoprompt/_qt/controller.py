@@ -178,7 +178,7 @@ class Controller(QObject):
         if not state.looked_at:
             state.looked_at = True
             odd = layers.describe_odd_planes(image)
-            self._file.start(_look_at_file(image.source.path, odd))
+            self._file.start(look_at_file(image.source.path, odd))
 
     def switch_to(self, image: Image | None = None) -> None:
         """Turn to an image as a user does, by default the offered one: to see it."""
@@ -301,7 +301,7 @@ class Controller(QObject):
         self.choose_cleaning(record.settings.cleaning)
 
 
-def _look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
+def look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
     """Tell of what napari shows otherwise than the file means it, in a thread."""
     from napari_dinoprompt.core.io.shown import describe_otherwise
 
