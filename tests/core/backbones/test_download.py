@@ -154,8 +154,9 @@ def test_progress_counts_bytes(hub: Hub, check: object) -> None:
     hub.get = [stall(100_000)]
     steps = fetch_weights(NAME, endpoint=hub.endpoint, check=check)
     first = next(steps)
-    # What is known before anybody was asked.
-    assert first == Progress(0, published_weights(NAME).size)
+    # What is known before anybody was asked, or the answer if that was quicker.
+    assert first.done == 0
+    assert first.total in (published_weights(NAME).size, hub.size)
     with closing(steps):
         assert next(s for s in steps if s.done >= 100_000).total == hub.size
 
