@@ -261,6 +261,16 @@ def test_deleted_job_stops_its_work(qtbot, idle) -> None:
     assert len(reached) < 3
 
 
+def run_script(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 SCRIPT = """
 import time
 from qtpy.QtWidgets import QApplication
@@ -281,13 +291,7 @@ print("the end of the script", flush=True)
 
 def test_a_script_that_ends_while_a_job_is_at_work_ends_well() -> None:
     """Without any event loop, which would wait for it."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_script(SCRIPT)
     assert done.stdout.strip() == "the end of the script"
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -313,13 +317,7 @@ print("the end of the script", flush=True)
 
 def test_a_bug_does_not_end_a_program_with_a_loop_of_its_own() -> None:
     """PyQt aborts it after an error in a slot, where napari has not seen to that."""
-    done = subprocess.run(
-        [sys.executable, "-c", BROKEN_SCRIPT],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_script(BROKEN_SCRIPT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "the end of the script"
     assert "in steps" in done.stderr

@@ -148,7 +148,8 @@ class PromptSegmentation(QWidget):
         # Tabs out of view let go of layers that are gone, too.
         truths = layers.truth_layers(self.controller.viewer.layers)
         for tab in (self.references, self.compare, self.study):
-            tab.refresh(images, truths)
+            if tab is not self.tab:
+                tab.refresh(images, truths)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -285,7 +286,7 @@ class SegmentTab(WorkTab):
         self.offer.dismissed.connect(work.dismiss_offer)
         self.image.image_requested.connect(work.switch_to)
         self.image.features_requested.connect(self._on_features_requested)
-        self.image.checkpoint_chosen.connect(self._on_checkpoint_chosen)
+        self.image.checkpoint_chosen.connect(work.features.choose_checkpoint)
         self.weights.fetched.connect(self._on_fetched)
         self.weights.choose_requested.connect(self.image.choose_checkpoint)
         self.recovery.accepted.connect(self._on_restore)
@@ -400,9 +401,6 @@ class SegmentTab(WorkTab):
             self._controller.wanted = None
         self._controller.features.choose(request, auto)
         self._offer_weights()
-
-    def _on_checkpoint_chosen(self, path: str) -> None:
-        self._controller.features.choose_checkpoint(path)
 
     def _on_restore(self) -> None:
         self._controller.restore()

@@ -94,12 +94,7 @@ class Prompts:
 
 def _check_class(name: object) -> None:
     """Refuse what could later be neither shown nor saved."""
-    if (
-        not isinstance(name, str)
-        or not name.strip()
-        or len(name) > _LONGEST_NAME
-        or not is_printable(name)
-    ):
+    if not is_class_name(name):
         msg = (
             f"A class is a text of 1 to {_LONGEST_NAME} letters on one line, not "
             f"{_shorten(name)}."
@@ -107,9 +102,15 @@ def _check_class(name: object) -> None:
         raise InputError(msg)
 
 
-def is_printable(text: str) -> bool:
-    """Tell whether a text is without control characters and halves of pairs."""
-    return not any(unicodedata.category(one) in ("Cc", "Cs") for one in text)
+def is_class_name(name: object) -> bool:
+    """Tell whether something can be the name of a class."""
+    return (
+        isinstance(name, str)
+        and bool(name.strip())
+        and len(name) <= _LONGEST_NAME
+        # Control characters, and halves of pairs.
+        and not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    )
 
 
 def list_classes(names: Iterable[str]) -> str:

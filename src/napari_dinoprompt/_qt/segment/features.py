@@ -15,7 +15,7 @@ from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
 from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
 from napari_dinoprompt._qt.segment.upscale import UpscaleFit
 from napari_dinoprompt.core.backbones.load import FILTERBANK
-from napari_dinoprompt.core.backbones.weights import is_here
+from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
@@ -136,13 +136,9 @@ class FeatureController(QObject):
             if state is not None:
                 self.compute()
         if self.missing is not None:
-            self._session.message = self._say_missing()
+            used = self._session.request.backbone.name
+            self._session.message = describe_missing(self.missing, used)
         self.changed.emit()
-
-    def _say_missing(self) -> str:
-        used = self._session.request.backbone.name
-        instead = f"; {used} is used instead" if used != self.missing else ""
-        return f"The weights of {self.missing} are not on this machine{instead}."
 
     def choose_checkpoint(self, path: str) -> None:
         """Use the network whose weights a file holds: the one chosen, if it fits."""
@@ -153,10 +149,9 @@ class FeatureController(QObject):
 
     def _on_identified(self, found: BackboneChoice) -> None:
         self._session.message = ""
-        request = FeatureRequest(found, self._session.request.upscale)
-        if self._session.auto_upscale:
-            request = FeatureRequest(found, 1.0)
-        self.choose(request, self._session.auto_upscale)
+        auto = self._session.auto_upscale
+        upscale = 1.0 if auto else self._session.request.upscale
+        self.choose(FeatureRequest(found, upscale), auto)
 
     def _on_unidentified(self, message: str) -> None:
         self._session.message = message
@@ -296,8 +291,10 @@ class FeatureController(QObject):
             self.compute()
         lacking = isinstance(self._job.error, WeightsNotFoundError)
         if lacking and failed.checkpoint is None:
-            self.missing, message = failed.name, ""
-        self._session.message = message or self._say_missing()
+            self.missing = failed.name
+            instead = self._session.request.backbone.name
+            message = describe_missing(self.missing, instead)
+        self._session.message = message
         self.changed.emit()
 
     def _take(self, state: ImageState, planes: ImageFeatures) -> None:

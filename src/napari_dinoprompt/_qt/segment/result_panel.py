@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 30
 
 
-class LayerBox(QCheckBox):
+class VisibleBox(QCheckBox):
     """Whether a layer is visible, both ways; disabled without a layer."""
 
     def __init__(self, text: str, tooltip: str) -> None:
@@ -106,9 +106,9 @@ class ResultPanel(QWidget):
             "Separate touching objects; each gets a number and a colour.",
         )
         tip = "Show the similarity map; off at first if the image is bright."
-        self._map = LayerBox("Map", with_key(tip, "map"))
+        self._map = VisibleBox("Map", with_key(tip, "map"))
         tip = "Show the mask. Its look is napari's to change."
-        self._mask = LayerBox("Mask", with_key(tip, "mask"))
+        self._mask = VisibleBox("Mask", with_key(tip, "mask"))
         self._kind = explain(
             QComboBox(),
             "fitted: the map that the mask is cut from. plain: the cosine of the "

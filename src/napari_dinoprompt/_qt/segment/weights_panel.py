@@ -17,6 +17,7 @@ from napari_dinoprompt._qt.common.widgets import (
 )
 from napari_dinoprompt.core.backbones.download import fetch_weights
 from napari_dinoprompt.core.backbones.weights import (
+    describe_missing,
     describe_size,
     is_published,
     published_weights,
@@ -89,12 +90,7 @@ class WeightsPanel(QWidget):
             self._missing = missing
             self._said.clear()
         if missing is not None:
-            self._notice.setText(
-                f"The weights of {missing} are not on this machine; {used} is used "
-                "instead."
-                if used != missing
-                else f"The weights of {missing} are not on this machine."
-            )
+            self._notice.setText(describe_missing(missing, used))
         self._show()
 
     def _start(self) -> None:

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones.weights import (
     PUBLISHED,
-    find_published,
+    is_here,
     is_published,
 )
-from napari_dinoprompt.core.errors import (
-    CheckpointError,
-    InputError,
-    WeightsNotFoundError,
-)
+from napari_dinoprompt.core.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo
@@ -36,11 +32,7 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
 
     ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
-    try:
-        find_published(CHOICE, weights_folder)
-    except WeightsNotFoundError:
-        return FILTERBANK
-    return CHOICE
+    return CHOICE if is_here(CHOICE, weights_folder) else FILTERBANK
 
 
 def load_backbone(

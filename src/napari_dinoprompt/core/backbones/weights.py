@@ -206,6 +206,12 @@ def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(one).expanduser() for one in named if one.strip()))
 
 
+def describe_missing(name: str, used: str) -> str:
+    """Say that the weights of a backbone are not here, and what is used instead."""
+    instead = f"; {used} is used instead" if used != name else ""
+    return f"The weights of {name} are not on this machine{instead}."
+
+
 def describe_size(size: int) -> str:
     """Write a number of bytes as users read it, such as ``88 MB``."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

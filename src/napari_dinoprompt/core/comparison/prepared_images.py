@@ -13,7 +13,7 @@ from napari_dinoprompt.core.comparison.measures import Side
 from napari_dinoprompt.core.features.extraction import iter_features
 from napari_dinoprompt.core.features.feature_map import CellLengths
 from napari_dinoprompt.core.images.alignment import match_plane, match_range
-from napari_dinoprompt.core.images.intensity import match_histogram, notice_of_window
+from napari_dinoprompt.core.images.intensity import match_histogram
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.references.reference import resolve_thresholds
@@ -21,6 +21,7 @@ from napari_dinoprompt.core.scoring.places import find_matches, threshold_elsewh
 from napari_dinoprompt.core.scoring.similarity import score_plane
 from napari_dinoprompt.core.segmentation.segment import (
     target_window,
+    tell_of_window,
     threshold_and_clean,
 )
 from napari_dinoprompt.core.segmentation.similarities import scores_to_pixels
@@ -112,10 +113,7 @@ def iter_prepared_image(
         plane, backbone, upscale=reference.upscale, window=window
     )
     features = replace(features, featureless=nothing or features.featureless)
-    if window is not None and window == reference.window and not features.featureless:
-        notice = notice_of_window([plane], window, name)
-        if notice is not None:
-            yield notice
+    yield from tell_of_window(plane, features, window, reference, name)
     return PreparedImage(
         grey=as_grey(features.window.apply(plane)),
         features=features,

@@ -35,7 +35,7 @@ _FOREIGN = {
     PHOTOMETRIC.LOGL: "logarithms of brightness",
     PHOTOMETRIC.LOGLUV: "logarithms of brightness",
 }
-UPRIGHT = 1
+_UPRIGHT = 1
 ORIENTATION = 274
 _RED_GREEN_BLUE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 
@@ -48,7 +48,7 @@ def shown_tiff(
     Raises an InputError if its colours are not read here.
     """
     tag = page.tags.get(ORIENTATION)
-    check_upright(UPRIGHT if tag is None else tag.value, path)
+    check_upright(None if tag is None else tag.value, path)
     meaning = PHOTOMETRIC(page.photometric)
     if meaning in _PLAIN or (
         meaning == PHOTOMETRIC.YCBCR and page.compression in RGB_DECODED
@@ -65,12 +65,17 @@ def shown_tiff(
     raise _foreign(path, stores)
 
 
+def is_turned(orientation: object) -> bool:
+    """Tell whether a picture is to be turned or mirrored before it is shown."""
+    return orientation not in (None, 0, _UPRIGHT)
+
+
 def check_upright(orientation: object, path: Path) -> None:
     """Refuse a picture that is to be turned before it is shown.
 
     napari does not turn it and other viewers do: truth and prompts would not fit.
     """
-    if orientation not in (None, 0, UPRIGHT):
+    if is_turned(orientation):
         msg = (
             f"The image {path} is stored turned or mirrored (orientation "
             f"{orientation}), which napari does not heed. Save it upright."
@@ -145,7 +150,19 @@ def _table(colormap: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(colours[:, 0] if grey else colours)
 
 
-def are_colours(
+def with_colours(
+    axes: str,
+    shape: Sequence[int],
+    names: Sequence[str | None],
+    shades: Sequence[tuple[int, int, int] | None],
+) -> str:
+    """Name three channels that are the colours of one picture so."""
+    at = axes.find("C")
+    coloured = at >= 0 and shape[at] == 3 and _are_colours(names, shades)
+    return axes.replace("C", "S") if coloured else axes
+
+
+def _are_colours(
     names: Sequence[str | None], shades: Sequence[tuple[int, int, int] | None]
 ) -> bool:
     """Tell whether three channels are the red, green and blue of one picture.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.colours import ORIENTATION, check_upright
@@ -50,9 +50,6 @@ def _open(content: Any, path: Path) -> Image.Image:
             f"The image {path} has more than {most:.0f} million pixels, which is too "
             "many for its format. Save it as a tiled TIFF or a zarr folder."
         )
-        raise InputError(msg) from error
-    except UnidentifiedImageError as error:
-        msg = f"The image {path} cannot be read: it is not an image of a known kind."
         raise InputError(msg) from error
 
 

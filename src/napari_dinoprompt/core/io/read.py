@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
+from PIL import UnidentifiedImageError
 
 from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.images.labels import as_labels
@@ -42,9 +43,7 @@ def read_image(path: Path) -> NDArray[np.generic]:
     Returns (H, W) or (H, W, 3 or 4): grey, RGB or RGBA in the dtype of the file; grey
     with transparency comes without it.
     """
-    array, axes = open_array(path, in_memory=sys.maxsize)
-    with _explaining(path):
-        image = np.asarray(_as_picture(array, axes, path))
+    image = _read_picture(path)
     with _naming(path):
         as_plane(image)
     return image
@@ -52,11 +51,15 @@ def read_image(path: Path) -> NDArray[np.generic]:
 
 def read_labels(path: Path) -> NDArray[np.int32]:
     """Read the truth of one plane: (H, W) labels, 0 where nothing is."""
-    array, axes = open_array(path, in_memory=sys.maxsize, labels=True)
-    with _explaining(path):
-        picture = np.asarray(_as_picture(array, axes, path))
+    picture = _read_picture(path, labels=True)
     with _naming(path):
         return as_labels(picture)
+
+
+def _read_picture(path: Path, *, labels: bool = False) -> NDArray[np.generic]:
+    array, axes = open_array(path, in_memory=sys.maxsize, labels=labels)
+    with _explaining(path):
+        return np.asarray(_as_picture(array, axes, path))
 
 
 def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
@@ -162,6 +165,8 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
 
 def _reason(error: Exception) -> str:
     text = first_line(error)
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image of a known kind."
     if "imagecodecs" in text:
         return f"its compression needs the package imagecodecs ({text})."
     return f"{text.rstrip('.')}."

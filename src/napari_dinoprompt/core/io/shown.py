@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tifffile import PHOTOMETRIC
 
-from napari_dinoprompt.core.io.colours import ORIENTATION, RGB_DECODED, UPRIGHT
+from napari_dinoprompt.core.io.colours import ORIENTATION, RGB_DECODED, is_turned
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def describe_otherwise(path: Path) -> str:
             with tiff_file(path) as file:
                 page: Any = file.pages.first
                 tag = page.tags.get(ORIENTATION)
-                turned = tag is not None and tag.value not in (0, UPRIGHT)
+                turned = tag is not None and is_turned(tag.value)
                 said = _SHOWN.get(PHOTOMETRIC(page.photometric), "")
                 decoded = page.compression in RGB_DECODED
         else:
             with Image.open(path) as picture:
-                turned = picture.getexif().get(ORIENTATION) not in (None, 0, UPRIGHT)
+                turned = is_turned(picture.getexif().get(ORIENTATION))
                 deep = (
                     picture.format == "PNG" and head[_BITS] > 8 and head[_COLOURS] & 2
                 )

@@ -6,14 +6,14 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import tifffile
-
-from napari_dinoprompt.core.io.tiff import tiff_file
+from napari_dinoprompt.core.io.tiff import ome_pixels, tiff_file
 from napari_dinoprompt.core.io.zarr import described_image, is_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import tifffile
 
 
 Spacing = tuple[float, float, float]
@@ -95,8 +95,7 @@ def _tiff_spacing(path: Path) -> Spacing | None:
 
 
 def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
-    image = tifffile.xml2dict(tiff.ome_metadata or "")["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+    pixels = ome_pixels(tiff)
     return _scaled(
         [pixels[f"PhysicalSize{axis}"] for axis in "ZYX"],
         [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX"],

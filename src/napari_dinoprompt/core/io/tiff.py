@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.io.colours import are_colours, shown_tiff
+from napari_dinoprompt.core.io.colours import shown_tiff, with_colours
 from napari_dinoprompt.core.io.limits import check_fits
 from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray, full_key
 
@@ -44,19 +44,20 @@ def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
         return found[0], _with_colours(found[1], file, shape)
 
 
+def ome_pixels(file: tifffile.TiffFile) -> Any:
+    """Return what OME says of the pixels of the first image of a file."""
+    image = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
+    return (image[0] if isinstance(image, list) else image)["Pixels"]
+
+
 def _with_colours(axes: str, file: tifffile.TiffFile, shape: tuple[int, ...]) -> str:
-    """Name three channels of an OME-TIFF that are the colours of one picture so."""
-    at = axes.find("C")
-    if at < 0 or shape[at] != 3 or not file.is_ome:
-        return axes
+    """Name the channels of an OME-TIFF that are the colours of one picture so."""
     # Metadata is written by many programs, and is only a convenience here.
     with suppress(Exception):
-        image = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
-        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-        names = [one.get("Name") for one in pixels["Channel"]]
-        shades = [_shade(one.get("Color")) for one in pixels["Channel"]]
-        if are_colours(names, shades):
-            return axes.replace("C", "S")
+        channels = ome_pixels(file)["Channel"] if file.is_ome else ()
+        names = [one.get("Name") for one in channels]
+        shades = [_shade(one.get("Color")) for one in channels]
+        return with_colours(axes, shape, names, shades)
     return axes
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.colours import are_colours
+from napari_dinoprompt.core.io.colours import with_colours
 from napari_dinoprompt.core.io.limits import check_fits
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def open_zarr(path: Path) -> tuple[Any, str]:
         raise InputError(msg)
     check_array(array, path)
     axes = _ome_axes(described.get("axes"), array)
-    return array, _with_colours(axes, array, *_channels(image))
+    return array, with_colours(axes, array.shape, *_channels(image))
 
 
 def described_image(path: Path) -> Mapping[str, Any]:
@@ -151,18 +151,6 @@ def _plain_axes(array: Any) -> str:
     if array.ndim == 3 and array.shape[2] in (3, 4):
         return "YXS"
     return "Q" * (int(array.ndim) - 2) + "YX"
-
-
-def _with_colours(
-    axes: str,
-    array: Any,
-    names: Sequence[str | None],
-    shades: Sequence[tuple[int, int, int] | None],
-) -> str:
-    """Name three channels that are the colours of one picture so."""
-    at = axes.find("C")
-    coloured = at >= 0 and array.shape[at] == 3 and are_colours(names, shades)
-    return axes.replace("C", "S") if coloured else axes
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from napari_dinoprompt.core.io.safetensors import (
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.prompts import BACKGROUND, is_printable
+from napari_dinoprompt.core.prompts import BACKGROUND, is_class_name
 from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def parse_header(value: Any) -> ReferenceHeader:
 
 def _class_name(value: Any, what: str) -> str:
     name = take_text(value, what)
-    require(bool(name.strip()) and is_printable(name), f"a name in its {what} is none")
+    require(is_class_name(name), f"a name in its {what} is none")
     return name
 
 

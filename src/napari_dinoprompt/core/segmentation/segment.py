@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
 
@@ -257,14 +258,26 @@ def iter_segment(
         upscale=reference.upscale,
         window=window,
     )
-    if window is not None and window == reference.window and not features.featureless:
-        notice = notice_of_window([pixels], window)
-        if notice is not None:
-            yield notice
+    yield from tell_of_window(pixels, features, window, reference)
     return threshold_and_clean(score_classes(features, reference), thresholds, options)
 
 
 segment = runs_to_end("segment", iter_segment)
+
+
+def tell_of_window(
+    plane: NDArray[np.generic],
+    features: FeatureMap,
+    window: IntensityWindow | None,
+    reference: Reference,
+    name: str = "",
+) -> Generator[Notice, None, None]:
+    """Say so if an image that is seen in the window of a reference hardly fits it."""
+    if window is None or window != reference.window or features.featureless:
+        return
+    notice = notice_of_window([plane], window, name)
+    if notice is not None:
+        yield notice
 
 
 def threshold_and_clean(
