@@ -34,6 +34,7 @@ FLOORS = (
     "core.backbones",
     "core.features",
     "core.masks",
+    "core.objects",
     "core.scoring",
     "core.references",
     "core.segmentation",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Coordinates = tuple[tuple[float, ...], ...]
 """Points, each with one number per axis."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 _LARGEST_SIZE = 10**9
@@ -215,11 +215,19 @@ def _block(value: Any, what: str) -> int | None:
 
 
 def _cleaning(value: Any, what: str) -> Cleaning:
+    if isinstance(value, dict):
+        # Version 3 knew no largest object.
+        value = {"max_size": None, **value}
     return take_record(
         value,
         what,
         Cleaning,
-        min_size=partial(take_whole, least=0, most=_LARGEST_SIZE),
+        min_size=_size,
         fill_holes=take_flag,
         split=take_flag,
+        max_size=lambda size, what: None if size is None else _size(size, what),
     )
+
+
+def _size(value: Any, what: str) -> int:
+    return take_whole(value, what, least=0, most=_LARGEST_SIZE)

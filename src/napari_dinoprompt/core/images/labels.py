@@ -61,6 +61,19 @@ def as_labels(truth: ArrayLike) -> NDArray[np.int32]:
     return np.asarray(labels, dtype=np.int32)
 
 
+def as_objects(labels: ArrayLike) -> NDArray[np.int32]:
+    """Return objects by number; of a mask of one value its connected regions.
+
+    As `as_labels`.
+    """
+    given = as_labels(labels)
+    if (given == 0).all() or (given[given > 0] != given.max()).any():
+        return given
+    from skimage.measure import label
+
+    return np.asarray(label(given > 0), dtype=np.int32)
+
+
 def _one_channel(given: NDArray[Any]) -> NDArray[Any]:
     """Take the channel of a picture whose colours are all grey."""
     if given.ndim != 3 or given.shape[2] not in (1, 3, 4):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Cleaning:
     ----------
     min_size : int
         Objects of fewer pixels are removed.
+    max_size : int or None
+        Objects of more pixels are removed, after touching ones were separated; None
+        keeps them all.
     fill_holes : bool
         Whether holes inside objects are filled.
     split : bool
@@ -34,28 +37,56 @@ class Cleaning:
     Raises
     ------
     InputError
-        If `min_size` is no whole number, or negative.
+        If `min_size` or `max_size` is no whole number, or negative, or the smallest
+        object would be larger than the largest.
 
     Examples
     --------
     >>> import napari_dinoprompt as dp
     >>> dp.Cleaning(min_size=20, fill_holes=True, split=True)
-    Cleaning(min_size=20, fill_holes=True, split=True)
+    Cleaning(min_size=20, fill_holes=True, split=True, max_size=None)
     """
 
     min_size: int = 0
     fill_holes: bool = False
     split: bool = False
+    max_size: int | None = None
 
     def __post_init__(self) -> None:
-        size = whole_from_zero(self.min_size)
-        if size is None:
+        for name, which in (("min_size", "smallest"), ("max_size", "largest")):
+            given = getattr(self, name)
+            size = None if given is None else whole_from_zero(given)
+            if size is None and (given is not None or name == "min_size"):
+                msg = f"The {which} object must have 0 or more pixels, not {given}."
+                raise InputError(msg)
+            # numpy's integers have an end.
+            object.__setattr__(self, name, size)
+        if self.max_size is not None and self.max_size < self.min_size:
             msg = (
-                f"The smallest object must have 0 or more pixels, not {self.min_size}."
+                f"No object has at least {self.min_size} and at most {self.max_size} "
+                "pixels; make the largest object larger than the smallest."
             )
             raise InputError(msg)
-        # numpy's integers have an end.
-        object.__setattr__(self, "min_size", size)
+
+    def keeps(self, sizes: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which numbered objects are kept.
+
+        Parameters
+        ----------
+        sizes : (N,) ndarray of integers
+            In pixels.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+        """
+        kept = np.ones(len(sizes), dtype=bool)
+        # The mask is clean, so that only parts can be too small.
+        if self.split and self.min_size > 1:
+            kept &= sizes >= self.min_size
+        if self.max_size is not None:
+            kept &= sizes <= self.max_size
+        return kept
 
 
 def class_mask(
@@ -164,9 +195,7 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
     for number in _classes(mask):
         region = mask == number
         parts = split_region(region).labels if cleaning.split else label(region)
-        if cleaning.split and cleaning.min_size > 1:
-            sizes = np.bincount(parts.ravel())
-            parts[sizes[parts] < cleaning.min_size] = 0
+        parts[~cleaning.keeps(np.bincount(parts.ravel()))[parts]] = 0
         found = parts > 0
         instances[found] = parts[found] + instances.max()
     return np.asarray(relabel_sequential(instances)[0], dtype=np.int32)

@@ -115,15 +115,19 @@ def _steps(
             yield
     regions = yield from _objects(cleaned, blocks)
     if cleaning.split:
-        yield from split_blocks(
-            cleaned, instances, regions, blocks, cleaning.min_size, sizes
-        )
+        yield from split_blocks(cleaned, instances, regions, blocks, cleaning, sizes)
         return
     order = np.lexsort((regions.seeds, regions.keys))
     numbers = np.zeros(len(order) + 1, dtype=np.int32)
+    kept = cleaning.keeps(regions.sizes)
+    order = order[kept[order]]
     numbers[order] = np.arange(1, len(order) + 1)
     for block in blocks:
-        instances[block.part] = regions.paint(block, cleaned[block.part], numbers)
+        part = cleaned[block.part]
+        found = np.asarray(regions.paint(block, part, numbers), np.int32)
+        instances[block.part] = found
+        if not kept.all():
+            cleaned[block.part] = part * (found > 0)
         yield
 
 

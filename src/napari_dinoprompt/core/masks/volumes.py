@@ -247,9 +247,7 @@ def _number(
         labels, count = _regions(mask == number)
         if cleaning.split:
             count = yield from _split(labels, count, spacing)
-        keep = np.ones(count + 1, dtype=bool)
-        if cleaning.split and cleaning.min_size > 1:
-            keep = _sizes(labels, count) >= cleaning.min_size
+        keep = cleaning.keeps(_sizes(labels, count))
         keep[0] = False
         numbers = np.where(keep, np.cumsum(keep) + used, 0).astype(np.int32)
         instances += numbers[labels]

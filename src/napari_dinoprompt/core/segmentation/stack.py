@@ -267,6 +267,7 @@ def follow_stack(
         mask=arrays.mask,
         instances=arrays.instances,
         thresholds=dict(thresholds),
+        objects_3d=objects_3d,
     )
 
 
