@@ -98,7 +98,7 @@ def iter_prompted_image(
 
 def make_reference(
     image: ArrayLike | LazyPlane,
-    points: ArrayLike,
+    points: ArrayLike | Prompts,
     classes: Sequence[str] | None = None,
     backbone: Backbone | None = None,
     *,
@@ -114,8 +114,9 @@ def make_reference(
     ----------
     image : LazyPlane, or (H, W) or (H, W, 3 or 4) array_like
         A large one is read part by part.
-    points : (N, 2) array_like
-        y and x of the prompts in pixels, N at least 1.
+    points : (N, 2) array_like or Prompts
+        y and x of the prompts in pixels, N at least 1; or prompts with their classes,
+        such as ``Prompts.of_regions(labels)`` makes of regions that were drawn.
     classes : sequence of N str, optional
         ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
     backbone : Backbone, optional
@@ -158,7 +159,7 @@ def make_reference(
     """
     steps = iter_prompted_image(
         image,
-        Prompts.of(points, classes),
+        points if isinstance(points, Prompts) else Prompts.of(points, classes),
         backbone or load_backbone(default_backbone()),
         upscale=upscale,
         window=window,
