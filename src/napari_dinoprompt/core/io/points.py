@@ -1,4 +1,4 @@
-"""Prompts as files: napari's own points CSV with a column for the class."""
+"""Prompts as files: napari's own points CSV, and what other programs save."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import write_bytes
+from napari_dinoprompt.core.io.foreign_points import (
+    JSON_SUFFIXES,
+    ROI_SUFFIXES,
+    fiji_place,
+    is_fiji_table,
+    read_geojson,
+    read_rois,
+)
 from napari_dinoprompt.core.io.limits import check_size
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
@@ -26,14 +34,25 @@ _MOST_POINTS = 100_000
 
 
 def read_prompts(path: Path) -> Prompts:
-    """Read a points CSV as napari writes it.
+    """Read prompts of one plane from a file.
 
-    The columns ``axis-0`` (y) and ``axis-1`` (x) are needed, in any order; ``class``
-    is optional, and where it is empty the prompt is an ``object``. Other columns, such
-    as napari's ``index``, are left alone. Blanks around a value do not count.
+    ImageJ's points (.roi, or a .zip of these), QuPath's (.geojson), or a CSV: Fiji's
+    table of results with the columns X and Y, or as napari writes it. There the columns
+    ``axis-0`` (y) and ``axis-1`` (x) are needed, in any order; ``class`` is optional,
+    and where it is empty the prompt is an ``object``. Other columns, such as napari's
+    ``index``, are left alone. Blanks around a value do not count.
 
     At least one.
     """
+    if not path.is_file():
+        msg = f"There is no points file {path}."
+        raise InputError(msg)
+    check_size(path, _LARGEST_FILE, "a points file")
+    if path.suffix in ROI_SUFFIXES + JSON_SUFFIXES:
+        read = read_rois if path.suffix in ROI_SUFFIXES else read_geojson
+        prompts = read(path)
+        _check_count(path, len(prompts.points))
+        return prompts
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
@@ -45,31 +64,37 @@ def read_prompts(path: Path) -> Prompts:
         raise InputError(msg)
     (line, names), *body = rows
     header = [name.strip() for name in names]
-    _check_header(header, f"{path}, line {line}")
+    fiji = _AXES[0] not in header and is_fiji_table(header)
+    if not fiji:
+        _check_header(header, f"{path}, line {line}")
     if not body:
         msg = f"{path} holds no points, only the names of the columns."
         raise InputError(msg)
-    if len(body) > _MOST_POINTS:
-        msg = f"{path} holds {len(body)} points; at most {_MOST_POINTS} can be prompts."
-        raise InputError(msg)
-    points, classes = [], []
+    _check_count(path, len(body))
+    points: list[list[float]] = []
+    classes: list[str] = []
+    slices: set[str] = set()
     for line, row in body:
         where = f"{path}, line {line}"
         if len(row) != len(header):
             msg = f"{where}: there are {len(row)} values for {len(header)} columns."
             raise InputError(msg)
         values = {name: value.strip() for name, value in zip(header, row, strict=True)}
-        points.append([_number(values[axis], axis, where) for axis in _AXES])
+        points.append(
+            fiji_place(values, where)
+            if fiji
+            else [_number(values[axis], axis, where) for axis in _AXES]
+        )
         classes.append(values.get("class") or OBJECT)
+        slices.add(values.get("Slice", ""))
+    if fiji and len(slices) > 1:
+        msg = f"{path} holds points on {len(slices)} slices; save those of one plane."
+        raise InputError(msg)
     return Prompts(np.asarray(points, dtype=np.float64), tuple(classes))
 
 
 def _read_text(path: Path) -> str:
-    if not path.is_file():
-        msg = f"There is no points file {path}."
-        raise InputError(msg)
     try:
-        check_size(path, _LARGEST_FILE, "a points file")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -78,6 +103,12 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         msg = f"The points file {path} cannot be read: {error.strerror or error}."
         raise InputError(msg) from error
+
+
+def _check_count(path: Path, count: int) -> None:
+    if count > _MOST_POINTS:
+        msg = f"{path} holds {count} points; at most {_MOST_POINTS} can be prompts."
+        raise InputError(msg)
 
 
 def _check_header(header: Sequence[str], where: str) -> None:
@@ -89,7 +120,7 @@ def _check_header(header: Sequence[str], where: str) -> None:
         msg = (
             f"{where}: the column {missing[0]!r} is missing, there is "
             f"{', '.join(header)[:80]!r}. Columns are axis-0 (y) and axis-1 (x), with "
-            "commas between them."
+            "commas between them; Fiji's are X and Y."
         )
         raise InputError(msg)
     dimensions = sum(name.startswith("axis-") for name in header)
