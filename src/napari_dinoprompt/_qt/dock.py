@@ -27,7 +27,7 @@ from napari_dinoprompt._qt.common.widgets import (
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
-from napari_dinoprompt._qt.controller import controller_of
+from napari_dinoprompt._qt.controller import Controller, controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.controller import Controller
     from napari_dinoprompt.session.image_state import FeatureRequest
 
 

@@ -20,7 +20,7 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
     new_form,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox
+from napari_dinoprompt._qt.common.window_box import WindowBox, WindowChoice
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.references.reference import Reference
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
 
 

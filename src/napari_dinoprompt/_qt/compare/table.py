@@ -11,10 +11,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
 
 from napari_dinoprompt._qt.common.widgets import explain, shorten, wrap
-from napari_dinoprompt.core.comparison.columns import format_figure
+from napari_dinoprompt.core.comparison.columns import Column, format_figure
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.comparison.columns import Column
     from napari_dinoprompt.core.comparison.measures import Report
     from napari_dinoprompt.core.comparison.report import Comparison
 

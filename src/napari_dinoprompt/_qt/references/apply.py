@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.layer_boxes import LayerChecklist
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
@@ -20,7 +20,7 @@ from napari_dinoprompt._qt.common.widgets import (
     in_column,
     label_of,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox
+from napari_dinoprompt._qt.common.window_box import WindowBox, WindowChoice
 from napari_dinoprompt._qt.references import steps
 from napari_dinoprompt._qt.references.steps import Applied, Means, Target
 from napari_dinoprompt._qt.segment.result_layers import (
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session.session import Session

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QListWidget, QProgressBar, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     ElidedLabel,
     button,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.library import Entry

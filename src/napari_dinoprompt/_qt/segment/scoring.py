@@ -13,7 +13,7 @@ from napari_dinoprompt._qt.segment.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
 
 
 _CLEANING_DELAY_MS = 120

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -22,7 +22,7 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.stack_results import PlainMasks
+from napari_dinoprompt.core.segmentation.stack_results import PlainMasks, StackPlane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.stack import Stack
-    from napari_dinoprompt.core.segmentation.stack_results import StackPlane
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 

@@ -19,7 +19,7 @@ from napari_dinoprompt._qt.common.widgets import (
     new_form,
     put_in_tab_order,
 )
-from napari_dinoprompt._qt.study.job import StudyOptions
+from napari_dinoprompt._qt.study.job import StudyJob, StudyOptions
 from napari_dinoprompt._qt.study.pages import (
     ConvergencePage,
     InfluencePage,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_dinoprompt._qt.study.job import StudyJob
     from napari_dinoprompt._qt.study.plot import StudyPlot
     from napari_dinoprompt.session.session import Session
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_dinoprompt.core.batch.image import check_settings
+from napari_dinoprompt.core.batch.image import ImageTask, check_settings
 from napari_dinoprompt.core.batch.run import follow_batch, name_images
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.io.atomic import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.dask_worker import BatchWorker, WorkerState
-    from napari_dinoprompt.core.batch.image import ImageTask
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep, Outcome
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions

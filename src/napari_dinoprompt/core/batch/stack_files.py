@@ -27,7 +27,7 @@ from napari_dinoprompt.core.io.atomic import (
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
-from napari_dinoprompt.core.progress import Notice
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
     describe_settings,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions

@@ -45,7 +45,7 @@ from napari_dinoprompt.core.progress import (
     scaled_progress,
 )
 from napari_dinoprompt.core.prompts import list_classes
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     SegmentOptions,
     fitting_backbone,
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.measures import Measures, Side
     from napari_dinoprompt.core.comparison.perceptual import Network
     from napari_dinoprompt.core.comparison.prepared_images import Applied, PreparedImage
-    from napari_dinoprompt.core.references.reference import Reference
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.columns import COLUMNS
+from napari_dinoprompt.core.comparison.columns import COLUMNS, Column
 from napari_dinoprompt.core.comparison.intensity import compare_greys
 from napari_dinoprompt.core.comparison.metrics import (
     average_precision,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.columns import Column
     from napari_dinoprompt.core.comparison.objects import UnmatchedObject
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.segmentation.segment import Segmentation

@@ -29,9 +29,9 @@ from napari_dinoprompt.core.images.plane import (
     shows_nothing,
 )
 from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
-from napari_dinoprompt.core.tiling.cache import tile_key
+from napari_dinoprompt.core.tiling.cache import TileCache, tile_key
 from napari_dinoprompt.core.tiling.grid import CellGrid
-from napari_dinoprompt.core.tiling.tiles import CropReader, TileSums
+from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TileSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.tiling.cache import TileCache
-    from napari_dinoprompt.core.tiling.tiles import Tile
 
 
 _FLOAT_BYTES = 4

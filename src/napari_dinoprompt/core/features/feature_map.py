@@ -12,7 +12,7 @@ import torch
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.guided_filter import Guide, bilinear
-from napari_dinoprompt.core.features.regions import RegionPlan
+from napari_dinoprompt.core.features.regions import Region, RegionPlan
 from napari_dinoprompt.core.features.statistics import measure_vectors
 from napari_dinoprompt.core.validation import as_points
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.regions import Region
     from napari_dinoprompt.core.features.statistics import (
         FeatureStatistics,
         SourceMeasures,

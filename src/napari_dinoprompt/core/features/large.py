@@ -19,7 +19,7 @@ from napari_dinoprompt.core.features.regions import (
     RegionPlan,
     plan_regions,
 )
-from napari_dinoprompt.core.features.statistics import pool_measures
+from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_measures
 from napari_dinoprompt.core.images.plane import (
     holds_data,
     no_data_pixels,
@@ -35,7 +35,7 @@ from napari_dinoprompt.core.progress import (
 )
 from napari_dinoprompt.core.tiling.cache import TileCache, default_cache_folder
 from napari_dinoprompt.core.tiling.grid import CellGrid
-from napari_dinoprompt.core.tiling.tiles import CropReader, TileSums
+from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TilePlan, TileSums
 from napari_dinoprompt.core.validation import as_points
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.features.extraction import TileVectors
-    from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.tiling.tiles import Tile, TilePlan
 
 
 # Tokens of the tiles that were used last; the others are on the disk.

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.cleaning import clean_mask, split_instances
+from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_mask, split_instances
 from napari_dinoprompt.core.progress import Progress, run_to_end
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex
 
     # Mask and no-data voxels of a volume, by its place among the volumes.

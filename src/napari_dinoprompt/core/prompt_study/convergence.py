@@ -11,17 +11,15 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.subsets import Subset
+from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps, make_prompt_maps
+from napari_dinoprompt.core.prompt_study.subsets import Found, Subset
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
     from napari_dinoprompt.core.prompt_study.subject import Subject
-    from napari_dinoprompt.core.prompt_study.subsets import Found
 
 
 QUANTILES = (5, 25, 50, 75, 95)

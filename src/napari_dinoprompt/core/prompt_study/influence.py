@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
+from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps, make_prompt_maps
 from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
 from napari_dinoprompt.core.prompts import BACKGROUND
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
 

@@ -27,7 +27,7 @@ from napari_dinoprompt.core.prompt_study.subject import make_subject
 from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_image import iter_prompted_image
-from napari_dinoprompt.core.validation import check_seed, check_upscale
+from napari_dinoprompt.core.validation import Upscale, check_seed, check_upscale
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.validation import Upscale
 
 
 _SHARE = 100

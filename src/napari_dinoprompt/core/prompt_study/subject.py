@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.labels import as_labels
-from napari_dinoprompt.core.prompts import list_classes
+from napari_dinoprompt.core.prompts import PlaneIndex, list_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
 
 

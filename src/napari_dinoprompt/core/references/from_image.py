@@ -21,7 +21,7 @@ from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.validation import check_upscale
+from napari_dinoprompt.core.validation import Upscale, check_upscale
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.validation import Upscale
 
 
 @dataclass(frozen=True, eq=False)

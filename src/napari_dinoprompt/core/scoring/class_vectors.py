@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
-from napari_dinoprompt.core.features.statistics import unit_vectors
+from napari_dinoprompt.core.features.statistics import FeatureStatistics, unit_vectors
 from napari_dinoprompt.core.prompts import BACKGROUND, list_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.statistics import FeatureStatistics
 
 
 @dataclass(frozen=True, eq=False)

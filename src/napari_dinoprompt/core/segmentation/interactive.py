@@ -36,6 +36,9 @@ from napari_dinoprompt.core.segmentation.plane_features import (
 )
 from napari_dinoprompt.core.segmentation.result_store import ResultStore
 from napari_dinoprompt.core.segmentation.similarities import (
+    Cleaned,
+    MapKind,
+    Scores,
     score_classes,
     scores_to_pixels,
 )
@@ -53,11 +56,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
     from napari_dinoprompt.core.scoring.places import ClassValues
-    from napari_dinoprompt.core.segmentation.similarities import (
-        Cleaned,
-        MapKind,
-        Scores,
-    )
 
 
 # Thresholds that make the same mask to the eye.

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.features.source import iter_lazy_features
-from napari_dinoprompt.core.images.intensity import notice_of_window
+from napari_dinoprompt.core.images.intensity import IntensityWindow, notice_of_window
 from napari_dinoprompt.core.segmentation.result_store import ResultStore, page
-from napari_dinoprompt.core.segmentation.similarities import Segmented
+from napari_dinoprompt.core.segmentation.similarities import MapKind, Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyArray, LazyPlane
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
 @dataclass(frozen=True, eq=False)

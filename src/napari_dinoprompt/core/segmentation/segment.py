@@ -23,8 +23,8 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
-from napari_dinoprompt.core.progress import runs_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.large import (
     LargeSegmentation,
     iter_segment_large,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.references.reference import Reference
 
 
 WindowPolicy = Literal["reference", "image", "histogram"]

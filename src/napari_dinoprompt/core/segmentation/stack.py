@@ -40,7 +40,7 @@ from napari_dinoprompt.core.progress import (
     without_repeats,
 )
 from napari_dinoprompt.core.references.file import encode_reference
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     SegmentOptions,
     check_like,
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.large import LargeSegmentation
     from napari_dinoprompt.core.segmentation.segment import Segmentation
     from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays

@@ -17,14 +17,13 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError, is_out_of_memory
-from napari_dinoprompt.core.tiling.grid import resample, resampling_taps
+from napari_dinoprompt.core.tiling.grid import CellGrid, resample, resampling_taps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.tiling.grid import CellGrid
 
 
 # They are listed before the first is computed.
