@@ -158,12 +158,11 @@ def open_viewer() -> None:
     try:
         from napari_dinoprompt._qt.dock import open_demo
     except ImportError as error:
-        msg = (
+        raise InputError(
             f"napari cannot open a window ({error}). Install one of its Qt bindings, "
             'for example: pip install "napari[pyqt6]"; or run: dinoprompt demo '
             "--no-viewer"
-        )
-        raise InputError(msg) from error
+        ) from error
     open_demo()
 
 

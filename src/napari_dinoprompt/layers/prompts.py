@@ -99,11 +99,10 @@ def recall_reference(
     """
     mark = noted_in(metadata)
     if mark.get("role") != "prompts":
-        msg = (
+        raise ReferenceFileError(
             "Only the prompts layer of the dock Prompt segmentation can be saved as a "
             "reference. Save other points as .csv."
         )
-        raise ReferenceFileError(msg)
     kept = mark.get("reference")
     if not isinstance(kept, tuple) or len(kept) != 3:
         return None

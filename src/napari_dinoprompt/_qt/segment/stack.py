@@ -178,11 +178,10 @@ def _as_found(
             fitting_upscale=None,
         )
     elif found is not None:
-        msg = (
+        raise InputError(
             "The planes are too large to be held; segment the stack with the command "
             "dinoprompt segment, or take a part of it."
         )
-        raise InputError(msg)
     numbers: NDArray[np.integer] = plane.mask
     if cleaning.split:
         numbers = np.where(plane.instances > 0, plane.instances + plane.first, 0)

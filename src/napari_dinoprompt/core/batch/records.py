@@ -143,11 +143,10 @@ def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
     if summary.exists() and not any(folder.glob(f"*{_ENDING}")):
         foreign.append(summary)
     if foreign:
-        msg = (
+        raise InputError(
             f"{foreign[0]} was not written by a batch and would be replaced; move it, "
             "or choose another folder for the results."
         )
-        raise InputError(msg)
 
 
 def results_in(folder: Path) -> set[Path]:

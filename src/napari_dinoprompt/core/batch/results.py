@@ -87,11 +87,10 @@ def name_results(images: Sequence[Path], folder: Path) -> dict[Path, str]:
     for path, name in names.items():
         for result in result_paths(target, name).values():
             if result in given:
-                msg = (
+                raise InputError(
                     f"The results of {given[path]} would overwrite {given[result]}; "
                     "choose another folder for them."
                 )
-                raise InputError(msg)
     return {given[path]: name for path, name in names.items()}
 
 
@@ -105,11 +104,10 @@ def _tell_apart(paths: Sequence[Path]) -> dict[Path, str]:
         if len(set(map(_fold, names.values()))) == len(paths):
             return names
     double = next(path for path in paths if stems[_fold(path.stem)] > 1)
-    msg = (
+    raise InputError(
         f"Several images are called {double.name!r} and so are their folders; "
         "segment them one after the other, each into a folder of its own."
     )
-    raise InputError(msg)
 
 
 def _fold(name: str) -> str:

@@ -127,8 +127,7 @@ def _images_of(path: Path) -> list[Path]:
     else:
         return [path]
     if not found:
-        msg = f"There are no images in {path}."
-        raise InputError(msg)
+        raise InputError(f"There are no images in {path}.")
     return found
 
 
@@ -199,8 +198,7 @@ def segment_batch(
 def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
     """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; the results need a folder."
-        raise InputError(msg)
+        raise InputError(f"{folder} is a file; the results need a folder.")
     check_place(folder)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)

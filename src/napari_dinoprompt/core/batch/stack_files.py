@@ -110,8 +110,7 @@ def open_stack_file(path: Path) -> StackFile:
     array, axes = open_array(path)
     shape = tuple(int(length) for length in array.shape)
     if not _is_stack(axes, shape):
-        msg = f"{path} holds no stack of planes."
-        raise InputError(msg)
+        raise InputError(f"{path} holds no stack of planes.")
     lengths = dict(zip(axes, shape, strict=True))
     check_kind(
         tuple(lengths[axis] for axis in "YXS" if axis in lengths), np.dtype(array.dtype)
@@ -166,11 +165,10 @@ def iter_segment_stack_file(
     """
     source = open_stack_file(path)
     if options.objects_3d and not source.deep:
-        msg = (
+        raise InputError(
             f"{path} has no depth (axes {source.axes}), so its objects cannot go "
             "through the planes; leave out --objects-3d."
         )
-        raise InputError(msg)
     spacing = options.spacing or source.spacing
     if options.objects_3d and options.spacing is None:
         yield Notice(f"{shown}: {_describe_spacing(source.spacing)}")

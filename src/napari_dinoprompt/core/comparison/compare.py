@@ -160,8 +160,7 @@ def iter_compare(
         check_same_field(plane_shape(plane), plane_shape(one))
     check_seed(seed)
     if draws < 0 or draws == 1:
-        msg = f"The number of draws must be 0 or at least 2, not {draws}."
-        raise InputError(msg)
+        raise InputError(f"The number of draws must be 0 or at least 2, not {draws}.")
     # Both complain about what they cannot use.
     resolve_thresholds(reference, options.threshold)
     target_window(reference, options.window)
@@ -355,8 +354,7 @@ def _check_class(reference: Reference, name: str | None) -> str:
         return reference.object_classes[0]
     if name not in reference.object_classes:
         known = list_classes(reference.object_classes)
-        msg = f"The reference has no object class {name!r}; it has {known}."
-        raise InputError(msg)
+        raise InputError(f"The reference has no object class {name!r}; it has {known}.")
     return name
 
 
@@ -367,8 +365,7 @@ def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic]
         images = fakes
     planes = tuple(as_plane(one) for one in images)
     if not planes:
-        msg = "There is no fake to compare; give at least one."
-        raise InputError(msg)
+        raise InputError("There is no fake to compare; give at least one.")
     return planes
 
 

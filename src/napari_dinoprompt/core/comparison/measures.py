@@ -212,11 +212,10 @@ def measure_pair(real: Side, fake: Side) -> Measures:
     object there is compared, and cells count if at least half of them holds data.
     """
     if real.mask.shape != fake.mask.shape:
-        msg = (
+        raise InputError(
             f"The real is {real.mask.shape} pixels, the fake {fake.mask.shape}; "
             "bring the fake onto the grid of the real first."
         )
-        raise InputError(msg)
     valid = valid_pixels(real, fake)
     figures, matching = _mask_figures(real, fake, valid)
     greys = compare_greys(real.grey, fake.grey, valid)

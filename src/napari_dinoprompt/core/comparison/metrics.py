@@ -69,8 +69,7 @@ def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
     """
     found, true = np.asarray(mask) != 0, np.asarray(truth) != 0
     if found.shape != true.shape:
-        msg = f"The mask is {found.shape} pixels, the truth {true.shape}."
-        raise InputError(msg)
+        raise InputError(f"The mask is {found.shape} pixels, the truth {true.shape}.")
     both = _count(found & true)
     return Agreement(
         iou=_share(both, _count(found | true)),
@@ -193,8 +192,7 @@ def average_precision(
     precision-recall curve", ECML PKDD 2013 (the estimator).
     """
     if truth.shape != scores.shape:
-        msg = f"The mask is {truth.shape} pixels, the map {scores.shape}."
-        raise InputError(msg)
+        raise InputError(f"The mask is {truth.shape} pixels, the map {scores.shape}.")
     counted = ~np.isnan(scores)
     if valid is not None:
         counted &= valid

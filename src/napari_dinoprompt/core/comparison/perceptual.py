@@ -63,11 +63,10 @@ def cell_distances(
     every other and 0 to another such.
     """
     if real.shape != fake.shape:
-        msg = (
+        raise InputError(
             f"Features of {tuple(real.shape)} cannot be compared with those of "
             f"{tuple(fake.shape)}; both images must be on one grid."
         )
-        raise InputError(msg)
     device = real.device
     mean, inverse_scale = mean.to(device), inverse_scale.to(device)
     found = torch.empty(real.shape[:2], dtype=torch.float32, device=device)

@@ -160,12 +160,11 @@ def check_memory(needed: int, device: torch.device) -> None:
     else:
         free = int(psutil.virtual_memory().available)
     if needed > free:
-        msg = (
+        raise InputError(
             f"The features would need about {needed / 1e9:.1f} GB, more than "
             "is free. Choose a lower upscale, a smaller backbone or a part of the "
             "image."
         )
-        raise InputError(msg)
 
 
 def guide_image(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:

@@ -117,8 +117,7 @@ def iter_lazy_features(
     plane = LazyPlane.of(image)
     held, pixels = yield from _iter_sample(plane, backbone, upscale)
     if not held:
-        msg = "The image holds nothing but NaN or infinity."
-        raise NoDataError(msg)
+        raise NoDataError("The image holds nothing but NaN or infinity.")
     if window is None:
         window = measure_stack_window(pixels)
     elif not isinstance(window, IntensityWindow):

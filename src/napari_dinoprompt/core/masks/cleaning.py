@@ -50,10 +50,9 @@ class Cleaning:
     def __post_init__(self) -> None:
         size = whole_from_zero(self.min_size)
         if size is None:
-            msg = (
+            raise InputError(
                 f"The smallest object must have 0 or more pixels, not {self.min_size}."
             )
-            raise InputError(msg)
         # numpy's integers have an end.
         object.__setattr__(self, "min_size", size)
 

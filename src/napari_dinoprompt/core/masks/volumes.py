@@ -359,10 +359,9 @@ def _check_mask(
         msg = f"An array of shape {mask.shape} is no volume; (..., Z, H, W) is needed."
         raise InputError(msg)
     if mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 255:
-        msg = (
+        raise InputError(
             f"A mask holds class numbers of 0 to 255, which this {mask.dtype} does not."
         )
-        raise InputError(msg)
     if no_data is not None and np.shape(no_data) != mask.shape:
         shape = np.shape(no_data)
         msg = f"The pixels without data have shape {shape}, the mask {mask.shape}."
@@ -394,8 +393,7 @@ def check_volume_memory(shape: tuple[int, ...]) -> None:
 def _check_free(needed: int, what: str, instead: str) -> None:
     """Complain about what takes more memory, in bytes, than is free."""
     if needed > psutil.virtual_memory().available:
-        msg = (
+        raise InputError(
             f"{what} would need about {needed / 1e9:.1f} GB of memory, more than is "
             f"free. {instead}, or take a part of the stack."
         )
-        raise InputError(msg)

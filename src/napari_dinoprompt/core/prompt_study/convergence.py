@@ -117,11 +117,9 @@ def iter_convergence(
     """Add the prompts in many random orders; of few prompts all orders are taken."""
     count = len(subject.members)
     if count < 2:
-        msg = "One prompt cannot converge: place at least two of the class."
-        raise InputError(msg)
+        raise InputError("One prompt cannot converge: place at least two of the class.")
     if orders < 1:
-        msg = f"The number of orders must be at least 1, not {orders}."
-        raise InputError(msg)
+        raise InputError(f"The number of orders must be at least 1, not {orders}.")
     exhaustive = count < 10 and math.factorial(count) <= orders
     yield Progress(0, orders)
     maps = maps or make_prompt_maps(subject)

@@ -183,14 +183,12 @@ def iter_resolution(
     Takes image (H, W) or (H, W, 3 or 4), truth (H, W).
     """
     if not settings:
-        msg = "There is no resolution to try; give at least one."
-        raise InputError(msg)
+        raise InputError("There is no resolution to try; give at least one.")
     plane = as_plane(image)
     shape = plane_shape(plane)
     true = None if truth is None else np.asarray(truth) != 0
     if true is not None and true.shape != shape:
-        msg = f"The truth is {true.shape} pixels, the image {shape}."
-        raise InputError(msg)
+        raise InputError(f"The truth is {true.shape} pixels, the image {shape}.")
     tasks = [_Task(one.name, plane, one, window, own_image=False) for one in settings]
     for name, other in (others or {}).items():
         pixels = as_plane(other)
@@ -228,12 +226,11 @@ class _Task:
 def _check_size(task: _Task) -> None:
     shape = plane_shape(task.plane)
     if not fits_whole(shape, task.setting.backbone, task.setting.upscale):
-        msg = (
+        raise InputError(
             f"{task.name} needs more memory than a study may take for an image of "
             f"{shape[0]} x {shape[1]} pixels; leave it out or study a part of the "
             "image."
         )
-        raise InputError(msg)
 
 
 def _try(

@@ -208,6 +208,5 @@ def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
             msg = f"There is no part {part!r} of a study; choose of {', '.join(PARTS)}."
             raise InputError(msg)
     if not parts:
-        msg = f"There is nothing to study; choose of {', '.join(PARTS)}."
-        raise InputError(msg)
+        raise InputError(f"There is nothing to study; choose of {', '.join(PARTS)}.")
     return tuple(part for part in PARTS if part in parts)

@@ -92,15 +92,13 @@ def _check_truth(
     labels = as_labels(truth)
     if labels.shape != features.grid.shape:
         height, width = features.grid.shape
-        msg = (
+        raise InputError(
             f"The truth must be labels of {height} x {width} pixels as the image, not "
             f"of shape {labels.shape}."
         )
-        raise InputError(msg)
     there = labels != 0
     if features.no_data is not None:
         there = there & ~features.no_data
     if not there.any():
-        msg = "The truth is empty: it marks no pixel as an object."
-        raise InputError(msg)
+        raise InputError("The truth is empty: it marks no pixel as an object.")
     return np.asarray(there)

@@ -71,18 +71,16 @@ def _check_alike(first: ReferenceFields, second: ReferenceFields) -> None:
     first.check_backbone(second.backbone)
     if not math.isclose(first.upscale, second.upscale, rel_tol=_ROUNDING):
         both = max(first.upscale, second.upscale)
-        msg = (
+        raise IncompatibleReferenceError(
             f"One reference was made at an upscale of {first.upscale:g}, the other at "
             f"{second.upscale:g}; they cannot be joined. Make both with --upscale "
             f"{both:g}, or choose ×{both:g} under upscale in the dock."
         )
-        raise IncompatibleReferenceError(msg)
     if first.scoring != second.scoring:
-        msg = (
+        raise IncompatibleReferenceError(
             f"One reference is scored {first.scoring}, the other {second.scoring}; "
             "they cannot be joined."
         )
-        raise IncompatibleReferenceError(msg)
 
 
 def _join_sources(

@@ -76,10 +76,9 @@ class ClassVectors:
         members = np.asarray([held == name for held in self.classes])
         if not members.any():
             known = list_classes(self.class_names)
-            msg = (
+            raise InputError(
                 f"The reference has no class {list_classes([name])!r}; it has {known}."
             )
-            raise InputError(msg)
         return members
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -107,12 +107,11 @@ class ResultStore:
         values = (1 + plain) * len(names)
         needed = height * width * _PYRAMID * (4 * values + 1 + _CLEANED)
         if needed > free_bytes(self.folder):
-            msg = (
+            raise CannotWriteError(
                 f"The results would need up to {needed / 1e9:.1f} GB on the disk "
                 f"of {self.folder}, more than is free. Make room there, or name "
                 "another folder in the environment variable DINOPROMPT_CACHE."
             )
-            raise CannotWriteError(msg)
         self.group = zarr.open_group(disk, mode="w")
         side = plan.side
         self.similarity: list[Any] = []

@@ -97,8 +97,7 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         if self.map not in get_args(MapKind):
-            msg = f"The map is 'fitted' or 'plain', not {self.map!r}."
-            raise InputError(msg)
+            raise InputError(f"The map is 'fitted' or 'plain', not {self.map!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,11 +237,10 @@ def iter_segment(
     plane = LazyPlane.of(image)
     if not fits_whole(plane.shape, backbone, reference.upscale):
         if options.window == "histogram":
-            msg = (
+            raise InputError(
                 "Matching histograms needs the whole image in memory, and this one is "
                 "too large. Take another window."
             )
-            raise InputError(msg)
         chosen = options.cleaning, options.map
         return (
             yield from iter_segment_large(
@@ -344,11 +342,10 @@ def target_window(reference: Reference, policy: Window) -> IntensityWindow | Non
     if policy == "image":
         return None
     if isinstance(policy, str):
-        msg = (
+        raise InputError(
             "The window is 'reference', 'image', 'histogram' or (low, high), not "
             f"{policy!r}."
         )
-        raise InputError(msg)
     if not isinstance(policy, IntensityWindow):
         try:
             low, high = policy

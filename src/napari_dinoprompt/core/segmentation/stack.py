@@ -109,14 +109,12 @@ def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
         rgb = len(shape) > 3 and shape[-1] in (3, 4)
     axes = 3 if rgb else 2
     if len(shape) <= axes:
-        msg = (
+        raise InputError(
             f"An array of shape {shape} is not a stack of planes; (..., H, W), or "
             "(..., H, W, 3 or 4) in colour, is needed. Use segment for one plane."
         )
-        raise InputError(msg)
     if 0 in shape:
-        msg = f"The stack is empty (shape {shape})."
-        raise InputError(msg)
+        raise InputError(f"The stack is empty (shape {shape}).")
     check_kind(shape[-axes:], np.dtype(stack.dtype))
     height, width = shape[-axes : len(shape) - axes + 2]
     return Stack(shape[:-axes], (height, width), lambda index: np.asarray(stack[index]))

@@ -62,11 +62,10 @@ class CellGrid:
             msg = f"The upscale must be a number above 0, not {self.upscale}."
             raise InputError(msg)
         if self.cell > max(8 * max(self.shape), _LARGEST_CELL):
-            msg = (
+            raise InputError(
                 f"At an upscale of {self.upscale:g} one cell dwarfs the image; "
                 "choose a larger one."
             )
-            raise InputError(msg)
 
     @property
     def cell(self) -> float:
@@ -121,11 +120,10 @@ class CellGrid:
         if outside.any():
             y, x = points[outside][0]
             height, width = self.shape
-            msg = (
+            raise InputError(
                 f"The point (y={y:g}, x={x:g}) lies outside the image of "
                 f"{height} x {width} pixels."
             )
-            raise InputError(msg)
 
 
 def lies_on_plane(

@@ -137,11 +137,10 @@ def _check_count(counts: list[float]) -> None:
     """Refuse more tiles than anybody would wait for, before they are listed."""
     count = math.prod(max(1.0, one) for one in counts)
     if count > _MOST_TILES:
-        msg = (
+        raise InputError(
             f"The image is too large at this upscale ({count:.0f} tiles); choose a "
             "lower upscale, or a part of the image."
         )
-        raise InputError(msg)
 
 
 def plan_overlapping(
