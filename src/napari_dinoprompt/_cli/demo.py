@@ -169,7 +169,7 @@ def open_viewer() -> None:
 def write_demo(folder: Path, backbone: Backbone) -> None:
     """Compute both fields, write all that is shown of them, and print the figures."""
     from napari_dinoprompt._cli.demo_figure import demo_rows, demo_table, draw_demo
-    from napari_dinoprompt.core.batch.results import write_segmentation, write_table
+    from napari_dinoprompt.core.batch.records import write_segmentation, write_table
     from napari_dinoprompt.core.io.atomic import check_place
 
     check_place(folder)

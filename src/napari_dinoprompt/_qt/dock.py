@@ -265,15 +265,11 @@ class SegmentTab(WorkTab):
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel()
-        self.column.addWidget(self.offer)
-        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
-        for panel in panels:
-            if panel in (self.prompts, self.result):
-                self.column.addWidget(ruler())
-            if panel is self.prompts:
-                self.column.addWidget(self.recovery)
-            self.column.addWidget(panel)
-        self.column.addStretch()
+        self.fill(
+            *(self.offer, self.image, self.weights),
+            *(ruler(), self.recovery, self.prompts),
+            *(ruler(), self.result, self.stack),
+        )
         self._connect()
         self._offer_weights()
 

@@ -12,7 +12,7 @@ import napari_dinoprompt as dp
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features import estimate as estimates
 from napari_dinoprompt.core.features import extraction
-from napari_dinoprompt.core.features.estimate import estimate
+from napari_dinoprompt.core.features.extraction import estimate
 from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference

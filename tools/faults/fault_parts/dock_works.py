@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import toy_dinov2
 from hub_stand_in import Hub, stall
 
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.compare.panel import CompareRequest
 from napari_dinoprompt.core.features import estimate, regions
 from napari_dinoprompt.core.masks.cleaning import Cleaning

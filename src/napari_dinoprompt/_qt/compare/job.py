@@ -9,7 +9,7 @@ import numpy as np
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.compare.layers import CompareLayers
 from napari_dinoprompt._qt.references import steps as work_steps
 from napari_dinoprompt._qt.references.apply import means_of

@@ -12,7 +12,11 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
-from napari_dinoprompt._qt.common.layer_boxes import LayerChecklist
+from napari_dinoprompt._qt.common.layer_boxes import (
+    LayerChecklist,
+    WindowBox,
+    WindowChoice,
+)
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -20,7 +24,6 @@ from napari_dinoprompt._qt.common.widgets import (
     in_column,
     label_of,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox, WindowChoice
 from napari_dinoprompt._qt.references import steps
 from napari_dinoprompt._qt.references.steps import Applied, Means, Target
 from napari_dinoprompt._qt.segment.result_layers import (

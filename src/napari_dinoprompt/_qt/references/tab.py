@@ -46,9 +46,7 @@ class ReferencesTab(WorkTab):
             "Show or hide what applies the reference to image files.",
             self.batch,
         )
-        for widget in (self.library, ruler(), self.apply, ruler(), files):
-            self.column.addWidget(widget)
-        self.column.addStretch()
+        self.fill(self.library, ruler(), self.apply, ruler(), files)
         self._connect()
 
     def _connect(self) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_dinoprompt._qt.segment.scoring import Scoring
-    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
 
 

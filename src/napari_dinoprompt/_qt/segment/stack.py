@@ -63,14 +63,14 @@ class StackPanel(QWidget):
             "thresholds as they are now. You can go on looking around; planes that "
             "are finished are not done again.",
         )
-        self._bar = QProgressBar()
-        explain(self._bar, "How many planes are finished, in percent.", "progress")
+        self._bar = explain(
+            QProgressBar(), "How many planes are finished, in percent.", "progress"
+        )
         self._stop = button(
             "Stop", "Finished planes stay; All planes goes on from there."
         )
-        self._objects_3d = QCheckBox("3-D objects")
-        explain(
-            self._objects_3d,
+        self._objects_3d = explain(
+            QCheckBox("3-D objects"),
             "Once all planes are finished, clean the mask in 3-D and number objects "
             "through the planes. The smallest object is then in voxels; the scale of "
             "the layer says how far the planes are apart.",

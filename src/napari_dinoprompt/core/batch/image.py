@@ -11,8 +11,8 @@ from napari_dinoprompt.core.batch.records import (
     open_record,
     summarise,
     write_record,
+    write_segmentation,
 )
-from napari_dinoprompt.core.batch.results import write_segmentation
 from napari_dinoprompt.core.batch.stack_files import (
     is_stack_file,
     iter_segment_stack_file,

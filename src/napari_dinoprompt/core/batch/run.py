@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
 from napari_dinoprompt.core.batch.records import (
     Job,
+    append_table,
     check_ours,
+    name_results,
     other_rows,
     read_record,
     results_in,
+    write_table,
 )
-from napari_dinoprompt.core.batch.results import append_table, name_results, write_table
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr

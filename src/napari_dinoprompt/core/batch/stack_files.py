@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.records import Job, open_record, summarise
-from napari_dinoprompt.core.batch.results import result_paths
+from napari_dinoprompt.core.batch.records import (
+    Job,
+    open_record,
+    result_paths,
+    summarise,
+)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.images.plane import check_kind

@@ -118,11 +118,7 @@ def _draw_fake(axes: NDArray[np.object_], comparison: Findings, report: Report) 
     axes[2].legend(
         handles=[
             Patch(color=colour, label=label)
-            for colour, label in zip(
-                AGREEMENT_COLOURS.values(),
-                ("both", *map(comparison.title, only)),
-                strict=True,
-            )
+            for colour, label in zip(AGREEMENT_COLOURS.values(), titles, strict=True)
         ],
         loc="lower right",
         fontsize=6,

@@ -13,8 +13,8 @@ from napari_dinoprompt.core.comparison.columns import COLUMNS, Column
 from napari_dinoprompt.core.comparison.intensity import compare_greys
 from napari_dinoprompt.core.comparison.metrics import (
     average_precision,
-    compare_pixels,
     map_agreement,
+    measure_agreement,
 )
 from napari_dinoprompt.core.comparison.objects import ObjectMatching, match_objects
 from napari_dinoprompt.core.comparison.perceptual import (
@@ -249,10 +249,10 @@ def _mask_figures(
 ) -> tuple[dict[str, float], ObjectMatching]:
     matching = match_objects(real.instances, fake.instances, valid)
     shapes = compare_shapes(real.instances, fake.instances, matching.matches, valid)
-    pixels = compare_pixels(real.mask, fake.mask, valid)
+    pixels = measure_agreement(fake.mask, real.mask, valid)
     own = math.nan
     if fake.own_mask is not None:
-        own = compare_pixels(real.mask, fake.own_mask, valid).iou
+        own = measure_agreement(fake.own_mask, real.mask, valid).iou
     figures = {
         "iou": pixels.iou,
         "dice": pixels.dice,

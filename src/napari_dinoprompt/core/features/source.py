@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.regions import Region, RegionPlan, plan_regions
 from napari_dinoprompt.core.images.intensity import (

@@ -11,8 +11,12 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps, make_prompt_maps
-from napari_dinoprompt.core.prompt_study.subsets import Found, Subset
+from napari_dinoprompt.core.prompt_study.prompt_maps import (
+    Found,
+    PromptMaps,
+    Subset,
+    make_prompt_maps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator

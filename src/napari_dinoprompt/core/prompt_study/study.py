@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones.load import default_backbone, load_backbone
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
+from napari_dinoprompt.core.features.extraction import fits_whole
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import (

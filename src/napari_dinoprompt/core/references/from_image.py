@@ -12,8 +12,7 @@ from napari_dinoprompt.core.backbones.load import (
     load_backbone,
 )
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory
+from napari_dinoprompt.core.features.extraction import Estimate, check_memory, estimate
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.features.source import iter_any_features
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane

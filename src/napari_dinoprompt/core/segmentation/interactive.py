@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory, iter_features
+from napari_dinoprompt.core.features.extraction import (
+    Estimate,
+    check_memory,
+    estimate,
+    iter_features,
+)
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.source import (
     NoDataError,
@@ -30,11 +34,11 @@ from napari_dinoprompt.core.scoring.auto_threshold import (
     fit_threshold,
     judge_threshold,
 )
+from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
 from napari_dinoprompt.core.segmentation.similarities import (
     Cleaned,
     MapKind,

@@ -13,8 +13,7 @@ import numpy as np
 
 from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.images.intensity import (
     IntensityWindow,
     match_histogram,
