@@ -8,12 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QListWidget,
-    QTableWidget,
-    QTableWidgetItem,
-    QWidget,
-)
+from qtpy.QtWidgets import QListWidget, QTableWidget, QTableWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.widgets import (

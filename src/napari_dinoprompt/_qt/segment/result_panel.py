@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QLabel,
-    QLineEdit,
-    QSlider,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSlider, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 

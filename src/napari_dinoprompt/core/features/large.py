@@ -14,11 +14,7 @@ import numpy as np
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.extraction import guide_image, run_tiles
 from napari_dinoprompt.core.features.feature_map import FeatureMap
-from napari_dinoprompt.core.features.regions import (
-    Region,
-    RegionPlan,
-    plan_regions,
-)
+from napari_dinoprompt.core.features.regions import Region, RegionPlan, plan_regions
 from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_measures
 from napari_dinoprompt.core.images.plane import (
     holds_data,

@@ -30,10 +30,7 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.scoring.auto_threshold import (
-    fit_threshold,
-    judge_threshold,
-)
+from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
 from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
