@@ -14,6 +14,7 @@ from napari_dinoprompt.layers.ownership import (
 )
 from napari_dinoprompt.layers.planes import (
     describe_odd_planes,
+    lay_over,
     look_at,
     open_plane,
     pixel_size,

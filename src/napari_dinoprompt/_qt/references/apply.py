@@ -29,7 +29,6 @@ from napari_dinoprompt._qt.references.steps import Applied, Means, Target
 from napari_dinoprompt._qt.segment.result_layers import (
     empty_layer,
     layer_for,
-    move_over,
 )
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
@@ -295,7 +294,7 @@ class AppliedLayers:
 
     def follow(self, image: Image) -> None:
         """Put the layers where their image was moved to."""
-        move_over(image, self._all_of(image))
+        layers.lay_over(image, self._all_of(image))
 
     def link(self, images: Sequence[Image]) -> None:
         """Give all similarity maps the same contrast limits, now and later."""

@@ -220,13 +220,8 @@ def measure_pair(real: Side, fake: Side) -> Measures:
     figures, matching = _mask_figures(real, fake, valid)
     greys = compare_greys(real.grey, fake.grey, valid)
     distance, distances = _features(real, fake, valid)
-    figures |= {
-        "mse": greys.mse,
-        "psnr": greys.psnr,
-        "ssim": greys.ssim,
-        "pearson": greys.pearson,
-        "feature_distance": distance,
-    }
+    figures |= _read(greys, "mse", "psnr", "ssim", "pearson")
+    figures["feature_distance"] = distance
     return Measures(
         figures={one.key: figures[one.key] for one in COLUMNS},
         maps=Maps(
@@ -254,10 +249,7 @@ def _mask_figures(
     if fake.own_mask is not None:
         own = measure_agreement(fake.own_mask, real.mask, valid).iou
     figures = {
-        "iou": pixels.iou,
-        "dice": pixels.dice,
-        "precision": pixels.precision,
-        "recall": pixels.recall,
+        **_read(pixels, "iou", "dice", "precision", "recall"),
         "own_threshold_iou": own,
         "objects_in_real": float(matching.real_count),
         "objects_in_fake": float(matching.fake_count),
@@ -266,12 +258,14 @@ def _mask_figures(
         "only_in_real": float(matching.count("only in real")),
         "only_in_fake": float(matching.count("only in fake")),
         "f1": matching.f1,
-        "area_ratio": shapes.area_ratio,
-        "boundary_distance": shapes.boundary_distance,
-        "shape_difference": shapes.shape_difference,
+        **_read(shapes, "area_ratio", "boundary_distance", "shape_difference"),
         "average_precision": average_precision(real.mask, fake.similarity, valid),
     }
     return figures, matching
+
+
+def _read(found: object, *names: str) -> dict[str, float]:
+    return {name: getattr(found, name) for name in names}
 
 
 def valid_pixels(real: Side, fake: Side) -> NDArray[np.bool_] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -163,20 +163,8 @@ class LazyFeatures:
             its vectors are the same as those of the whole: of networks to the bit, of
             filters but for rounding.
         """
-        cell = self.grid.cell
-        first = (
-            math.floor(region.rows.start / cell),
-            math.floor(region.columns.start / cell),
-        )
-        pixels = self.plane.read(region.rows, region.columns)
-        grid = replace(
-            self.grid,
-            shape=(pixels.shape[0], pixels.shape[1]),
-            origin=(
-                first[0] * cell - region.rows.start,
-                first[1] * cell - region.columns.start,
-            ),
-        )
+        first, grid = self.grid.part(*region.part)
+        pixels = self.plane.read(*region.part)
         vectors = yield from self._iter_vectors(first, grid.cells)
         return FeatureMap(
             vectors=vectors,
@@ -185,7 +173,7 @@ class LazyFeatures:
             scoring=self.scoring,
             window=self.window,
             light=guide_image(pixels, self.window).to(vectors.device),
-            guide_radius=self.computed_by.guide_radius(cell),
+            guide_radius=self.computed_by.guide_radius(grid.cell),
             no_data=no_data_pixels(pixels),
             featureless=not holds_data(pixels) or shows_nothing(pixels),
         )

@@ -11,7 +11,7 @@ import psutil
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_mask, split_instances
-from napari_dinoprompt.core.progress import Progress, run_to_end
+from napari_dinoprompt.core.progress import Progress, runs_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -62,12 +62,12 @@ class FinishedVolume:
     objects: int
 
 
-def finish_volume(
+def iter_finish_volume(
     mask: NDArray[np.uint8],
     cleaning: Cleaning,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     no_data: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
     """Clean a stack of plain masks in 3-D and number its objects through the planes.
 
     As `cleaning.clean_and_label` does in a plane, but voxels that touch by a face, an
@@ -114,16 +114,6 @@ def finish_volume(
     >>> int(cleaned.sum()), int(instances.max())
     (75, 1)
     """
-    return run_to_end(iter_finish_volume(mask, cleaning, spacing, no_data))
-
-
-def iter_finish_volume(
-    mask: NDArray[np.uint8],
-    cleaning: Cleaning,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    no_data: NDArray[np.bool_] | None = None,
-) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Do the same as `finish_volume`, step by step."""
     mask = _check_mask(mask, no_data)
     check_spacing(spacing)
     check_volume_memory(mask.shape)
@@ -141,6 +131,9 @@ def iter_finish_volume(
         else:
             finished[said.at], instances[said.at] = said.mask, said.instances
     return finished, instances
+
+
+finish_volume = runs_to_end("finish_volume", iter_finish_volume)
 
 
 def iter_volumes(

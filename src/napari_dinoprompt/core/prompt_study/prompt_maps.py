@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
+from napari_dinoprompt.core.features.feature_map import FeatureMap, mean_per_cell
 from napari_dinoprompt.core.features.guided_filter import look_up
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.scoring.auto_threshold import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.prompt_study.subject import Subject
     from napari_dinoprompt.core.scoring.places import Place, Places
 
@@ -313,16 +313,7 @@ def block_means(
     """
     found = values.astype(np.float64)
     for axis, count in enumerate(blocks):
-        length = found.shape[axis]
-        if step < 1:
-            centres = np.floor((np.arange(count) + 0.5) * step).astype(np.int64)
-            found = np.take(found, np.minimum(centres, length - 1), axis=axis)
-            continue
-        owner = np.floor((np.arange(length) + 0.5) / step).astype(np.int64)
-        starts = np.minimum(np.searchsorted(owner, np.arange(count)), length - 1)
-        sizes = np.diff([*starts, length])
-        sums = np.add.reduceat(found, starts, axis=axis)
-        found = sums / np.expand_dims(sizes, 1 - axis)
+        found = mean_per_cell(found, axis, count, step)
     return found
 
 

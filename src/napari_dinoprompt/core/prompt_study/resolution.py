@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
 
 
+# Columns of the table; between them come rows and columns of cells.
+_SETTING = ("name", "backbone", "upscale", "cell")
+_FOUND = (
+    *("seconds", "bytes", "threshold", "fraction"),
+    *("objects", "width", "iou", "agreement"),
+)
 # Finding the clicked objects takes about as long as the features.
 _PARTS, _EXTRACTING = 100, 50
 # A cheaper setting whose IoU is this near to the best one is as good.
@@ -133,20 +139,9 @@ class Resolution:
         """Return one record per setting."""
         return [
             {
-                "name": one.name,
-                "backbone": one.backbone,
-                "upscale": one.upscale,
-                "cell": one.cell,
-                "rows": one.cells[0],
-                "columns": one.cells[1],
-                "seconds": one.seconds,
-                "bytes": one.bytes,
-                "threshold": one.threshold,
-                "fraction": one.fraction,
-                "objects": one.objects,
-                "width": one.width,
-                "iou": one.iou,
-                "agreement": one.agreement,
+                **{name: getattr(one, name) for name in _SETTING},
+                **dict(zip(("rows", "columns"), one.cells, strict=True)),
+                **{name: getattr(one, name) for name in _FOUND},
                 "recommended": int(k == self.best),
             }
             for k, one in enumerate(self.trials)
