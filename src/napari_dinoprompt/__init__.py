@@ -77,8 +77,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from napari_dinoprompt import api
 
     return getattr(api, name)

@@ -7,10 +7,7 @@ from napari_dinoprompt.core.backbones.load import load_backbone
 from napari_dinoprompt.core.comparison.compare import compare
 from napari_dinoprompt.core.comparison.report import Comparison
 from napari_dinoprompt.core.errors import DinopromptError
-from napari_dinoprompt.core.features.extraction import (
-    extract_features,
-    iter_features,
-)
+from napari_dinoprompt.core.features.extraction import extract_features, iter_features
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.source import lazy_features

@@ -11,7 +11,7 @@ import pytest
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 

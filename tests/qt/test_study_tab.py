@@ -16,7 +16,7 @@ from skimage.draw import disk
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.features import estimate
+from napari_dinoprompt.core.features import extraction
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_what_is_missing_is_said(ready, scene, bench) -> None:
 
 
 def test_large_image_is_one_message(bench, scene, monkeypatch) -> None:
-    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", 1)
     bench.add_image(np.tile(scene.image, (11, 2)), name="slide")
     bench.open()
     bench.settle()

@@ -96,7 +96,7 @@ def compare(
     """
     # A slip of the pen is told before torch is loaded.
     seen = parse_target_window(window)
-    from napari_dinoprompt.core.batch.results import name_results
+    from napari_dinoprompt.core.batch.records import name_results
     from napari_dinoprompt.core.comparison.compare import iter_compare
     from napari_dinoprompt.core.comparison.report import comparison_paths
     from napari_dinoprompt.core.io.atomic import check_place

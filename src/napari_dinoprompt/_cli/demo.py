@@ -158,19 +158,18 @@ def open_viewer() -> None:
     try:
         from napari_dinoprompt._qt.dock import open_demo
     except ImportError as error:
-        msg = (
+        raise InputError(
             f"napari cannot open a window ({error}). Install one of its Qt bindings, "
             'for example: pip install "napari[pyqt6]"; or run: dinoprompt demo '
             "--no-viewer"
-        )
-        raise InputError(msg) from error
+        ) from error
     open_demo()
 
 
 def write_demo(folder: Path, backbone: Backbone) -> None:
     """Compute both fields, write all that is shown of them, and print the figures."""
     from napari_dinoprompt._cli.demo_figure import demo_rows, demo_table, draw_demo
-    from napari_dinoprompt.core.batch.results import write_segmentation, write_table
+    from napari_dinoprompt.core.batch.records import write_segmentation, write_table
     from napari_dinoprompt.core.io.atomic import check_place
 
     check_place(folder)

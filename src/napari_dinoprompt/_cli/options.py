@@ -122,11 +122,10 @@ def refuse_overwriting(written: Iterable[Path], inputs: Iterable[Path | None]) -
     places = set(written)
     for given in inputs:
         if given is not None and given.resolve() in places:
-            msg = (
+            raise InputError(
                 f"The results would overwrite {given}; choose another folder with "
                 "--output."
             )
-            raise InputError(msg)
 
 
 def _parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:

@@ -27,7 +27,7 @@ from napari_dinoprompt._qt.common.widgets import (
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
-from napari_dinoprompt._qt.controller import controller_of
+from napari_dinoprompt._qt.controller import Controller, controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.controller import Controller
     from napari_dinoprompt.session.image_state import FeatureRequest
 
 
@@ -266,15 +265,11 @@ class SegmentTab(WorkTab):
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel()
-        self.column.addWidget(self.offer)
-        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
-        for panel in panels:
-            if panel in (self.prompts, self.result):
-                self.column.addWidget(ruler())
-            if panel is self.prompts:
-                self.column.addWidget(self.recovery)
-            self.column.addWidget(panel)
-        self.column.addStretch()
+        self.fill(
+            *(self.offer, self.image, self.weights),
+            *(ruler(), self.recovery, self.prompts),
+            *(ruler(), self.result, self.stack),
+        )
         self._connect()
         self._offer_weights()
 

@@ -50,11 +50,10 @@ class Prompts:
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2:
-            msg = (
+            raise InputError(
                 "Prompts must be (N, 2) points (y, x), not of shape "
                 f"{self.points.shape}."
             )
-            raise InputError(msg)
         count = len(self.points)
         if len(self.classes) != count:
             msg = f"There are {count} prompts but {len(self.classes)} classes."
@@ -132,11 +131,10 @@ class Prompts:
 def _check_class(name: object) -> None:
     """Refuse what could later be neither shown nor saved."""
     if not is_class_name(name):
-        msg = (
+        raise InputError(
             f"A class is a text of 1 to {_LONGEST_NAME} letters on one line, not "
             f"{_shorten(name)}."
         )
-        raise InputError(msg)
 
 
 def is_class_name(name: object) -> bool:

@@ -78,8 +78,7 @@ def check_upscale(given: object) -> Upscale:
 def check_seed(seed: int) -> None:
     """Refuse what chance cannot start from."""
     if whole_from_zero(seed) is None:
-        msg = f"The seed is a whole number from 0, not {seed}."
-        raise InputError(msg)
+        raise InputError(f"The seed is a whole number from 0, not {seed}.")
 
 
 def whole_from_zero(number: int) -> int | None:

@@ -1,12 +1,5 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
-from napari_dinoprompt.layers.coordinates import (
-    CLASS_COLUMN,
-    pixel_points,
-    placed_prompts,
-    points_from_pixels,
-    prompt_classes,
-)
 from napari_dinoprompt.layers.ownership import (
     can_prompt,
     can_segment,
@@ -17,9 +10,11 @@ from napari_dinoprompt.layers.ownership import (
     is_ours,
     owned,
     truth_layers,
+    turn_to,
 )
 from napari_dinoprompt.layers.planes import (
     describe_odd_planes,
+    lay_over,
     look_at,
     open_plane,
     pixel_size,
@@ -31,7 +26,12 @@ from napari_dinoprompt.layers.planes import (
     stack_shape,
 )
 from napari_dinoprompt.layers.prompts import (
+    CLASS_COLUMN,
     make_prompt_layer,
+    pixel_points,
+    placed_prompts,
+    points_from_pixels,
+    prompt_classes,
     recall_reference,
     recall_thresholds,
     remember_reference,
@@ -46,44 +46,3 @@ from napari_dinoprompt.layers.results import (
     make_similarity_layer,
     note_kind,
 )
-from napari_dinoprompt.layers.visibility import turn_to
-
-__all__ = [
-    "CLASS_COLUMN",
-    "can_prompt",
-    "can_segment",
-    "colour_classes",
-    "colour_instances",
-    "colour_numbers",
-    "describe_odd_planes",
-    "find_owned",
-    "find_prompt_layer",
-    "find_result_layers",
-    "give_up",
-    "is_ours",
-    "look_at",
-    "make_mask_layer",
-    "make_prompt_layer",
-    "make_similarity_layer",
-    "note_kind",
-    "open_plane",
-    "owned",
-    "pixel_points",
-    "pixel_size",
-    "placed_prompts",
-    "plane_in_view",
-    "plane_shape",
-    "points_from_pixels",
-    "prompt_classes",
-    "read_plane",
-    "reader_of",
-    "recall_reference",
-    "recall_thresholds",
-    "remember_reference",
-    "remember_thresholds",
-    "set_prompts",
-    "spatial_metadata",
-    "stack_shape",
-    "truth_layers",
-    "turn_to",
-]

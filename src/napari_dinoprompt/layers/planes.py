@@ -11,7 +11,7 @@ import numpy as np
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -125,6 +125,13 @@ def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
 def reader_of(viewer: ViewerModel, layer: Layer) -> partial[NDArray[np.generic]]:
     """Return what reads the plane of a layer that a viewer shows now."""
     return partial(read_plane, layer, plane_in_view(viewer, layer))
+
+
+def lay_over(image: Image, ours: Iterable[Layer]) -> None:
+    """Put layers where their image was moved to."""
+    for layer in ours:
+        for name, value in spatial_metadata(image).items():
+            setattr(layer, name, value)
 
 
 def spatial_metadata(layer: Layer) -> dict[str, Any]:

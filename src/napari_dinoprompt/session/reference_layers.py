@@ -69,11 +69,10 @@ def reference_of_layer(data: Any, meta: dict[str, Any]) -> Reference:
     classes = tuple(str(name) for name in column)
     reference = layers.recall_reference(meta.get("metadata", {}), data, classes)
     if reference is None:
-        msg = (
+        raise ReferenceFileError(
             "These prompts have not been used as they are now: place some on objects, "
             "wait for the mask in the dock Prompt segmentation, and save again."
         )
-        raise ReferenceFileError(msg)
     return reference
 
 

@@ -21,7 +21,7 @@ from batch_images import write_images
 
 from napari_dinoprompt.core.batch import image as batch_image
 from napari_dinoprompt.core.batch import run
-from napari_dinoprompt.core.batch.results import result_paths, write_table
+from napari_dinoprompt.core.batch.records import result_paths, write_table
 from napari_dinoprompt.core.batch.run import (
     BatchReport,
     BatchStep,
@@ -383,7 +383,7 @@ def test_a_record_is_emptied_before_its_results_are_replaced(
         written.append(path)
         tifffile.imwrite(path, array)
 
-    monkeypatch.setattr("napari_dinoprompt.core.batch.results.write_tiff", fail_later)
+    monkeypatch.setattr("napari_dinoprompt.core.batch.records.write_tiff", fail_later)
     with pytest.raises(InputError, match="full"):
         bench.run(images, options=other)
     assert written

@@ -21,7 +21,7 @@ import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
 from napari_dinoprompt.core.backbones.vit import import_timm
-from napari_dinoprompt.core.batch.results import name_results
+from napari_dinoprompt.core.batch.records import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.points import write_prompts
 from napari_dinoprompt.core.io.read import read_image

@@ -11,7 +11,7 @@ from large_planes import Recording, draw_plane, hold_nothing_whole
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import Estimate
+from napari_dinoprompt.core.features.extraction import Estimate
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.images.intensity import sample_planes
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
@@ -23,8 +23,8 @@ from napari_dinoprompt.core.segmentation.interactive import (
     prepare_planes,
     score_prompts,
 )
+from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -117,8 +117,7 @@ class CompareLayers:
 
     def follow(self, real: Image) -> None:
         """Put all layers where the real was moved to."""
-        for layer in self._made.values():
-            lay_over(layer, real)
+        layers.lay_over(real, self._made.values())
 
     def clear(self) -> None:
         """Remove all layers of the comparison."""
@@ -190,12 +189,6 @@ def remove(stack: LayerList, made: Sequence[Layer]) -> None:
     for layer in made:
         if layer in stack:
             stack.remove(layer)
-
-
-def lay_over(layer: Layer, image: Image) -> None:
-    """Put a layer where its image was moved to."""
-    for name, value in layers.spatial_metadata(image).items():
-        setattr(layer, name, value)
 
 
 class SideBySide:

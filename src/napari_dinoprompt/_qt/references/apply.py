@@ -11,8 +11,12 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import TabJob
-from napari_dinoprompt._qt.common.layer_boxes import LayerChecklist
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
+from napari_dinoprompt._qt.common.layer_boxes import (
+    LayerChecklist,
+    WindowBox,
+    WindowChoice,
+)
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -20,13 +24,11 @@ from napari_dinoprompt._qt.common.widgets import (
     in_column,
     label_of,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox
 from napari_dinoprompt._qt.references import steps
 from napari_dinoprompt._qt.references.steps import Applied, Means, Target
 from napari_dinoprompt._qt.segment.result_layers import (
     empty_layer,
     layer_for,
-    move_over,
 )
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session.session import Session
@@ -294,7 +294,7 @@ class AppliedLayers:
 
     def follow(self, image: Image) -> None:
         """Put the layers where their image was moved to."""
-        move_over(image, self._all_of(image))
+        layers.lay_over(image, self._all_of(image))
 
     def link(self, images: Sequence[Image]) -> None:
         """Give all similarity maps the same contrast limits, now and later."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QListWidget, QProgressBar, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     ElidedLabel,
     button,
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
+    from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
@@ -65,12 +64,12 @@ class BatchPanel(QWidget):
             "already are kept, so that a stopped batch goes on where it was.",
         )
         self._cancel = button("Cancel batch", "Stop after the file under way.")
-        self._bar = QProgressBar()
-        explain(self._bar, "How many files are through.", "progress")
-        self._log = QListWidget()
+        self._bar = explain(QProgressBar(), "How many files are through.", "progress")
+        self._log = explain(
+            QListWidget(), "Files that were kept or skipped, and why.", "batch report"
+        )
         self._log.setFixedHeight(_LOG_HEIGHT)
         self._log.setWordWrap(True)
-        explain(self._log, "Files that were kept or skipped, and why.", "batch report")
         self._lay_out()
         self._files.clicked.connect(self._on_files)
         self._source.clicked.connect(self._on_source)

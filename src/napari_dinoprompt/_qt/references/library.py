@@ -66,15 +66,14 @@ class LibraryPanel(QWidget):
         self._entries: list[Entry] = []
         self._current: Reference | None = None
         self._folder: Path | None = None
-        self._list = QListWidget()
-        self._list.setMinimumHeight(_LIST_HEIGHT)
-        self._list.setSpacing(2)
-        explain(
-            self._list,
+        self._list = explain(
+            QListWidget(),
             "The references on this machine; one is applied or compared with after it "
             "is selected here.",
             "references",
         )
+        self._list.setMinimumHeight(_LIST_HEIGHT)
+        self._list.setSpacing(2)
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.currentRowChanged.connect(self._on_row)

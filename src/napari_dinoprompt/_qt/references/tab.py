@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import Section
-from napari_dinoprompt._qt.references.apply import ApplyPanel
-from napari_dinoprompt._qt.references.batch import BatchPanel
-from napari_dinoprompt._qt.references.library import LibraryPanel
+from napari_dinoprompt._qt.references.apply import ApplyJob, ApplyPanel
+from napari_dinoprompt._qt.references.batch import BatchJob, BatchPanel
+from napari_dinoprompt._qt.references.library import LibraryJob, LibraryPanel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.references.apply import ApplyJob
-    from napari_dinoprompt._qt.references.batch import BatchJob
-    from napari_dinoprompt._qt.references.library import LibraryJob
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.session.session import Session
 
@@ -49,9 +46,7 @@ class ReferencesTab(WorkTab):
             "Show or hide what applies the reference to image files.",
             self.batch,
         )
-        for widget in (self.library, ruler(), self.apply, ruler(), files):
-            self.column.addWidget(widget)
-        self.column.addStretch()
+        self.fill(self.library, ruler(), self.apply, ruler(), files)
         self._connect()
 
     def _connect(self) -> None:

@@ -12,32 +12,27 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
-from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
+from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer, placed_prompts
 from napari_dinoprompt._qt.segment.upscale import UpscaleFit
-from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
-from napari_dinoprompt.session.image_state import FeatureRequest
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari.layers import Image
 
-    from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
     from napari_dinoprompt._qt.segment.scoring import Scoring
-    from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.features.estimate import Estimate
-    from napari_dinoprompt.core.progress import Notice
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
 
 
 # Features of images other than the current one are kept up to this size.

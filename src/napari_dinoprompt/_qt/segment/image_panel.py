@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.features.extraction import Estimate
 
 
 _AUTO = "auto"

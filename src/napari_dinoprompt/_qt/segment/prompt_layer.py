@@ -9,9 +9,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import later, transform_events
-from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
 from napari_dinoprompt.core.tiling.grid import lies_on_plane
-from napari_dinoprompt.session.image_state import PromptSnapshot
+from napari_dinoprompt.session.image_state import ImageState, PromptSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.records import ImageRecord
-    from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
 

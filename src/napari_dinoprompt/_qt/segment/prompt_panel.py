@@ -114,9 +114,10 @@ class PromptPanel(QWidget):
         )
         self._layer.activated.connect(self._on_layer)
         self._layer.hide()
-        self._new = QLineEdit()
+        self._new = explain(
+            QLineEdit(), "Type a name and press Enter to add a class.", "new class"
+        )
         self._new.setPlaceholderText("new class…")
-        explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
         tip = with_key("Clicks on the image place prompts from now on.", "prompts")
         self._add = button("Add pro&mpts", tip)
@@ -127,9 +128,8 @@ class PromptPanel(QWidget):
         self._redo.clicked.connect(self.redo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
-        self._points_only = QCheckBox("Points onl&y")
-        explain(
-            self._points_only,
+        self._points_only = explain(
+            QCheckBox("Points onl&y"),
             "Take the features at the clicked points alone. If not ticked, a prompt "
             "stands for the whole object that it is on.",
         )

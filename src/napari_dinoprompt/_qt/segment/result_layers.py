@@ -80,14 +80,6 @@ def empty_layer(layer: Layer, image: Image) -> None:
     layer.data = empty_result(image, dtype, large=layer.multiscale)
 
 
-def move_over(image: Image, ours: Iterable[Layer | None]) -> None:
-    """Put our layers where their image was moved to."""
-    for layer in ours:
-        if layer is not None:
-            for name, value in layers.spatial_metadata(image).items():
-                setattr(layer, name, value)
-
-
 class ResultLayers:
     """Shows results in a viewer; layers are known by identity, never by name."""
 
@@ -202,7 +194,6 @@ class ResultLayers:
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""
-        ours = state.prompts
-        if ours is not None and not layers.is_ours(ours):
-            ours = None
-        move_over(state.image, (state.similarity, state.mask, ours))
+        all_of_it = (state.similarity, state.mask, state.prompts)
+        ours = [one for one in all_of_it if one is not None and layers.is_ours(one)]
+        layers.lay_over(state.image, ours)

@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QLabel,
-    QLineEdit,
-    QSlider,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSlider, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -79,20 +72,18 @@ class ResultPanel(QWidget):
     def __init__(self, cleaning: Cleaning) -> None:
         super().__init__()
         self._title = QLabel("threshold")
-        self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self._slider.setRange(-1.0, 1.0)
-        self._slider.setDecimals(2)
-        explain(
-            self._slider,
+        self._slider = explain(
+            QLabeledDoubleSlider(Qt.Orientation.Horizontal),
             "Cells more similar to the prompts than this, a cosine between -1 and 1, "
             "become the mask.",
             "threshold",
         )
+        self._slider.setRange(-1.0, 1.0)
+        self._slider.setDecimals(2)
         _explain_parts(self._slider)
         self._title.setBuddy(self._slider)
-        self._auto = QCheckBox("&Auto")
+        self._auto = explain(QCheckBox("&Auto"), "Let the clicked objects decide.")
         self._auto.setChecked(True)
-        explain(self._auto, "Let the clicked objects decide.")
         self._min_size = SpinBox(value=cleaning.min_size, max=1_000_000_000)
         explain(
             self._min_size.native,

@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.common.events import later
 from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt._qt.segment.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
 
 
 _CLEANING_DELAY_MS = 120
@@ -60,17 +60,10 @@ class Scoring(QObject):
         self._cleaned.yielded.connect(self._on_progress)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
-        self._pause = self._timer(_CLEANING_DELAY_MS, self._clean)
-        self._refresh = self._timer(_REFRESH_MS, self._draw)
+        self._pause = later(self, _CLEANING_DELAY_MS, self._clean)
+        self._refresh = later(self, _REFRESH_MS, self._draw)
         self._jobs = (self._scores, self._cuts, self._cleaned)
         self._timers = (self._pause, self._refresh)
-
-    def _timer(self, milliseconds: int, do: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(do)
-        return timer
 
     @property
     def running(self) -> bool:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -22,7 +22,7 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.stack_results import PlainMasks
+from napari_dinoprompt.core.segmentation.stack_results import PlainMasks, StackPlane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.stack import Stack
-    from napari_dinoprompt.core.segmentation.stack_results import StackPlane
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
@@ -65,14 +63,14 @@ class StackPanel(QWidget):
             "thresholds as they are now. You can go on looking around; planes that "
             "are finished are not done again.",
         )
-        self._bar = QProgressBar()
-        explain(self._bar, "How many planes are finished, in percent.", "progress")
+        self._bar = explain(
+            QProgressBar(), "How many planes are finished, in percent.", "progress"
+        )
         self._stop = button(
             "Stop", "Finished planes stay; All planes goes on from there."
         )
-        self._objects_3d = QCheckBox("3-D objects")
-        explain(
-            self._objects_3d,
+        self._objects_3d = explain(
+            QCheckBox("3-D objects"),
             "Once all planes are finished, clean the mask in 3-D and number objects "
             "through the planes. The smallest object is then in voxels; the scale of "
             "the layer says how far the planes are apart.",
@@ -180,11 +178,10 @@ def _as_found(
             fitting_upscale=None,
         )
     elif found is not None:
-        msg = (
+        raise InputError(
             "The planes are too large to be held; segment the stack with the command "
             "dinoprompt segment, or take a part of it."
         )
-        raise InputError(msg)
     numbers: NDArray[np.integer] = plane.mask
     if cleaning.split:
         numbers = np.where(plane.instances > 0, plane.instances + plane.first, 0)

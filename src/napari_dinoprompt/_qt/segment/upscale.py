@@ -16,17 +16,15 @@ from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
-from napari_dinoprompt.session.image_state import FeatureRequest
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
 
 
 class UpscaleFit(QObject):

@@ -10,10 +10,10 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import Export, TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
 from napari_dinoprompt._qt.study.overlays import StudyOverlays
-from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompt_study.resolution import Resolution
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
     from napari_dinoprompt.session.image_state import (
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
         ImageState,
         PromptSnapshot,
     )
-    from napari_dinoprompt.session.session import Session
 
 
 _LARGE = (

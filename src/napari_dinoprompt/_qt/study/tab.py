@@ -18,8 +18,9 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
     new_form,
     put_in_tab_order,
+    row_of,
 )
-from napari_dinoprompt._qt.study.job import StudyOptions
+from napari_dinoprompt._qt.study.job import StudyJob, StudyOptions
 from napari_dinoprompt._qt.study.pages import (
     ConvergencePage,
     InfluencePage,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_dinoprompt._qt.study.job import StudyJob
     from napari_dinoprompt._qt.study.plot import StudyPlot
     from napari_dinoprompt.session.session import Session
 
@@ -77,18 +77,15 @@ class StudyTab(WorkTab):
         self._viewer = viewer
         self._turned_to = False
         self._seen = self._hidden = False
-        self._part = NarrowBox()
-        explain(self._part, "What is studied.")
+        self._part = explain(NarrowBox(), "What is studied.")
         for part, (title, _) in _PARTS.items():
             self._part.addItem(title, part)
-        self._truth = LayerBox("none")
-        explain(
-            self._truth,
+        self._truth = explain(
+            LayerBox("none"),
             "Labels of the objects that are really there, or an image of whole "
             "numbers. Without them, masks are compared with each other.",
         )
-        self._class = NarrowBox()
-        explain(self._class, "The class of objects that is studied.")
+        self._class = explain(NarrowBox(), "The class of objects that is studied.")
         self._class_title = label_of("cl&ass", self._class)
         self.convergence = ConvergencePage()
         self.influence = InfluencePage()
@@ -113,23 +110,12 @@ class StudyTab(WorkTab):
         head.setLayout(form)
         # A dock does not grow by itself when there is a result to show.
         head.setMinimumWidth(_WIDTH)
-        run = QHBoxLayout()
-        run.addWidget(self._run)
-        run.addWidget(self._undo)
-        save = QHBoxLayout()
-        save.addWidget(self._plot)
-        save.addWidget(self._table)
-        self.column.addWidget(head)
-        self.column.addWidget(self.convergence)
-        self.column.addWidget(self.resolution)
-        self.column.addLayout(run)
-        self.column.addWidget(ruler())
-        self.column.addWidget(self._sentence)
-        self.column.addWidget(self.influence)
-        self.column.addWidget(self.resolution.answer)
-        self.column.addLayout(self._place)
-        self.column.addLayout(save)
-        self.column.addStretch()
+        self.fill(
+            *(head, self.convergence, self.resolution),
+            *(row_of(self._run, self._undo), ruler()),
+            *(self._sentence, self.influence, self.resolution.answer, self._place),
+            row_of(self._plot, self._table),
+        )
 
     def _connect(self) -> None:
         work = self._work

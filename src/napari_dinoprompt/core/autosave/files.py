@@ -128,8 +128,7 @@ def _read(path: Path) -> list[ImageRecord]:
     """Read a file that nobody is at work on; of one that cannot be used, nothing."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            msg = "it is too large"
-            raise ValueError(msg)
+            raise ValueError("it is too large")
         return decode_records(path.read_bytes())
     except (OSError, NewerRecordError):
         return []

@@ -131,11 +131,10 @@ class BatchWorker(WorkerPlugin):
         from napari_dinoprompt.core.references.reference import Reference
 
         if not (self.folder / self.sign).exists():
-            msg = (
+            raise InputError(
                 f"A worker does not see the folder {self.folder}; images and results "
                 "have to lie where this machine and all workers reach them."
             )
-            raise InputError(msg)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         reference = Reference.of(decode_reference(self.reference))
@@ -161,11 +160,10 @@ def work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
     holder: Any = get_worker().plugins[plugin]
     work: ImageJob = holder.work()
     if work.settings != settings:
-        msg = (
+        raise InputError(
             "A worker that came later computes otherwise than the first ones; start "
             "all workers alike."
         )
-        raise InputError(msg)
     if task.path.exists():
         # A worker may have died between its record and its answer.
         job = Job.of(task.path, settings)

@@ -11,8 +11,8 @@ from napari_dinoprompt.core.batch.records import (
     open_record,
     summarise,
     write_record,
+    write_segmentation,
 )
-from napari_dinoprompt.core.batch.results import write_segmentation
 from napari_dinoprompt.core.batch.stack_files import (
     is_stack_file,
     iter_segment_stack_file,
@@ -20,7 +20,7 @@ from napari_dinoprompt.core.batch.stack_files import (
 from napari_dinoprompt.core.errors import CannotWriteError, explain
 from napari_dinoprompt.core.io.read import open_image
 from napari_dinoprompt.core.progress import run_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     check_like,
     segment,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
 

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
 from napari_dinoprompt.core.batch.records import (
     Job,
+    append_table,
     check_ours,
+    name_results,
     other_rows,
     read_record,
     results_in,
+    write_table,
 )
-from napari_dinoprompt.core.batch.results import append_table, name_results, write_table
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
@@ -127,8 +129,7 @@ def _images_of(path: Path) -> list[Path]:
     else:
         return [path]
     if not found:
-        msg = f"There are no images in {path}."
-        raise InputError(msg)
+        raise InputError(f"There are no images in {path}.")
     return found
 
 
@@ -199,8 +200,7 @@ def segment_batch(
 def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
     """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; the results need a folder."
-        raise InputError(msg)
+        raise InputError(f"{folder} is a file; the results need a folder.")
     check_place(folder)
     names = name_results(images, folder)
     check_ours(folder, names.values(), folder / SUMMARY)

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.records import Job, open_record, summarise
-from napari_dinoprompt.core.batch.results import result_paths
+from napari_dinoprompt.core.batch.records import (
+    Job,
+    open_record,
+    result_paths,
+    summarise,
+)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.images.plane import check_kind
@@ -27,7 +31,7 @@ from napari_dinoprompt.core.io.atomic import (
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
-from napari_dinoprompt.core.progress import Notice
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
     describe_settings,
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
@@ -111,8 +114,7 @@ def open_stack_file(path: Path) -> StackFile:
     array, axes = open_array(path)
     shape = tuple(int(length) for length in array.shape)
     if not _is_stack(axes, shape):
-        msg = f"{path} holds no stack of planes."
-        raise InputError(msg)
+        raise InputError(f"{path} holds no stack of planes.")
     lengths = dict(zip(axes, shape, strict=True))
     check_kind(
         tuple(lengths[axis] for axis in "YXS" if axis in lengths), np.dtype(array.dtype)
@@ -167,11 +169,10 @@ def iter_segment_stack_file(
     """
     source = open_stack_file(path)
     if options.objects_3d and not source.deep:
-        msg = (
+        raise InputError(
             f"{path} has no depth (axes {source.axes}), so its objects cannot go "
             "through the planes; leave out --objects-3d."
         )
-        raise InputError(msg)
     spacing = options.spacing or source.spacing
     if options.objects_3d and options.spacing is None:
         yield Notice(f"{shown}: {_describe_spacing(source.spacing)}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.measures import measure_masks
+from napari_dinoprompt.core.comparison.measures import Side, measure_masks
 from napari_dinoprompt.core.scoring.places import (
     all_values,
     auto_thresholds,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.comparison.columns import Column
-    from napari_dinoprompt.core.comparison.measures import Side
     from napari_dinoprompt.core.comparison.prepared_images import PreparedImage
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference

@@ -45,7 +45,7 @@ from napari_dinoprompt.core.progress import (
     scaled_progress,
 )
 from napari_dinoprompt.core.prompts import list_classes
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     SegmentOptions,
     fitting_backbone,
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.measures import Measures, Side
     from napari_dinoprompt.core.comparison.perceptual import Network
     from napari_dinoprompt.core.comparison.prepared_images import Applied, PreparedImage
-    from napari_dinoprompt.core.references.reference import Reference
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.
@@ -161,8 +160,7 @@ def iter_compare(
         check_same_field(plane_shape(plane), plane_shape(one))
     check_seed(seed)
     if draws < 0 or draws == 1:
-        msg = f"The number of draws must be 0 or at least 2, not {draws}."
-        raise InputError(msg)
+        raise InputError(f"The number of draws must be 0 or at least 2, not {draws}.")
     # Both complain about what they cannot use.
     resolve_thresholds(reference, options.threshold)
     target_window(reference, options.window)
@@ -356,8 +354,7 @@ def _check_class(reference: Reference, name: str | None) -> str:
         return reference.object_classes[0]
     if name not in reference.object_classes:
         known = list_classes(reference.object_classes)
-        msg = f"The reference has no object class {name!r}; it has {known}."
-        raise InputError(msg)
+        raise InputError(f"The reference has no object class {name!r}; it has {known}.")
     return name
 
 
@@ -368,8 +365,7 @@ def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic]
         images = fakes
     planes = tuple(as_plane(one) for one in images)
     if not planes:
-        msg = "There is no fake to compare; give at least one."
-        raise InputError(msg)
+        raise InputError("There is no fake to compare; give at least one.")
     return planes
 
 

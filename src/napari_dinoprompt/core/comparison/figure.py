@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from napari_dinoprompt.core.comparison.columns import (
     AGREEMENT_COLOURS,
-    column,
+    COLUMNS,
     format_figure,
     format_interval,
 )
@@ -113,13 +113,12 @@ def _draw_fake(axes: NDArray[np.object_], comparison: Findings, report: Report) 
         f"agreement, IoU {format_figure('iou', report.measures.figures['iou'])}",
         loc="left",
     )
-    titles = [comparison.title(column(key)) for key in ("only_in_real", "only_in_fake")]
+    only = [one for one in COLUMNS if one.key in ("only_in_real", "only_in_fake")]
+    titles = ["both", *map(comparison.title, only)]
     axes[2].legend(
         handles=[
             Patch(color=colour, label=label)
-            for colour, label in zip(
-                AGREEMENT_COLOURS.values(), ("both", *titles), strict=True
-            )
+            for colour, label in zip(AGREEMENT_COLOURS.values(), titles, strict=True)
         ],
         loc="lower right",
         fontsize=6,

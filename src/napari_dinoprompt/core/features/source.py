@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.regions import Region, RegionPlan, plan_regions
 from napari_dinoprompt.core.images.intensity import (
@@ -117,8 +116,7 @@ def iter_lazy_features(
     plane = LazyPlane.of(image)
     held, pixels = yield from _iter_sample(plane, backbone, upscale)
     if not held:
-        msg = "The image holds nothing but NaN or infinity."
-        raise NoDataError(msg)
+        raise NoDataError("The image holds nothing but NaN or infinity.")
     if window is None:
         window = measure_stack_window(pixels)
     elif not isinstance(window, IntensityWindow):

@@ -10,15 +10,14 @@ import numpy as np
 import psutil
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.cleaning import clean_mask, split_instances
-from napari_dinoprompt.core.progress import Progress, run_to_end
+from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_mask, split_instances
+from napari_dinoprompt.core.progress import Progress, runs_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex
 
     # Mask and no-data voxels of a volume, by its place among the volumes.
@@ -63,12 +62,12 @@ class FinishedVolume:
     objects: int
 
 
-def finish_volume(
+def iter_finish_volume(
     mask: NDArray[np.uint8],
     cleaning: Cleaning,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     no_data: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
     """Clean a stack of plain masks in 3-D and number its objects through the planes.
 
     As `cleaning.clean_and_label` does in a plane, but voxels that touch by a face, an
@@ -115,16 +114,6 @@ def finish_volume(
     >>> int(cleaned.sum()), int(instances.max())
     (75, 1)
     """
-    return run_to_end(iter_finish_volume(mask, cleaning, spacing, no_data))
-
-
-def iter_finish_volume(
-    mask: NDArray[np.uint8],
-    cleaning: Cleaning,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    no_data: NDArray[np.bool_] | None = None,
-) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Do the same as `finish_volume`, step by step."""
     mask = _check_mask(mask, no_data)
     check_spacing(spacing)
     check_volume_memory(mask.shape)
@@ -142,6 +131,9 @@ def iter_finish_volume(
         else:
             finished[said.at], instances[said.at] = said.mask, said.instances
     return finished, instances
+
+
+finish_volume = runs_to_end("finish_volume", iter_finish_volume)
 
 
 def iter_volumes(
@@ -358,10 +350,9 @@ def _check_mask(
         msg = f"An array of shape {mask.shape} is no volume; (..., Z, H, W) is needed."
         raise InputError(msg)
     if mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 255:
-        msg = (
+        raise InputError(
             f"A mask holds class numbers of 0 to 255, which this {mask.dtype} does not."
         )
-        raise InputError(msg)
     if no_data is not None and np.shape(no_data) != mask.shape:
         shape = np.shape(no_data)
         msg = f"The pixels without data have shape {shape}, the mask {mask.shape}."
@@ -393,8 +384,7 @@ def check_volume_memory(shape: tuple[int, ...]) -> None:
 def _check_free(needed: int, what: str, instead: str) -> None:
     """Complain about what takes more memory, in bytes, than is free."""
     if needed > psutil.virtual_memory().available:
-        msg = (
+        raise InputError(
             f"{what} would need about {needed / 1e9:.1f} GB of memory, more than is "
             f"free. {instead}, or take a part of the stack."
         )
-        raise InputError(msg)

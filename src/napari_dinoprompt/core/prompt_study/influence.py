@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
+from napari_dinoprompt.core.prompt_study.prompt_maps import (
+    PromptMaps,
+    Subset,
+    iou,
+    make_prompt_maps,
+)
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
     from napari_dinoprompt.core.prompt_study.subject import Subject
 
 

@@ -131,16 +131,14 @@ def _explaining(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        msg = f"{what}: {error}."
-        raise ReferenceFileError(msg) from error
+        raise ReferenceFileError(f"{what}: {error}.") from error
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     """Open a reference file; whatever is wrong with it becomes one kind of error."""
     if not path.is_file():
-        msg = f"There is no reference file {path}."
-        raise ReferenceFileError(msg)
+        raise ReferenceFileError(f"There is no reference file {path}.")
     try:
         with _explaining(f"The reference {path} is damaged"), path.open("rb") as file:
             yield file
@@ -151,16 +149,14 @@ def _open(path: Path) -> Iterator[BinaryIO]:
 
 def _read_header(path: Path | str, layout: TensorLayout) -> ReferenceHeader:
     if _HEADER not in layout.metadata:
-        msg = f"{path} is not a reference of napari-dinoprompt."
-        raise ReferenceFileError(msg)
+        raise ReferenceFileError(f"{path} is not a reference of napari-dinoprompt.")
     header = parse_json(layout.metadata[_HEADER])
     version, writer = version_of(header)
     if version > FORMAT_VERSION:
-        msg = (
+        raise ReferenceFileError(
             f"{path} was written by a newer napari-dinoprompt ({writer}); please "
             "update."
         )
-        raise ReferenceFileError(msg)
     return parse_header(header)
 
 

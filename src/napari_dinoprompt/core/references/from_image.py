@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones.load import (
@@ -12,16 +11,14 @@ from napari_dinoprompt.core.backbones.load import (
     load_backbone,
 )
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory
-from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.features.extraction import Estimate, check_memory, estimate
 from napari_dinoprompt.core.features.source import iter_any_features
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.validation import check_upscale
+from napari_dinoprompt.core.validation import Upscale, check_upscale
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -29,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.validation import Upscale
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +64,24 @@ def iter_prompted_image(
     """
     asked = check_upscale(upscale)
     plane = LazyPlane.of(image)
-    at = partial(
-        _iter_at, plane, prompts, backbone, window, points_only, source, pixel_size
-    )
+
+    def at(
+        factor: float,
+    ) -> Generator[Progress | Notice, None, tuple[PromptedImage, float | None]]:
+        """Make a reference at one upscale; beside it the one that suits its objects."""
+        features = yield from iter_any_features(
+            plane, backbone, upscale=factor, window=window
+        )
+        new = yield from iter_reference(
+            {(): features},
+            prompts,
+            (yield from features.iter_measures()),
+            source=source,
+            pixel_size=pixel_size,
+            points_only=points_only,
+        )
+        return PromptedImage(features, Reference.of(new.fields)), new.fitting_upscale
+
     made, fitting = yield from at(1.0 if asked == "auto" else asked)
     present = made.reference.upscale
     # The cells of the filter bank are small as they are.
@@ -168,35 +180,6 @@ def make_reference(
         pixel_size=pixel_size,
     )
     return run_to_end(steps).reference
-
-
-def _iter_at(
-    plane: LazyPlane,
-    prompts: Prompts,
-    backbone: Backbone,
-    window: IntensityWindow | tuple[float, float] | None,
-    points_only: bool,
-    source: str,
-    pixel_size: tuple[float, float] | None,
-    upscale: float,
-) -> Generator[Progress | Notice, None, tuple[PromptedImage, float | None]]:
-    """Make a reference at one upscale; beside it the one that suits its objects."""
-    features = yield from iter_any_features(
-        plane, backbone, upscale=upscale, window=window
-    )
-    if isinstance(features, FeatureMap):
-        measures = features.measures
-    else:
-        measures = yield from features.iter_measures()
-    new = yield from iter_reference(
-        {(): features},
-        prompts,
-        measures,
-        source=source,
-        pixel_size=pixel_size,
-        points_only=points_only,
-    )
-    return PromptedImage(features, Reference.of(new.fields)), new.fitting_upscale
 
 
 def _is_free(needed: Estimate, backbone: Backbone) -> bool:

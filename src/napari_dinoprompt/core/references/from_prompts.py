@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
@@ -23,19 +23,17 @@ from napari_dinoprompt.core.scoring.places import (
     most_prompted_planes,
     object_vectors,
 )
-from napari_dinoprompt.core.scoring.similarity import score_plane
+from napari_dinoprompt.core.scoring.similarity import ScoredPlane, score_plane
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import CellLengths
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.scoring.places import ClassValues, Place, PlaceKey
-    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from napari_dinoprompt.core.io.safetensors import (
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.prompts import BACKGROUND, is_class_name
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex, is_class_name
 from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from napari_dinoprompt.core.prompts import PlaneIndex
 
 
 FORMAT_VERSION = 2

@@ -159,10 +159,9 @@ class Library:
             try:
                 lock.acquire()
             except Timeout as error:
-                msg = (
+                raise ReferenceFileError(
                     f"Another program is busy in the library {self.folder}; try again."
-                )
-                raise ReferenceFileError(msg) from error
+                ) from error
         try:
             yield
         finally:
@@ -195,5 +194,4 @@ def _explaining(path: Path) -> Iterator[None]:
         raise ReferenceFileError(str(error)) from error
     except (OSError, NotImplementedError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        msg = f"{path} cannot be used: {reason}."
-        raise ReferenceFileError(msg) from error
+        raise ReferenceFileError(f"{path} cannot be used: {reason}.") from error

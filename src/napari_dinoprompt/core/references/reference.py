@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import run_to_end
-from napari_dinoprompt.core.prompts import Prompts, list_classes
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts, list_classes
 from napari_dinoprompt.core.references.header import ReferenceFields, Source
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.prompts import PlaneIndex
 
 
 # Objects that differ by less in size look the same to a backbone.

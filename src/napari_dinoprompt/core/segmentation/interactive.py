@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory, iter_features
+from napari_dinoprompt.core.features.extraction import (
+    Estimate,
+    check_memory,
+    estimate,
+    iter_features,
+)
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.source import (
     NoDataError,
@@ -26,16 +30,16 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.scoring.auto_threshold import (
-    fit_threshold,
-    judge_threshold,
-)
+from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
+from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.plane_features import (
     ImageFeatures,
     PlaneFeatures,
 )
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
 from napari_dinoprompt.core.segmentation.similarities import (
+    Cleaned,
+    MapKind,
+    Scores,
     score_classes,
     scores_to_pixels,
 )
@@ -53,11 +57,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
     from napari_dinoprompt.core.scoring.places import ClassValues
-    from napari_dinoprompt.core.segmentation.similarities import (
-        Cleaned,
-        MapKind,
-        Scores,
-    )
 
 
 # Thresholds that make the same mask to the eye.

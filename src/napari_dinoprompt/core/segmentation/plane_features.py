@@ -12,7 +12,7 @@ from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_meas
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow

@@ -13,8 +13,7 @@ import numpy as np
 
 from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.images.intensity import (
     IntensityWindow,
     match_histogram,
@@ -23,8 +22,8 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
-from napari_dinoprompt.core.progress import runs_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.large import (
     LargeSegmentation,
     iter_segment_large,
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.references.reference import Reference
 
 
 WindowPolicy = Literal["reference", "image", "histogram"]
@@ -99,8 +96,7 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         if self.map not in get_args(MapKind):
-            msg = f"The map is 'fitted' or 'plain', not {self.map!r}."
-            raise InputError(msg)
+            raise InputError(f"The map is 'fitted' or 'plain', not {self.map!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,11 +236,10 @@ def iter_segment(
     plane = LazyPlane.of(image)
     if not fits_whole(plane.shape, backbone, reference.upscale):
         if options.window == "histogram":
-            msg = (
+            raise InputError(
                 "Matching histograms needs the whole image in memory, and this one is "
                 "too large. Take another window."
             )
-            raise InputError(msg)
         chosen = options.cleaning, options.map
         return (
             yield from iter_segment_large(
@@ -346,11 +341,10 @@ def target_window(reference: Reference, policy: Window) -> IntensityWindow | Non
     if policy == "image":
         return None
     if isinstance(policy, str):
-        msg = (
+        raise InputError(
             "The window is 'reference', 'image', 'histogram' or (low, high), not "
             f"{policy!r}."
         )
-        raise InputError(msg)
     if not isinstance(policy, IntensityWindow):
         try:
             low, high = policy

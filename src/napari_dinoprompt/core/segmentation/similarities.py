@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.masks.cleaning import class_mask, clean_and_label
+from napari_dinoprompt.core.masks.cleaning import Cleaning, class_mask, clean_and_label
 from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid

@@ -40,7 +40,7 @@ from napari_dinoprompt.core.progress import (
     without_repeats,
 )
 from napari_dinoprompt.core.references.file import encode_reference
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     SegmentOptions,
     check_like,
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.large import LargeSegmentation
     from napari_dinoprompt.core.segmentation.segment import Segmentation
     from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays
@@ -110,14 +109,12 @@ def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
         rgb = len(shape) > 3 and shape[-1] in (3, 4)
     axes = 3 if rgb else 2
     if len(shape) <= axes:
-        msg = (
+        raise InputError(
             f"An array of shape {shape} is not a stack of planes; (..., H, W), or "
             "(..., H, W, 3 or 4) in colour, is needed. Use segment for one plane."
         )
-        raise InputError(msg)
     if 0 in shape:
-        msg = f"The stack is empty (shape {shape})."
-        raise InputError(msg)
+        raise InputError(f"The stack is empty (shape {shape}).")
     check_kind(shape[-axes:], np.dtype(stack.dtype))
     height, width = shape[-axes : len(shape) - axes + 2]
     return Stack(shape[:-axes], (height, width), lambda index: np.asarray(stack[index]))

@@ -389,11 +389,10 @@ def _open_group(store: Any, settings: str) -> Any:
     else:
         path = Path(store)
         if path.is_file() or (path.is_dir() and not _is_group(path)):
-            msg = (
+            raise InputError(
                 f"{path} holds something else than results of a stack; choose another "
                 "folder."
             )
-            raise InputError(msg)
         for begun in path.glob("*.partial"):
             # Of a program that was killed; zarr would wonder about it.
             begun.unlink(missing_ok=True)
@@ -407,11 +406,10 @@ def _open_group(store: Any, settings: str) -> Any:
         # Before any array: from here on the group is known to be ours.
         group.attrs[_MARK] = {"settings": settings}
     elif not isinstance(mark, Mapping) or mark.get("settings") != settings:
-        msg = (
+        raise InputError(
             f"{store} holds results of another stack, reference or version, or of "
             "other options; choose another place, or delete it."
         )
-        raise InputError(msg)
     return group
 
 
