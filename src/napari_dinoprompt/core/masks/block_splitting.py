@@ -17,13 +17,14 @@ import numpy as np
 
 from napari_dinoprompt.core.features.regions import Region
 from napari_dinoprompt.core.masks.blocks import Block, Regions, join_numbers
-from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.masks.splitting import REACH, Parts, split_region
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 
 # In the array of instances: belongs to an object that is yet to be split.

@@ -15,7 +15,7 @@ from napari_dinoprompt.core.objects.scores import ObjectScores, iter_object_scor
 from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 from napari_dinoprompt.core.progress import runs_to_end
 from napari_dinoprompt.core.references.reference import resolve_thresholds
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
+from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.similarities import maps_of, score_classes
 
 if TYPE_CHECKING:
