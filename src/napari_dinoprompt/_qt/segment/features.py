@@ -328,21 +328,15 @@ class FeatureController(QObject):
 
 def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
     """Name the network of a choice after its checkpoint, in a thread."""
-    from napari_dinoprompt.core.backbones.identify import (
-        describe_other,
-        identify_checkpoint,
-    )
+    from napari_dinoprompt.core.backbones.identify import identify_checkpoint
 
     yield
     assert choice.checkpoint is not None
-    path = Path(choice.checkpoint).expanduser()
-    choice = replace(choice, checkpoint=str(path))
-    if choice.name != FILTERBANK and not describe_other(choice.name, path):
-        return choice
-    name = identify_checkpoint(path)
+    path = str(Path(choice.checkpoint).expanduser())
+    name = identify_checkpoint(path, None if choice.name == FILTERBANK else choice.name)
     # A block of one network is none of another.
     block = choice.block if name == choice.name else None
-    return replace(choice, name=name, block=block)
+    return replace(choice, checkpoint=path, name=name, block=block)
 
 
 def _extract_needed(
