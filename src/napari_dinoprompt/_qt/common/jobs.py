@@ -138,14 +138,19 @@ def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
     """
     try:
         return (yield from steps)
-    except GeneratorExit:
-        raise
     except Exception as error:  # noqa: BLE001 (told in `LatestJob.end`)
         return _note(error)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) and _is_of_close(error):
+            raise
         bug = RuntimeError(f"{type(error).__name__} {error}".rstrip())
         bug.__cause__ = error
         return _note(bug)
+
+
+def _is_of_close(error: GeneratorExit) -> bool:
+    """Tell whether it was raised where it is caught, and not within the work."""
+    return error.__traceback__ is None or error.__traceback__.tb_next is None
 
 
 def _note(error: Exception) -> _Failure:
