@@ -344,6 +344,7 @@ class SegmentTab(WorkTab):
         backbone = session.asked or session.request.backbone
         shown = replace(session.request, backbone=backbone)
         self.image.show_request(shown, auto=session.auto_upscale)
+        self.image.show_depth(work.features.shelf.blocks.get(backbone.name))
         self.image.show_facts(
             session.request.backbone.name,
             work.features.estimate,

@@ -164,6 +164,8 @@ class BackboneShelf:
     """Keeps the backbone that was loaded last, for the next image."""
 
     def __init__(self) -> None:
+        self.blocks: dict[str, int | None] = {}
+        """How many transformer blocks each has that was to be loaded."""
         self._kept: tuple[BackboneChoice, Backbone] | None = None
         self._lock = Lock()
 
@@ -177,8 +179,14 @@ class BackboneShelf:
                     return backbone
             # Two large backbones need not be in memory at once.
             self._kept = None
+            self.count(choice)
             self._kept = (choice, choice.load())
             return self._kept[1]
+
+    def count(self, choice: BackboneChoice) -> None:
+        """Count the blocks of a backbone, whether or not its weights are here."""
+        if choice.name not in self.blocks:
+            self.blocks[choice.name] = choice.count_blocks()
 
 
 class TabJob(QObject):

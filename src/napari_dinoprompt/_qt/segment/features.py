@@ -144,7 +144,7 @@ class FeatureController(QObject):
         """Use the network whose weights a file holds: the one chosen, if it fits."""
         choice = self._session.asked or self._session.request.backbone
         self._session.message = f"Looking which network {path} is of."
-        self._known.start(_identify(replace(choice, checkpoint=path)))
+        self._known.start(_identify(replace(choice, checkpoint=path), self.shelf))
         self.changed.emit()
 
     def _on_identified(self, found: BackboneChoice) -> None:
@@ -326,7 +326,9 @@ class FeatureController(QObject):
             state.drop_features()
 
 
-def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
+def _identify(
+    choice: BackboneChoice, shelf: BackboneShelf
+) -> Generator[None, None, BackboneChoice]:
     """Name the network of a choice after its checkpoint, in a thread."""
     from napari_dinoprompt.core.backbones.identify import identify_checkpoint
 
@@ -336,7 +338,9 @@ def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
     name = identify_checkpoint(path, None if choice.name == FILTERBANK else choice.name)
     # A block of one network is none of another.
     block = choice.block if name == choice.name else None
-    return replace(choice, checkpoint=path, name=name, block=block)
+    found = replace(choice, checkpoint=path, name=name, block=block)
+    shelf.count(found)
+    return found
 
 
 def _extract_needed(

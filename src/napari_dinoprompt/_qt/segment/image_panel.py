@@ -47,6 +47,7 @@ _FILTERBANK = (
     "Simple filters: good for fluorescence, weak for tissue and electron micrographs."
 )
 _LAST_BLOCK = -1
+# As long as it is not known how many there are.
 _MOST_BLOCKS = 99
 
 
@@ -161,6 +162,10 @@ class ImagePanel(QWidget):
         self._about.setText(_FILTERBANK if bank else "")
         self._about.setVisible(bank)
 
+    def show_depth(self, blocks: int | None) -> None:
+        """Offer as many blocks as there are, once that is known."""
+        self._advanced.show_depth(blocks)
+
     def choose_checkpoint(self) -> None:
         """Ask for a file with weights."""
         self._advanced.choose_checkpoint()
@@ -239,8 +244,9 @@ class AdvancedRows(QWidget):
         self._checkpoint.choose_btn.text = "File…"
         explain(self._checkpoint.choose_btn.native, "Choose the file with the weights.")
         self._checkpoint.native.setFocusProxy(line)
+        self._line = line
         self._block = QSpinBox()
-        self._block.setRange(_LAST_BLOCK, _MOST_BLOCKS)
+        self._block.setMinimum(_LAST_BLOCK)
         self._block.setSpecialValueText("last")
         self._block.setKeyboardTracking(False)
         explain(
@@ -257,7 +263,9 @@ class AdvancedRows(QWidget):
         in_column(self, form)
         for widget in (self._device, self._precision):
             widget.changed.connect(self._on_changed)
-        self._checkpoint.changed.connect(self._on_checkpoint)
+        # Letters that are typed are no path yet; what the dialog sets is one.
+        line.editingFinished.connect(self._on_typed)
+        self._checkpoint.changed.connect(self._on_path)
         self._block.valueChanged.connect(self._on_changed)
 
     def applied_to(self, choice: BackboneChoice) -> BackboneChoice:
@@ -290,6 +298,12 @@ class AdvancedRows(QWidget):
         """Ask for a file."""
         self._checkpoint.choose_btn.native.click()
 
+    def show_depth(self, blocks: int | None) -> None:
+        """Offer as many blocks as there are, and the one in force if it is none."""
+        most = _MOST_BLOCKS if blocks is None else blocks - 1
+        with signals_blocked(self._block):
+            self._block.setMaximum(max(most, self._block.value()))
+
     def show_choice(self, choice: BackboneChoice) -> None:
         """Show what is in force."""
         of = (choice.name, choice.checkpoint)
@@ -303,14 +317,25 @@ class AdvancedRows(QWidget):
         ):
             with widget.changed.blocked():
                 widget.value = value
+        block = _LAST_BLOCK if choice.block is None else choice.block
         with signals_blocked(self._block):
-            self._block.setValue(_LAST_BLOCK if choice.block is None else choice.block)
+            self._block.setMaximum(max(block, self._block.maximum()))
+            self._block.setValue(block)
         self._block.setEnabled(choice.name != FILTERBANK)
 
     def _on_changed(self, _value: object) -> None:
         self.changed.emit()
 
-    def _on_checkpoint(self, _value: object) -> None:
+    def _on_typed(self) -> None:
+        if self._line.isModified():
+            self._line.setModified(False)
+            self._on_checkpoint()
+
+    def _on_path(self, _value: object) -> None:
+        if not self._line.isModified():
+            self._on_checkpoint()
+
+    def _on_checkpoint(self) -> None:
         if self.checkpoint is None:
             self.changed.emit()
         else:

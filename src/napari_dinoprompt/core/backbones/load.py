@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.backbones.weights import (
     PUBLISHED,
@@ -154,6 +154,18 @@ class BackboneChoice:
             checkpoint=self.checkpoint if self.name == info.name else None,
             block=info.block if info.block >= 0 else None,
         )
+
+    def count_blocks(self) -> int | None:
+        """Count the transformer blocks; None of what has none. Needs no weights."""
+        if self.name == FILTERBANK:
+            return None
+        from napari_dinoprompt.core.backbones.vit import empty_network
+
+        try:
+            blocks: Any = empty_network(self.name)[0].blocks
+        except InputError:
+            return None
+        return len(blocks)
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""
