@@ -420,7 +420,8 @@ def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
     said = (
         "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
     )
-    assert prompted.shows(said)
+    assert prompted.dock.weights._notice.text().startswith(said)
+    assert not prompted.dock.weights.isHidden()
     assert prompted.hint.startswith(said)
     assert prompted.backbone_shown == "timm:vit_tiny_patch16_224"
     # Nobody has weights of what cannot be used.

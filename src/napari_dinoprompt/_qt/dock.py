@@ -350,7 +350,7 @@ class SegmentTab(WorkTab):
             work.features.estimate,
             work.features.seconds_left,
         )
-        if (session.asked, session.phase) != self._asked:
+        if self._asked != self._asking():
             self._offer_weights()
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
@@ -410,12 +410,17 @@ class SegmentTab(WorkTab):
     def _offer_weights(self) -> None:
         """Look whether weights are missing; too slow for every refresh."""
         work, used = self._controller, self._controller.session.request.backbone
-        self._asked = (work.session.asked, work.session.phase)
+        self._asked = self._asking()
         missing = work.features.missing
         wanted = work.wanted
         if missing is None and wanted is not None and used.name == FILTERBANK:
             missing = None if is_here(wanted, used.weights_folder) else wanted
         self.weights.offer(missing, used.name)
+
+    def _asking(self) -> tuple[object, ...]:
+        """Return what decides which weights are missing."""
+        work = self._controller
+        return work.session.asked, work.session.phase, work.features.missing
 
     def _on_fetched(self, name: str) -> None:
         """Turn to the backbone that the user has waited for; the prompts stay."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.backbones.weights import (
     PUBLISHED,
+    hub_address,
     is_here,
     is_published,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, InputError
 
@@ -33,6 +35,18 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
     ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     return CHOICE if is_here(CHOICE, weights_folder) else FILTERBANK
+
+
+def weights_address(name: str) -> str:
+    """Return where the weights of a backbone are published; "" where that is unknown.
+
+    Of a model of timm's timm knows, which takes seconds to import.
+    """
+    if is_published(name):
+        return hub_address(published_weights(name).hub_id)
+    from napari_dinoprompt.core.backbones.vit import published_address
+
+    return published_address(name)
 
 
 def load_backbone(

@@ -28,6 +28,7 @@ from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weig
 from napari_dinoprompt.core.backbones.weights import (
     find_checkpoint,
     find_weights,
+    hub_address,
     is_published,
     published_weights,
 )
@@ -232,6 +233,13 @@ def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
     found = _pretrained_config(architecture).get("hf_hub_id")
     # Who does not know of timm's tags names a file as the model.
     return str(found or architecture), (f"{name.removeprefix('timm:')}.safetensors",)
+
+
+def published_address(name: str) -> str:
+    """Return where timm says that the weights of a network are, or ""."""
+    config = _pretrained_config(timm_name(name))
+    hub_id = config.get("hf_hub_id")
+    return hub_address(hub_id) if hub_id else str(config.get("url") or "")
 
 
 def check_published(name: str, path: Path) -> None:

@@ -196,6 +196,13 @@ def how_by_hand(timm_name: str) -> str:
     )
 
 
+def hub_address(hub_id: str, endpoint: str | None = None) -> str:
+    """Return where a hub has the weights of a model; nobody is asked."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(hub_id, _HUB_FILES[0], endpoint=endpoint)
+
+
 def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
     """Return the folders that the user named.
 
