@@ -243,7 +243,7 @@ def test_a_hub_that_refuses(fetch: Fetch, hub: Hub, cache: Path, status: int) ->
     hub.head = [refuse(status)]
     message = complaint(fetch)
     assert f"which answers {status}" in message
-    assert message.endswith(", or get the file elsewhere and choose it.")
+    assert message.endswith(", or get the file elsewhere.")
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 
@@ -269,7 +269,7 @@ def test_nobody_is_there(fetch: Fetch, hub: Hub, cache: Path) -> None:
     message = complaint(fetch, endpoint=f"http://127.0.0.1:{port}")
     assert f"http://127.0.0.1:{port} cannot be reached" in message
     assert "Errno" not in message
-    assert message.endswith(", or get the file elsewhere and choose it.")
+    assert message.endswith(", or get the file elsewhere.")
     assert works(fetch, hub, cache)
 
 
@@ -321,7 +321,7 @@ def test_a_login_page_instead_of_the_hub(fetch: Fetch, hub: Hub, cache: Path) ->
     hub.head = [send_page]
     message = complaint(fetch)
     assert "login page" in message
-    assert message.endswith(", or get the file elsewhere and choose it.")
+    assert message.endswith(", or get the file elsewhere.")
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 

@@ -154,5 +154,5 @@ class WeightsPanel(QWidget):
             weights = published_weights(self._missing)
             size = describe_size(weights.size)
             self._get.setText(f"Get {self._missing} ({size})")
-            self._licence.setText(f"Its licence: {weights.licence}.")
+            self._licence.setText(f"Its licence: {weights.licence}")
             self._licence.setVisible(weights.licence != _USUAL_LICENCE)

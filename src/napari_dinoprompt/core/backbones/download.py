@@ -299,7 +299,7 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
     url = hub_address(weights.hub_id, endpoint)
-    by_hand = "or get the file elsewhere and choose it."
+    by_hand = "or get the file elsewhere."
     if constants.HF_HUB_OFFLINE:
         msg = (
             "Not fetched, for HF_HUB_OFFLINE says that this machine is offline: unset "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from napari_dinoprompt.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from napari_dinoprompt.core.backbones.layouts import Weights
 
@@ -121,15 +120,12 @@ def _fitting(file: Path, weights: Weights, likely: str | None = None) -> list[st
         if (one.dimension, one.patch) == (width, side)
     )
     named = [*([likely] if likely else ()), *_named_after(file), *published]
-    for name in (tag for one in named for tag in (*_tagged(file, [one]), one)):
+    for name in named:
         if _fits(name, weights):
-            return [name]
-    others = [name for name in _others(width, side) if _may_fit(name, weights)]
-    for names in (_tagged(file, others), others):
-        fitting = (name for name in names if _fits(name, weights))
-        if found := list(islice(fitting, _NAMED)):
-            return found
-    return []
+            return _tagged(file, [name]) or [name]
+    others = (name for name in _others(width, side) if _may_fit(name, weights))
+    fitting = [name for name in others if _fits(name, weights)]
+    return _tagged(file, fitting) or fitting[:_NAMED]
 
 
 def _titles(file: Path) -> Iterator[str]:
@@ -151,33 +147,24 @@ def _named_after(file: Path) -> Iterator[str]:
         yield _PUBLISHED_AS.get(name, f"timm:{name}")
 
 
-def _tagged(file: Path, names: Iterable[str]) -> list[str]:
-    """Name models with the longest of timm's tags that a file's name holds.
+def _tagged(file: Path, names: list[str]) -> list[str]:
+    """Name models with the longest of timm's tags that is a word of a file's name.
 
     Those of one architecture differ in how their images were scaled.
     """
-    bases = {_architecture(name) for name in names}
+    bases = {timm_name(name).partition(".")[0] for name in names}
     tags = [one.partition(".") for one in import_timm().list_pretrained()]
     for title in _titles(file):
         words = f"_{title.replace('.', '_')}_".lower()
-        found = [
-            (len(tag), f"{base}.{tag}")
-            for base, _, tag in tags
-            if base in bases and tag and f"_{tag.lower()}_" in words
-        ]
+        found: dict[int, list[str]] = {}
+        for base, _, tag in tags:
+            if base in bases and f"_{tag.lower()}_" in words:
+                name = f"{base}.{tag}"
+                known = _PUBLISHED_AS.get(name, f"timm:{name}")
+                found.setdefault(len(tag), []).append(known)
         if found:
-            longest = max(found)[0]
-            full = [name for length, name in found if length == longest]
-            return [_PUBLISHED_AS.get(name, f"timm:{name}") for name in full]
+            return found[max(found)]
     return []
-
-
-def _architecture(name: str) -> str:
-    """Return what timm calls a backbone without its tag; "" for one unknown to it."""
-    try:
-        return timm_name(name).partition(".")[0]
-    except InputError:
-        return ""
 
 
 def _others(width: int, side: int) -> list[str]:

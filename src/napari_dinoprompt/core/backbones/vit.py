@@ -258,7 +258,7 @@ def timm_name(name: str) -> str:
     if renamed := timm.models.get_deprecated_models().get(base):
         return str(renamed)
     if not tag and timm.is_model(base):
-        # At once: the list takes time to sort.
+        # At once: lists take time to sort.
         return given
     of_base = f"{base}.*" if tag and timm.is_model(base) else ""
     known = timm.list_models(of_base, include_tags=bool(of_base))
@@ -270,11 +270,11 @@ def timm_name(name: str) -> str:
     return given
 
 
-def empty_network(name: str, **options: int) -> tuple[torch.nn.Module, tuple[str, ...]]:
+def empty_network(name: str, **more: int) -> tuple[torch.nn.Module, tuple[str, ...]]:
     """Build a model without values; one that cannot be used is refused."""
     try:
         with torch.device("meta"):
-            return create_network(name, **options)
+            return create_network(name, **more)
     except InputError:
         raise
     # Some of timm's models cannot be built without classifier, or by name alone.
@@ -283,17 +283,13 @@ def empty_network(name: str, **options: int) -> tuple[torch.nn.Module, tuple[str
         raise InputError(msg) from error
 
 
-def create_network(
-    name: str, **options: int
-) -> tuple[torch.nn.Module, tuple[str, ...]]:
+def create_network(name: str, **more: int) -> tuple[torch.nn.Module, tuple[str, ...]]:
     """Build a model without classifier, and name the classifier's layers.
 
     With timm's options, such as another depth.
     """
     architecture = timm_name(name)
-    model = import_timm().create_model(
-        architecture, pretrained=False, num_classes=0, **options
-    )
+    model = import_timm().create_model(architecture, num_classes=0, **more)
     _patch_side(name, model)
     classifier = _pretrained_config(architecture).get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)

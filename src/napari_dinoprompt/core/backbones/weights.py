@@ -14,7 +14,7 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 _DINOV3_LICENCE = (
-    "DINOv3 License, terms of Meta's own: "
+    "DINOv3 License, Meta's own: "
     "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
 )
 
