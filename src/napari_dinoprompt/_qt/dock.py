@@ -343,14 +343,14 @@ class SegmentTab(WorkTab):
         self.image.show_images(images, None if state is None else state.image)
         backbone = session.asked or session.request.backbone
         shown = replace(session.request, backbone=backbone)
-        self.image.show_request(shown, auto=session.auto_upscale)
-        self.image.show_depth(work.features.shelf.blocks.get(backbone.name))
+        blocks = work.features.shelf.blocks.get(backbone.name)
+        self.image.show_request(shown, auto=session.auto_upscale, blocks=blocks)
         self.image.show_facts(
             session.request.backbone.name,
             work.features.estimate,
             work.features.seconds_left,
         )
-        if self._asked != self._asking():
+        if (session.asked, session.phase) != self._asked:
             self._offer_weights()
         counts = {} if state is None else state.counts()
         self.prompts.show_classes(session.colours(), counts, session.selected_class)
@@ -410,17 +410,12 @@ class SegmentTab(WorkTab):
     def _offer_weights(self) -> None:
         """Look whether weights are missing; too slow for every refresh."""
         work, used = self._controller, self._controller.session.request.backbone
-        self._asked = self._asking()
+        self._asked = (work.session.asked, work.session.phase)
         missing = work.features.missing
         wanted = work.wanted
         if missing is None and wanted is not None and used.name == FILTERBANK:
             missing = None if is_here(wanted, used.weights_folder) else wanted
         self.weights.offer(missing, used.name)
-
-    def _asking(self) -> tuple[object, ...]:
-        """Return what decides which weights are missing."""
-        work = self._controller
-        return work.session.asked, work.session.phase, work.features.missing
 
     def _on_fetched(self, name: str) -> None:
         """Turn to the backbone that the user has waited for; the prompts stay."""

@@ -279,6 +279,10 @@ class FeatureController(QObject):
         state = self._session.current
         assert state is not None
         failed = self._session.request.backbone
+        lacking = isinstance(self._job.error, WeightsNotFoundError)
+        lacking = lacking and failed.checkpoint is None
+        # Known before others are told that something else is used.
+        self.missing = failed.name if lacking else self.missing
         if state.request is None or state.request == self._session.request:
             self._session.phase = Phase.FAILED
         else:
@@ -289,11 +293,8 @@ class FeatureController(QObject):
             self._session.asked = None if here == used else here
             self._session.request = state.request
             self.compute()
-        lacking = isinstance(self._job.error, WeightsNotFoundError)
-        if lacking and failed.checkpoint is None:
-            self.missing = failed.name
-            instead = self._session.request.backbone.name
-            message = describe_missing(self.missing, instead)
+        if lacking:
+            message = describe_missing(failed.name, self._session.request.backbone.name)
         self._session.message = message
         self.changed.emit()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit
@@ -65,6 +65,7 @@ class ImagePanel(QWidget):
         super().__init__()
         self._shown: FeatureRequest | None = None
         self._auto = True
+        self._blocks: int | None = None
         self._weights_folder = request.backbone.weights_folder
         self._cache_gigabytes = request.backbone.cache_gigabytes
         self._image = explain(
@@ -150,21 +151,22 @@ class ImagePanel(QWidget):
         """Whether the clicked objects decide the upscale."""
         return self._upscale.currentText().strip().lower().startswith(_AUTO)
 
-    def show_request(self, request: FeatureRequest, *, auto: bool) -> None:
-        """Show what is in force, without disturbing somebody who is typing."""
-        if (request, auto) == (self._shown, self._auto):
+    def show_request(
+        self, request: FeatureRequest, *, auto: bool, blocks: int | None = None
+    ) -> None:
+        """Show what is in force, without disturbing somebody who is typing.
+
+        And offer as many blocks as there are, once that is known.
+        """
+        if (request, auto, blocks) == (self._shown, self._auto, self._blocks):
             return
-        self._shown, self._auto = request, auto
+        self._shown, self._auto, self._blocks = request, auto, blocks
         self._backbone.setCurrentText(request.backbone.name)
         self._show_upscale()
-        self._advanced.show_choice(request.backbone)
+        self._advanced.show_choice(request.backbone, blocks)
         bank = request.backbone.name == FILTERBANK
         self._about.setText(_FILTERBANK if bank else "")
         self._about.setVisible(bank)
-
-    def show_depth(self, blocks: int | None) -> None:
-        """Offer as many blocks as there are, once that is known."""
-        self._advanced.show_depth(blocks)
 
     def choose_checkpoint(self) -> None:
         """Ask for a file with weights."""
@@ -298,28 +300,22 @@ class AdvancedRows(QWidget):
         """Ask for a file."""
         self._checkpoint.choose_btn.native.click()
 
-    def show_depth(self, blocks: int | None) -> None:
-        """Offer as many blocks as there are, and the one in force if it is none."""
-        most = _MOST_BLOCKS if blocks is None else blocks - 1
-        with signals_blocked(self._block):
-            self._block.setMaximum(max(most, self._block.value()))
-
-    def show_choice(self, choice: BackboneChoice) -> None:
-        """Show what is in force."""
+    def show_choice(self, choice: BackboneChoice, blocks: int | None) -> None:
+        """Show what is in force, and offer as many blocks as there are."""
         of = (choice.name, choice.checkpoint)
-        # What was refused can be mended as long as nothing else is chosen.
-        file = self.checkpoint if of == self._of else choice.checkpoint
+        rows: list[tuple[Any, str | None]]
+        rows = [(self._device, choice.device), (self._precision, choice.precision)]
+        # What was refused can be mended as long as nothing else is chosen; somebody
+        # may be typing.
+        if of != self._of:
+            rows.append((self._checkpoint, choice.checkpoint))
         self._of = of
-        for widget, value in (
-            (self._device, choice.device),
-            (self._precision, choice.precision),
-            (self._checkpoint, file),
-        ):
+        for widget, value in rows:
             with widget.changed.blocked():
                 widget.value = value
         block = _LAST_BLOCK if choice.block is None else choice.block
         with signals_blocked(self._block):
-            self._block.setMaximum(max(block, self._block.maximum()))
+            self._block.setMaximum(max(block, blocks - 1 if blocks else _MOST_BLOCKS))
             self._block.setValue(block)
         self._block.setEnabled(choice.name != FILTERBANK)
 

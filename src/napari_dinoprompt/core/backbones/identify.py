@@ -154,16 +154,14 @@ def _tagged(file: Path, names: list[str]) -> list[str]:
     """
     bases = {timm_name(name).partition(".")[0] for name in names}
     tags = [one.partition(".") for one in import_timm().list_pretrained()]
+    tags = [one for one in tags if one[0] in bases]
     for title in _titles(file):
         words = f"_{title.replace('.', '_')}_".lower()
-        found: dict[int, list[str]] = {}
-        for base, _, tag in tags:
-            if base in bases and f"_{tag.lower()}_" in words:
-                name = f"{base}.{tag}"
-                known = _PUBLISHED_AS.get(name, f"timm:{name}")
-                found.setdefault(len(tag), []).append(known)
+        found = [tag for tag in tags if f"_{tag[2].lower()}_" in words]
+        longest = max((len(tag) for _, _, tag in found), default=0)
         if found:
-            return found[max(found)]
+            full = ["".join(one) for one in found if len(one[2]) == longest]
+            return [_PUBLISHED_AS.get(name, f"timm:{name}") for name in full]
     return []
 
 

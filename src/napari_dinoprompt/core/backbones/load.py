@@ -115,7 +115,7 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    if not (is_published(name) or name.startswith("timm:")):
+    if not _is_network(name):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
@@ -140,6 +140,10 @@ def load_backbone(
         msg = (path and describe_other(name, path)) or str(error)
         raise CheckpointError(msg) from error
     return replace(network, cache=cache)
+
+
+def _is_network(name: str) -> bool:
+    return is_published(name) or name.startswith("timm:")
 
 
 @dataclass(frozen=True)
@@ -171,14 +175,11 @@ class BackboneChoice:
 
     def count_blocks(self) -> int | None:
         """Count the transformer blocks; None of what has none. Needs no weights."""
-        if self.name == FILTERBANK:
+        if not _is_network(self.name):
             return None
         from napari_dinoprompt.core.backbones.vit import empty_network
 
-        try:
-            blocks: Any = empty_network(self.name)[0].blocks
-        except InputError:
-            return None
+        blocks: Any = empty_network(self.name)[0].blocks
         return len(blocks)
 
     def load(self) -> Backbone:
