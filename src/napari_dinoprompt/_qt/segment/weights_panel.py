@@ -80,8 +80,9 @@ class WeightsPanel(QWidget):
         self._job.yielded.connect(self._on_progress)
         self._job.returned.connect(self._on_fetched)
         self._job.failed.connect(self._end)
-        row = row_of(self._get, self._choose, self._copy, self._bar, self._cancel)
-        in_column(self, self._notice, self._licence, row, self._said)
+        get = row_of(self._get, self._bar, self._cancel)
+        by_hand = row_of(self._choose, self._copy)
+        in_column(self, self._notice, self._licence, get, by_hand, self._said)
         self._show()
 
     @property
