@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.backbones import identify
-from napari_dinoprompt.core.backbones.identify import identify_checkpoint
+from napari_dinoprompt.core.backbones.identify import check_tag, identify_checkpoint
 from napari_dinoprompt.core.backbones.vit import empty_network, import_timm
 from napari_dinoprompt.core.backbones.weights import PUBLISHED
 from napari_dinoprompt.core.errors import CheckpointError, WeightsNotFoundError
@@ -259,3 +259,20 @@ def test_dinov3_gives_vectors(tmp_path: Path) -> None:
     torch.testing.assert_close(backbone(picture), expected.permute(0, 2, 3, 1))
     moved = backbone.on(torch.device("cpu"))
     torch.testing.assert_close(moved(picture), backbone(picture))
+
+
+@pytest.mark.parametrize("name", ["dinov3-large", "timm:vit_large_patch16_dinov3"])
+def test_a_name_that_scales_otherwise_than_the_file_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dinov3_vitl16_pretrain_sat493m-eadcf0ff.pth"
+    path.write_bytes(b"never read")
+    with pytest.raises(
+        CheckpointError, match=r"_dinov3\.sat493m"
+    ):
+        dp.load_backbone(name, checkpoint=path)
+    # The same scaling under another tag, and the right one, are no matter.
+    check_tag("timm:vit_large_patch16_dinov3.sat493m", path)
+    other = tmp_path / "vit_tiny_patch16_224.augreg_in21k.safetensors"
+    other.write_bytes(b"")
+    check_tag("timm:vit_tiny_patch16_224", other)

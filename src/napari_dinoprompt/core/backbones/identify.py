@@ -99,6 +99,25 @@ def describe_other(name: str, checkpoint: Path) -> str:
     return f"{file} does not hold the weights of {name}; this is {this}."
 
 
+def check_tag(name: str, checkpoint: Path) -> None:
+    """Refuse a file named after a model whose images were scaled in another way.
+
+    Shapes are the same: nothing else would tell.
+    """
+    tagged = _tagged(find_checkpoint(checkpoint), [name])
+    if tagged and _scaling(name) not in map(_scaling, tagged):
+        msg = (
+            f"{checkpoint} is named after {' or '.join(tagged)}, not {name}: type that "
+            "name as backbone, or rename the file."
+        )
+        raise CheckpointError(msg)
+
+
+def _scaling(name: str) -> tuple[object, object] | None:
+    known = import_timm().get_pretrained_cfg(timm_name(name))
+    return None if known is None else (tuple(known.mean), tuple(known.std))
+
+
 def _describe(weights: Weights) -> str:
     if _PATCHES not in weights:
         return f"tensors such as {', '.join(sorted(weights)[:_NAMED])}"

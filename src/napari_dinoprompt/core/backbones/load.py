@@ -125,6 +125,10 @@ def load_backbone(
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
     path = None if checkpoint is None else Path(checkpoint)
+    if path is not None:
+        from napari_dinoprompt.core.backbones.identify import check_tag
+
+        check_tag(name, path)
     try:
         network = load_vit(
             name,
