@@ -200,10 +200,8 @@ class Bench:
         return str(self.dock.image._upscale.currentText())
 
     def choose_checkpoint(self, path: object) -> None:
-        """Type a path into the field, as its button does with what was chosen."""
-        line = self.dock.image._advanced._checkpoint.line_edit.native
-        line.setText(str(path))
-        line.editingFinished.emit()
+        """Put a path into the field, as its button does with what was chosen."""
+        self.dock.image._advanced._checkpoint.line_edit.native.setText(str(path))
         self.settle()
 
     @property

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QFocusEvent
+from qtpy.QtWidgets import QApplication
 from safetensors.torch import save_file
 
 import napari_dinoprompt as dp
@@ -333,15 +336,82 @@ def test_a_wrong_file_is_told_and_the_field_keeps_it(
     assert prompted.checkpoint_shown == str(path)
 
 
-def test_a_block_that_there_is_not(prompted, toy_file) -> None:
+@pytest.mark.parametrize("leave", ["enter", "focus"])
+def test_a_typed_path_is_looked_at_when_it_is_whole(
+    prompted, toy_file, qtbot, leave: str
+) -> None:
+    asked: list[str] = []
+    prompted.dock.image.checkpoint_chosen.connect(asked.append)
+    line = prompted.dock.image._advanced._checkpoint.line_edit.native
+    qtbot.keyClicks(line, str(toy_file))
+    prompted.settle()
+    assert not asked
+    assert prompted.backbone_shown == "filterbank"
+    if leave == "enter":
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+    else:
+        QApplication.sendEvent(line, QFocusEvent(QEvent.Type.FocusOut))
+    prompted.settle()
+    assert len(asked) == 1
+    assert prompted.backbone_shown == "timm:test_vit"
+    # Looked into again, nothing has been typed.
+    QApplication.sendEvent(line, QFocusEvent(QEvent.Type.FocusOut))
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    prompted.settle()
+    assert len(asked) == 1
+    # Emptied by hand, the file is no longer asked for.
+    line.selectAll()
+    qtbot.keyClick(line, Qt.Key.Key_Delete)
+    assert prompted.work.session.request.backbone.checkpoint == str(toy_file)
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert prompted.work.session.request.backbone.checkpoint is None
+
+
+def test_the_dialog_s_file_is_looked_at_at_once(
+    prompted, toy_file, monkeypatch
+) -> None:
+    rows = prompted.dock.image._advanced
+    monkeypatch.setattr(
+        rows._checkpoint, "_show_file_dialog", lambda *_, **__: str(toy_file)
+    )
+    prompted.press("Choose file…")
+    assert prompted.backbone_shown == "timm:test_vit"
+
+
+def test_the_blocks_end_with_the_network_s(prompted, toy_file) -> None:
+    box = prompted.dock.image._advanced._block
+    assert box.maximum() == 99
     prompted.choose_checkpoint(toy_file)
-    prompted.dock.image._advanced._block.setValue(77)
+    assert box.maximum() == 5
+    box.setValue(77)
+    prompted.settle()
+    assert prompted.state.result.reference.backbone.block == 5
+    # Weights are not needed to know it.
+    prompted.choose_backbone("timm:vit_large_patch16_224")
+    prompted.settle()
+    assert prompted.shows("vit_large_patch16_224 are not on this machine")
+    assert box.maximum() == 23
+
+
+def test_the_blocks_of_a_file_are_known_without_an_image(bench, toy_file) -> None:
+    bench.open()
+    bench.choose_checkpoint(toy_file)
+    assert bench.dock.image._advanced._block.maximum() == 5
+
+
+def test_a_block_that_there_is_not(prompted, toy_file) -> None:
+    """Of a reference, say."""
+    choice = BackboneChoice("timm:test_vit", checkpoint=str(toy_file), block=77)
+    prompted.work.features.choose(FeatureRequest(choice, 1.0))
     prompted.settle()
     assert "there is no block 77" in prompted.hint
-    assert prompted.state.result.reference.backbone.name == "timm:test_vit"
-    prompted.dock.image._advanced._block.setValue(0)
+    box = prompted.dock.image._advanced._block
+    assert box.value() == box.maximum() == 77
+    assert prompted.state.result.reference.backbone.name == "filterbank"
+    box.setValue(0)
     prompted.settle()
     assert prompted.state.result.reference.backbone.block == 0
+    assert box.maximum() == 5
 
 
 def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
@@ -350,7 +420,8 @@ def test_a_model_of_timm_that_only_lacks_its_weights(prompted) -> None:
     said = (
         "The weights of timm:vit_tiny_patch16_224 are not on this machine; filterbank"
     )
-    assert prompted.shows(said)
+    assert prompted.dock.weights._notice.text().startswith(said)
+    assert not prompted.dock.weights.isHidden()
     assert prompted.hint.startswith(said)
     assert prompted.backbone_shown == "timm:vit_tiny_patch16_224"
     # Nobody has weights of what cannot be used.

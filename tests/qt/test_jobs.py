@@ -170,6 +170,7 @@ def test_missing_memory_is_a_message(qtbot, job, heard) -> None:
         NotImplementedError("a bug"),
         SystemExit("a bug"),
         KeyboardInterrupt("a bug"),
+        GeneratorExit("a bug"),
     ],
     ids=lambda bug: type(bug).__name__,
 )

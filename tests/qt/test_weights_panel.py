@@ -9,6 +9,7 @@ import pytest
 import toy_dinov2
 from hub_stand_in import Hub, refuse, run_hub, stall
 from huggingface_hub import constants
+from qtpy.QtGui import QGuiApplication
 
 from napari_dinoprompt.core.backbones import download as weight_fetch
 from napari_dinoprompt.core.backbones.download import ask_hub
@@ -167,7 +168,35 @@ def test_a_licence_is_told_beside_the_button(prompted) -> None:
     assert not prompted.shows("Its licence")
 
 
-def test_without_a_network_the_address_is_told(prompted, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("dinov2-base", "vit_base_patch14_reg4_dinov2.lvd142m"),
+        ("timm:vit_tiny_patch16_224", "vit_tiny_patch16_224.augreg_in21k_ft_in1k"),
+    ],
+)
+def test_the_address_can_be_copied_before_a_download(
+    prompted, name: str, repository: str
+) -> None:
+    prompted.choose_backbone(name)
+    prompted.settle()
+    prompted.button("Copy address").click()
+    assert QGuiApplication.clipboard().text() == (
+        f"{constants.ENDPOINT}/timm/{repository}/resolve/main/model.safetensors"
+    )
+    assert prompted.shows("Copied.")
+    assert not prompted.button("Choose file…").isHidden()
+
+
+def test_without_a_known_address_none_is_offered(prompted) -> None:
+    prompted.choose_backbone("timm:vit_betwixt_patch16_gap_256")
+    prompted.settle()
+    assert prompted.shows("betwixt_patch16_gap_256 are not on this machine")
+    assert prompted.button("Copy address").isHidden()
+    assert not prompted.button("Choose file…").isHidden()
+
+
+def test_without_a_network_what_is_said_is_short(prompted, monkeypatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(
         weight_fetch,
@@ -178,6 +207,7 @@ def test_without_a_network_the_address_is_told(prompted, monkeypatch) -> None:
     fetched(prompted)
     said = prompted.dock.weights._said.text()
     assert "cannot be reached" in said
-    assert "/resolve/main/model.safetensors" in said
     assert "Errno" not in said
+    assert len(said) < 140
+    assert not prompted.button("Copy address").isHidden()
     assert not prompted.dock.weights._choose.isHidden()

@@ -52,7 +52,7 @@ def put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every DINOv2 name build the toy, also for the check of a file."""
     monkeypatch.setattr(
         "napari_dinoprompt.core.backbones.vit.create_network",
-        lambda _: (make_toy(), ()),
+        lambda _, **__: (make_toy(), ()),
     )
 
 

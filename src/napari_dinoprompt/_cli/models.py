@@ -142,16 +142,22 @@ def _get_model(name: str) -> None:
         fetch_weights,
         partial_file,
     )
+    from napari_dinoprompt.core.backbones.load import weights_address
     from napari_dinoprompt.core.backbones.weights import (
         describe_size,
         hub_cache_folder,
         published_weights,
     )
+    from napari_dinoprompt.core.errors import FetchError
 
     weights = published_weights(name)
     there = _find(name)
     if there is None:
-        file = ask_hub(weights)
+        try:
+            file = ask_hub(weights)
+        except FetchError as error:
+            msg = f"{error} It is at {weights_address(name)}"
+            raise FetchError(msg) from error
         whole = describe_size(file.size)
         say(
             f"getting {name} ({whole}, {weights.licence}) from {file.endpoint} "

@@ -338,7 +338,8 @@ class SegmentTab(WorkTab):
         self.image.show_images(images, None if state is None else state.image)
         backbone = session.asked or session.request.backbone
         shown = replace(session.request, backbone=backbone)
-        self.image.show_request(shown, auto=session.auto_upscale)
+        blocks = work.features.shelf.blocks.get(backbone.name)
+        self.image.show_request(shown, auto=session.auto_upscale, blocks=blocks)
         self.image.show_facts(
             session.request.backbone.name,
             work.features.estimate,

@@ -243,7 +243,7 @@ def test_a_hub_that_refuses(fetch: Fetch, hub: Hub, cache: Path, status: int) ->
     hub.head = [refuse(status)]
     message = complaint(fetch)
     assert f"which answers {status}" in message
-    assert "/resolve/main/model.safetensors on another machine" in message
+    assert message.endswith(", or get the file elsewhere.")
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 
@@ -269,7 +269,7 @@ def test_nobody_is_there(fetch: Fetch, hub: Hub, cache: Path) -> None:
     message = complaint(fetch, endpoint=f"http://127.0.0.1:{port}")
     assert f"http://127.0.0.1:{port} cannot be reached" in message
     assert "Errno" not in message
-    assert "/resolve/main/model.safetensors on another machine" in message
+    assert message.endswith(", or get the file elsewhere.")
     assert works(fetch, hub, cache)
 
 
@@ -283,7 +283,6 @@ def test_offline_nobody_is_asked(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     message = complaint(fetch)
     assert "HF_HUB_OFFLINE" in message
-    assert "vit_small_patch14_reg4_dinov2.lvd142m/resolve/main" in message
     assert not hub.asked
     assert not cache.exists()
 
@@ -322,7 +321,7 @@ def test_a_login_page_instead_of_the_hub(fetch: Fetch, hub: Hub, cache: Path) ->
     hub.head = [send_page]
     message = complaint(fetch)
     assert "login page" in message
-    assert "/resolve/main/model.safetensors on another machine" in message
+    assert message.endswith(", or get the file elsewhere.")
     assert not blobs(cache)
     assert works(fetch, hub, cache)
 

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.backbones.identify import identify_checkpoint
-from napari_dinoprompt.core.backbones.vit import empty_network
+from napari_dinoprompt.core.backbones import identify
+from napari_dinoprompt.core.backbones.identify import check_tag, identify_checkpoint
+from napari_dinoprompt.core.backbones.vit import empty_network, import_timm
 from napari_dinoprompt.core.backbones.weights import PUBLISHED
 from napari_dinoprompt.core.errors import CheckpointError, WeightsNotFoundError
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 Shapes = dict[str, tuple[int, ...]]
 TINY = "vit_tiny_patch16_224"
+SMALL = "vit_small_patch16_224"
+SATELLITE = "sat493m"
+LARGE = f"timm:vit_large_patch16_dinov3.{SATELLITE}"
+AUGREG = "augreg_in21k_ft_in1k"
 
 
 def shapes_of(name: str) -> Shapes:
@@ -90,6 +95,81 @@ def test_a_tag_in_the_name_is_kept(tmp_path: Path) -> None:
         file = write_zeros(shapes, tmp_path / f"{large}.{tag}.safetensors")
         assert identify_checkpoint(file) == name
     assert identify_checkpoint(file.rename(tmp_path / f"{large}.bin")) == "dinov3-large"
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "name"),
+    [
+        ("dinov3-large", f"dinov3_vitl16_pretrain_{SATELLITE}-eadcf0ff.pth", LARGE),
+        ("dinov3-large", "dinov3-vitl16-pretrain-lvd1689m-8aa4cbdd.pth", ""),
+        ("dinov3-large", f"{SATELLITE}/model.safetensors", LARGE),
+        ("dinov3-large", f"{SATELLITE}/of_lvd1689m.pth", ""),
+        (
+            "dinov3-large",
+            f"models--facebook--dinov3-vitl16-{SATELLITE}/snapshots/0/model.safetensors",
+            LARGE,
+        ),
+        # Parts of words, and tags of others.
+        ("dinov3-large", f"{SATELLITE}x_mae.pth", ""),
+        ("dinov3-base", f"{SATELLITE}.pth", ""),
+        ("dinov2-small", "dino.pth", ""),
+        (f"timm:{SMALL}", "dino_deitsmall16_pretrain.pth", f"timm:{SMALL}.dino"),
+        (
+            f"timm:{SMALL}",
+            f"augreg_in21k_ft_in1k/{SMALL}.pth",
+            f"timm:{SMALL}.{AUGREG}",
+        ),
+        (f"timm:{SMALL}", f"{SMALL}.pth", f"timm:{SMALL}"),
+    ],
+)
+def test_a_tag_is_a_word_of_the_name(
+    tmp_path: Path, given: str, place: str, name: str
+) -> None:
+    """Also where the rest is not as timm calls it: Meta's own files."""
+    file = write_zeros(shapes_of(given), tmp_path / "x" / place)
+    assert identify_checkpoint(file) == (name or given)
+    assert identify_checkpoint(file, given) == (name or given)
+
+
+def test_satellites_have_means_of_their_own() -> None:
+    model, _ = empty_network(LARGE)
+    config = import_timm().data.resolve_model_data_config(model)
+    assert config["mean"] == (0.43, 0.411, 0.296)
+    assert config["std"] == (0.213, 0.156, 0.143)
+
+
+def test_what_is_likely_is_taken_where_it_fits_or_nothing_does(tmp_path: Path) -> None:
+    shapes = shapes_of(f"timm:{TINY}")
+    file, deit = write_zeros(shapes, tmp_path / "a.pth"), "timm:deit_tiny_patch16_224"
+    assert identify_checkpoint(file, deit) == deit
+    with pytest.raises(CheckpointError, match="fits timm:vit_tiny"):
+        identify_checkpoint(file, "dinov2-small")
+    file = write_zeros({**shapes, "extra": (3,)}, tmp_path / "b.pth")
+    assert identify_checkpoint(file, deit) == deit
+
+
+def test_few_networks_are_built_whole(tmp_path: Path, monkeypatch) -> None:
+    """A hundred and more have its patch; whole, each takes a tenth of a second."""
+    built = []
+
+    def building(name: str, **options: int) -> object:
+        built.append(options.get("depth"))
+        return empty_network(name, **options)
+
+    monkeypatch.setattr(identify, "empty_network", building)
+    odd = {
+        key: tuple(200 if side == 192 else side for side in shape)
+        for key, shape in shapes_of(f"timm:{TINY}").items()
+    }
+    with pytest.raises(CheckpointError, match="200 features"):
+        identify_checkpoint(write_zeros(odd, tmp_path / "odd.pth"))
+    assert built.count(1) > 100
+    assert len(built) - built.count(1) < 10
+
+
+def test_a_network_with_settings_for_each_block_is_known(tmp_path: Path) -> None:
+    name = "timm:vit_base_patch16_sapiens2"
+    assert identify_checkpoint(write_zeros(shapes_of(name), tmp_path / "a.pth")) == name
 
 
 def test_a_name_that_does_not_fit_is_not_believed(tmp_path: Path) -> None:
@@ -179,3 +259,20 @@ def test_dinov3_gives_vectors(tmp_path: Path) -> None:
     torch.testing.assert_close(backbone(picture), expected.permute(0, 2, 3, 1))
     moved = backbone.on(torch.device("cpu"))
     torch.testing.assert_close(moved(picture), backbone(picture))
+
+
+@pytest.mark.parametrize("name", ["dinov3-large", "timm:vit_large_patch16_dinov3"])
+def test_a_name_that_scales_otherwise_than_the_file_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dinov3_vitl16_pretrain_sat493m-eadcf0ff.pth"
+    path.write_bytes(b"never read")
+    with pytest.raises(
+        CheckpointError, match=r"_dinov3\.sat493m"
+    ):
+        dp.load_backbone(name, checkpoint=path)
+    # The same scaling under another tag, and the right one, are no matter.
+    check_tag("timm:vit_large_patch16_dinov3.sat493m", path)
+    other = tmp_path / "vit_tiny_patch16_224.augreg_in21k.safetensors"
+    other.write_bytes(b"")
+    check_tag("timm:vit_tiny_patch16_224", other)

@@ -138,14 +138,19 @@ def _catching(steps: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
     """
     try:
         return (yield from steps)
-    except GeneratorExit:
-        raise
     except Exception as error:  # noqa: BLE001 (told in `LatestJob.end`)
         return _note(error)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) and _is_of_close(error):
+            raise
         bug = RuntimeError(f"{type(error).__name__} {error}".rstrip())
         bug.__cause__ = error
         return _note(bug)
+
+
+def _is_of_close(error: GeneratorExit) -> bool:
+    """Tell whether it was raised where it is caught, and not within the work."""
+    return error.__traceback__ is None or error.__traceback__.tb_next is None
 
 
 def _note(error: Exception) -> _Failure:
@@ -159,6 +164,8 @@ class BackboneShelf:
     """Keeps the backbone that was loaded last, for the next image."""
 
     def __init__(self) -> None:
+        self.blocks: dict[str, int | None] = {}
+        """How many transformer blocks each has that was to be loaded."""
         self._kept: tuple[BackboneChoice, Backbone] | None = None
         self._lock = Lock()
 
@@ -172,8 +179,14 @@ class BackboneShelf:
                     return backbone
             # Two large backbones need not be in memory at once.
             self._kept = None
+            self.count(choice)
             self._kept = (choice, choice.load())
             return self._kept[1]
+
+    def count(self, choice: BackboneChoice) -> None:
+        """Count the blocks of a backbone, whether or not its weights are here."""
+        if choice.name not in self.blocks:
+            self.blocks[choice.name] = choice.count_blocks()
 
 
 class TabJob(QObject):

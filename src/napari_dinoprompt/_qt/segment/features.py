@@ -139,7 +139,7 @@ class FeatureController(QObject):
         """Use the network whose weights a file holds: the one chosen, if it fits."""
         choice = self._session.asked or self._session.request.backbone
         self._session.message = f"Looking which network {path} is of."
-        self._known.start(_identify(replace(choice, checkpoint=path)))
+        self._known.start(_identify(replace(choice, checkpoint=path), self.shelf))
         self.changed.emit()
 
     def _on_identified(self, found: BackboneChoice) -> None:
@@ -274,6 +274,10 @@ class FeatureController(QObject):
         state = self._session.current
         assert state is not None
         failed = self._session.request.backbone
+        lacking = isinstance(self._job.error, WeightsNotFoundError)
+        lacking = lacking and failed.checkpoint is None
+        # Known before others are told that something else is used.
+        self.missing = failed.name if lacking else self.missing
         if state.request is None or state.request == self._session.request:
             self._session.phase = Phase.FAILED
         else:
@@ -284,11 +288,8 @@ class FeatureController(QObject):
             self._session.asked = None if here == used else here
             self._session.request = state.request
             self.compute()
-        lacking = isinstance(self._job.error, WeightsNotFoundError)
-        if lacking and failed.checkpoint is None:
-            self.missing = failed.name
-            instead = self._session.request.backbone.name
-            message = describe_missing(self.missing, instead)
+        if lacking:
+            message = describe_missing(failed.name, self._session.request.backbone.name)
         self._session.message = message
         self.changed.emit()
 
@@ -321,23 +322,21 @@ class FeatureController(QObject):
             state.drop_features()
 
 
-def _identify(choice: BackboneChoice) -> Generator[None, None, BackboneChoice]:
+def _identify(
+    choice: BackboneChoice, shelf: BackboneShelf
+) -> Generator[None, None, BackboneChoice]:
     """Name the network of a choice after its checkpoint, in a thread."""
-    from napari_dinoprompt.core.backbones.identify import (
-        describe_other,
-        identify_checkpoint,
-    )
+    from napari_dinoprompt.core.backbones.identify import identify_checkpoint
 
     yield
     assert choice.checkpoint is not None
-    path = Path(choice.checkpoint).expanduser()
-    choice = replace(choice, checkpoint=str(path))
-    if choice.name != FILTERBANK and not describe_other(choice.name, path):
-        return choice
-    name = identify_checkpoint(path)
+    path = str(Path(choice.checkpoint).expanduser())
+    name = identify_checkpoint(path, None if choice.name == FILTERBANK else choice.name)
     # A block of one network is none of another.
     block = choice.block if name == choice.name else None
-    return replace(choice, name=name, block=block)
+    found = replace(choice, checkpoint=path, name=name, block=block)
+    shelf.count(found)
+    return found
 
 
 def _extract_needed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit
@@ -47,6 +47,7 @@ _FILTERBANK = (
     "Simple filters: good for fluorescence, weak for tissue and electron micrographs."
 )
 _LAST_BLOCK = -1
+# As long as it is not known how many there are.
 _MOST_BLOCKS = 99
 
 
@@ -64,6 +65,7 @@ class ImagePanel(QWidget):
         super().__init__()
         self._shown: FeatureRequest | None = None
         self._auto = True
+        self._blocks: int | None = None
         self._weights_folder = request.backbone.weights_folder
         self._cache_gigabytes = request.backbone.cache_gigabytes
         self._image = explain(
@@ -149,14 +151,19 @@ class ImagePanel(QWidget):
         """Whether the clicked objects decide the upscale."""
         return self._upscale.currentText().strip().lower().startswith(_AUTO)
 
-    def show_request(self, request: FeatureRequest, *, auto: bool) -> None:
-        """Show what is in force, without disturbing somebody who is typing."""
-        if (request, auto) == (self._shown, self._auto):
+    def show_request(
+        self, request: FeatureRequest, *, auto: bool, blocks: int | None = None
+    ) -> None:
+        """Show what is in force, without disturbing somebody who is typing.
+
+        And offer as many blocks as there are, once that is known.
+        """
+        if (request, auto, blocks) == (self._shown, self._auto, self._blocks):
             return
-        self._shown, self._auto = request, auto
+        self._shown, self._auto, self._blocks = request, auto, blocks
         self._backbone.setCurrentText(request.backbone.name)
         self._show_upscale()
-        self._advanced.show_choice(request.backbone)
+        self._advanced.show_choice(request.backbone, blocks)
         bank = request.backbone.name == FILTERBANK
         self._about.setText(_FILTERBANK if bank else "")
         self._about.setVisible(bank)
@@ -239,8 +246,9 @@ class AdvancedRows(QWidget):
         self._checkpoint.choose_btn.text = "File…"
         explain(self._checkpoint.choose_btn.native, "Choose the file with the weights.")
         self._checkpoint.native.setFocusProxy(line)
+        self._line = line
         self._block = QSpinBox()
-        self._block.setRange(_LAST_BLOCK, _MOST_BLOCKS)
+        self._block.setMinimum(_LAST_BLOCK)
         self._block.setSpecialValueText("last")
         self._block.setKeyboardTracking(False)
         explain(
@@ -257,7 +265,9 @@ class AdvancedRows(QWidget):
         in_column(self, form)
         for widget in (self._device, self._precision):
             widget.changed.connect(self._on_changed)
-        self._checkpoint.changed.connect(self._on_checkpoint)
+        # Letters that are typed are no path yet; what the dialog sets is one.
+        line.editingFinished.connect(self._on_typed)
+        self._checkpoint.changed.connect(self._on_path)
         self._block.valueChanged.connect(self._on_changed)
 
     def applied_to(self, choice: BackboneChoice) -> BackboneChoice:
@@ -290,27 +300,38 @@ class AdvancedRows(QWidget):
         """Ask for a file."""
         self._checkpoint.choose_btn.native.click()
 
-    def show_choice(self, choice: BackboneChoice) -> None:
-        """Show what is in force."""
+    def show_choice(self, choice: BackboneChoice, blocks: int | None) -> None:
+        """Show what is in force, and offer as many blocks as there are."""
         of = (choice.name, choice.checkpoint)
-        # What was refused can be mended as long as nothing else is chosen.
-        file = self.checkpoint if of == self._of else choice.checkpoint
+        rows: list[tuple[Any, str | None]]
+        rows = [(self._device, choice.device), (self._precision, choice.precision)]
+        # What was refused can be mended as long as nothing else is chosen; somebody
+        # may be typing.
+        if of != self._of:
+            rows.append((self._checkpoint, choice.checkpoint))
         self._of = of
-        for widget, value in (
-            (self._device, choice.device),
-            (self._precision, choice.precision),
-            (self._checkpoint, file),
-        ):
+        for widget, value in rows:
             with widget.changed.blocked():
                 widget.value = value
+        block = _LAST_BLOCK if choice.block is None else choice.block
         with signals_blocked(self._block):
-            self._block.setValue(_LAST_BLOCK if choice.block is None else choice.block)
+            self._block.setMaximum(max(block, blocks - 1 if blocks else _MOST_BLOCKS))
+            self._block.setValue(block)
         self._block.setEnabled(choice.name != FILTERBANK)
 
     def _on_changed(self, _value: object) -> None:
         self.changed.emit()
 
-    def _on_checkpoint(self, _value: object) -> None:
+    def _on_typed(self) -> None:
+        if self._line.isModified():
+            self._line.setModified(False)
+            self._on_checkpoint()
+
+    def _on_path(self, _value: object) -> None:
+        if not self._line.isModified():
+            self._on_checkpoint()
+
+    def _on_checkpoint(self) -> None:
         if self.checkpoint is None:
             self.changed.emit()
         else:

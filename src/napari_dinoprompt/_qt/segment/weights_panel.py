@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QWidget
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QProgressBar, QPushButton, QWidget
 
 from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt._qt.common.widgets import (
@@ -16,6 +17,7 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt.core.backbones.download import fetch_weights
+from napari_dinoprompt.core.backbones.load import weights_address
 from napari_dinoprompt.core.backbones.weights import (
     describe_missing,
     describe_size,
@@ -49,6 +51,7 @@ class WeightsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._missing: str | None = None
+        self._address = ""
         self._fetching = ""
         self._progress: Progress | None = None
         self._notice = MessageLabel("missing weights")
@@ -64,6 +67,8 @@ class WeightsPanel(QWidget):
             "Choose file…", "Choose a file with the weights; the model is seen from it."
         )
         self._choose.clicked.connect(self.choose_requested)
+        self._copy = QPushButton("Copy address")
+        self._copy.clicked.connect(self._copy_address)
         self._bar = explain(
             QProgressBar(), "How much of the weights is here.", "download"
         )
@@ -75,8 +80,9 @@ class WeightsPanel(QWidget):
         self._job.yielded.connect(self._on_progress)
         self._job.returned.connect(self._on_fetched)
         self._job.failed.connect(self._end)
-        row = row_of(self._get, self._choose, self._bar, self._cancel)
-        in_column(self, self._notice, self._licence, row, self._said)
+        get = row_of(self._get, self._bar, self._cancel)
+        by_hand = row_of(self._choose, self._copy)
+        in_column(self, self._notice, self._licence, get, by_hand, self._said)
         self._show()
 
     @property
@@ -88,10 +94,18 @@ class WeightsPanel(QWidget):
         """Offer a network whose weights are missing; say what is used meanwhile."""
         if missing != self._missing:
             self._missing = missing
+            self._address = weights_address(missing) if missing else ""
+            explain(self._copy, f"Copy where the weights are: {self._address}")
             self._said.clear()
         if missing is not None:
             self._notice.setText(describe_missing(missing, used))
         self._show()
+
+    def _copy_address(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(self._address)
+        self._end("Copied. Get the file on any machine, then choose it here.")
 
     def _start(self) -> None:
         if self._missing is None:
@@ -131,6 +145,7 @@ class WeightsPanel(QWidget):
         self._notice.setVisible(missing)
         self._get.setVisible(published and not busy)
         self._choose.setVisible(missing and not busy)
+        self._copy.setVisible(bool(self._address) and not busy)
         self._bar.setVisible(busy)
         self._cancel.setVisible(busy)
         self._said.setVisible(bool(self._said.text()))
@@ -140,5 +155,5 @@ class WeightsPanel(QWidget):
             weights = published_weights(self._missing)
             size = describe_size(weights.size)
             self._get.setText(f"Get {self._missing} ({size})")
-            self._licence.setText(f"Its licence: {weights.licence}.")
+            self._licence.setText(f"Its licence: {weights.licence}")
             self._licence.setVisible(weights.licence != _USUAL_LICENCE)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from napari_dinoprompt.core.backbones.weights import (
     PublishedWeights,
     describe_size,
+    hub_address,
     hub_cache_folder,
     published_weights,
 )
@@ -297,14 +298,12 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = (endpoint or hub_endpoint()).rstrip("/")
-    url = hf_hub_url(weights.hub_id, WEIGHTS_FILE, endpoint=endpoint)
-    by_hand = (
-        f"or download {url} on another machine and choose that file as checkpoint."
-    )
+    url = hub_address(weights.hub_id, endpoint)
+    by_hand = "or get the file elsewhere."
     if constants.HF_HUB_OFFLINE:
         msg = (
-            f"{weights.name} is not fetched, for HF_HUB_OFFLINE says that this machine "
-            f"is offline: unset it, {by_hand}"
+            "Not fetched, for HF_HUB_OFFLINE says that this machine is offline: unset "
+            f"it, {by_hand}"
         )
         raise FetchError(msg)
     client = get_session()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.backbones.weights import (
     PUBLISHED,
+    hub_address,
     is_here,
     is_published,
+    published_weights,
 )
 from napari_dinoprompt.core.errors import CheckpointError, InputError
 
@@ -33,6 +35,18 @@ def default_backbone(weights_folder: str | Path | None = None) -> str:
     ``"dinov2-small"`` if its weights are here, else ``"filterbank"``.
     """
     return CHOICE if is_here(CHOICE, weights_folder) else FILTERBANK
+
+
+def weights_address(name: str) -> str:
+    """Return where the weights of a backbone are published; "" where that is unknown.
+
+    Of a model of timm's timm knows, which takes seconds to import.
+    """
+    if is_published(name):
+        return hub_address(published_weights(name).hub_id)
+    from napari_dinoprompt.core.backbones.vit import published_address
+
+    return published_address(name)
 
 
 def load_backbone(
@@ -101,7 +115,7 @@ def load_backbone(
         from napari_dinoprompt.core.backbones.filterbank import FilterBank
 
         return FilterBank(where)
-    if not (is_published(name) or name.startswith("timm:")):
+    if not _is_network(name):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
@@ -111,6 +125,10 @@ def load_backbone(
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
     path = None if checkpoint is None else Path(checkpoint)
+    if path is not None:
+        from napari_dinoprompt.core.backbones.identify import check_tag
+
+        check_tag(name, path)
     try:
         network = load_vit(
             name,
@@ -126,6 +144,10 @@ def load_backbone(
         msg = (path and describe_other(name, path)) or str(error)
         raise CheckpointError(msg) from error
     return replace(network, cache=cache)
+
+
+def _is_network(name: str) -> bool:
+    return is_published(name) or name.startswith("timm:")
 
 
 @dataclass(frozen=True)
@@ -154,6 +176,15 @@ class BackboneChoice:
             checkpoint=self.checkpoint if self.name == info.name else None,
             block=info.block if info.block >= 0 else None,
         )
+
+    def count_blocks(self) -> int | None:
+        """Count the transformer blocks; None of what has none. Needs no weights."""
+        if not _is_network(self.name):
+            return None
+        from napari_dinoprompt.core.backbones.vit import empty_network
+
+        blocks: Any = empty_network(self.name)[0].blocks
+        return len(blocks)
 
     def load(self) -> Backbone:
         """Load the backbone; errors as `load_backbone`."""

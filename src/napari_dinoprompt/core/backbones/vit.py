@@ -28,6 +28,7 @@ from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weig
 from napari_dinoprompt.core.backbones.weights import (
     find_checkpoint,
     find_weights,
+    hub_address,
     is_published,
     published_weights,
 )
@@ -234,6 +235,13 @@ def _known_as(name: str) -> tuple[str, tuple[str, ...]]:
     return str(found or architecture), (f"{name.removeprefix('timm:')}.safetensors",)
 
 
+def published_address(name: str) -> str:
+    """Return where timm says that the weights of a network are, or ""."""
+    config = _pretrained_config(timm_name(name))
+    hub_id = config.get("hf_hub_id")
+    return hub_address(hub_id) if hub_id else str(config.get("url") or "")
+
+
 def check_published(name: str, path: Path) -> None:
     """Check that a safetensors file holds a published model; no value is read."""
     model, classifier = empty_network(name)
@@ -249,6 +257,9 @@ def timm_name(name: str) -> str:
     base, _, tag = given.partition(".")
     if renamed := timm.models.get_deprecated_models().get(base):
         return str(renamed)
+    if not tag and timm.is_model(base):
+        # At once: lists take time to sort.
+        return given
     of_base = f"{base}.*" if tag and timm.is_model(base) else ""
     known = timm.list_models(of_base, include_tags=bool(of_base))
     if given not in known:
@@ -259,11 +270,11 @@ def timm_name(name: str) -> str:
     return given
 
 
-def empty_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+def empty_network(name: str, **more: int) -> tuple[torch.nn.Module, tuple[str, ...]]:
     """Build a model without values; one that cannot be used is refused."""
     try:
         with torch.device("meta"):
-            return create_network(name)
+            return create_network(name, **more)
     except InputError:
         raise
     # Some of timm's models cannot be built without classifier, or by name alone.
@@ -272,10 +283,13 @@ def empty_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
         raise InputError(msg) from error
 
 
-def create_network(name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """Build a model without classifier, and name the classifier's layers."""
+def create_network(name: str, **more: int) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a model without classifier, and name the classifier's layers.
+
+    With timm's options, such as another depth.
+    """
     architecture = timm_name(name)
-    model = import_timm().create_model(architecture, pretrained=False, num_classes=0)
+    model = import_timm().create_model(architecture, num_classes=0, **more)
     _patch_side(name, model)
     classifier = _pretrained_config(architecture).get("classifier") or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)

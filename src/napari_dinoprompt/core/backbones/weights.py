@@ -14,7 +14,7 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 _DINOV3_LICENCE = (
-    "DINOv3 License, terms of Meta's own: "
+    "DINOv3 License, Meta's own: "
     "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
 )
 
@@ -149,12 +149,16 @@ def find_weights(
     found = found or next((meta for meta in metas if meta.is_file()), None)
     if found is not None:
         return found
-    by_hand = how_by_hand(hub_id.rpartition("/")[2])
-    fetch = f"You can {by_hand.removeprefix('or ')}"
+    by_hand = (
+        f"put {hub_id.rpartition('/')[2]}.safetensors into a folder that "
+        f"{FOLDERS_VARIABLE} or the preferences name, or give the file as checkpoint; "
+        "the backbone 'filterbank' works now, without weights."
+    )
+    fetch = f"You can {by_hand}"
     if is_published(name):
         size = describe_size(published_weights(name).size)
         get = f"'dinoprompt models --get {name}' or the dock's button"
-        fetch = f"Fetch them ({size}) with {get}, {by_hand}"
+        fetch = f"Fetch them ({size}) with {get}, or {by_hand}"
     also = "".join(f" and for {meta}" for meta in metas)
     msg = (
         f"The weights of {name} are not on this machine. Looked for "
@@ -187,13 +191,11 @@ def find_checkpoint(
     raise WeightsNotFoundError(msg)
 
 
-def how_by_hand(timm_name: str) -> str:
-    """Say, as the end of a sentence, what to do without the hub."""
-    return (
-        f"or put {timm_name}.safetensors into a folder that {FOLDERS_VARIABLE} or the "
-        "preferences name, or give the file as checkpoint; the backbone 'filterbank' "
-        "works now, without weights."
-    )
+def hub_address(hub_id: str, endpoint: str | None = None) -> str:
+    """Return where a hub has the weights of a model; nobody is asked."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(hub_id, _HUB_FILES[0], endpoint=endpoint)
 
 
 def weights_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
