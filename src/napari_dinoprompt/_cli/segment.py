@@ -21,6 +21,7 @@ from napari_dinoprompt._cli.options import (
     Checkpoint,
     Device,
     FillHoles,
+    MaxSize,
     MinSize,
     OutputFolder,
     Precision,
@@ -28,6 +29,7 @@ from napari_dinoprompt._cli.options import (
     Split,
     Window,
     choose_backbone,
+    parse_exports,
     parse_spacing,
     parse_target_window,
     parse_threshold,
@@ -53,8 +55,12 @@ dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensor
 dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
 --scheduler local:4
 
+dinoprompt segment ihc.png --reference positive.reference.safetensors --output results \
+--objects stardist_labels.tif --export csv,geojson
+
 Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
-NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
+NAME_instances.tif (object numbers); with --export also NAME_objects.csv, .geojson or \
+_rois.zip; for all of them segmentation.csv and objects.csv. Files of these \
 names that are there already are replaced, except where NAME_record.json tells that \
 they come from the same image, reference and options: a run that was stopped goes on. \
 Images of one name in two folders get the folder's name in front. An image that cannot \
@@ -88,6 +94,7 @@ def segment(
         ),
     ] = None,
     min_size: MinSize = 0,
+    max_size: MaxSize = None,
     fill_holes: FillHoles = False,
     split: Split = False,
     objects_3d: Annotated[
@@ -101,11 +108,30 @@ def segment(
     pixel_size: Annotated[
         str | None,
         typer.Option(
-            help="Distance of the voxels of a stack, in micrometres, for --objects-3d. "
-            "(default: what the file says, else the same along all three)",
+            help="Distance of voxels, in micrometres, for --objects-3d and the sizes "
+            "in --export; of a plane Y and X count. (default: what the file says, "
+            "else voxels are cubes and sizes are in pixels)",
             metavar="Z,Y,X",
         ),
     ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            help="Objects that another program has found, as a label image, or a "
+            "folder with one of the same name for each image: those like the prompts "
+            "are kept, as they are. --threshold is then the mean similarity of an "
+            "object.",
+            metavar="LABELS",
+        ),
+    ] = None,
+    export: Annotated[
+        str,
+        typer.Option(
+            help="Files beside the masks, with commas between: geojson (QuPath), roi "
+            "(ImageJ and Fiji), csv (a table of objects, also of all images).",
+            metavar="KINDS",
+        ),
+    ] = "",
     again: Annotated[
         bool,
         typer.Option(
@@ -140,6 +166,8 @@ def segment(
     cut = parse_threshold(threshold)
     seen = parse_target_window(window)
     spacing = parse_spacing(pixel_size)
+    exports = parse_exports(export)
+    from napari_dinoprompt.core.batch.objects import ObjectWork
     from napari_dinoprompt.core.batch.run import find_images
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.io.read import read_image
@@ -150,7 +178,7 @@ def segment(
     options = SegmentOptions(
         window=seen,
         threshold=cut,
-        cleaning=Cleaning(min_size, fill_holes, split),
+        cleaning=Cleaning(min_size, fill_holes, split, max_size),
         objects_3d=objects_3d,
         spacing=spacing,
         map=map_kind,
@@ -171,6 +199,7 @@ def segment(
         options=options,
         like=None if like is None else read_image(like),
         again=again,
+        objects=ObjectWork(exports, objects),
     )
     report = _follow_batch(steps)
     if report.rows:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from napari_dinoprompt.core.batch.image import ImageTask, check_settings
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
 from napari_dinoprompt.core.batch.run import follow_batch, name_images
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.io.atomic import (
@@ -114,6 +115,7 @@ def segment_batch_on_cluster(
     scheduler: str,
     like: ArrayLike | None = None,
     again: bool = False,
+    objects: ObjectWork = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files on the workers of a scheduler, as `segment_batch` does.
 
@@ -155,7 +157,7 @@ def segment_batch_on_cluster(
     """
     check_settings(reference, options, like)
     where = parse_scheduler(scheduler)
-    names = name_images(images, folder)
+    names = name_images(images, folder, objects)
     from napari_dinoprompt.core.batch.dask_worker import BatchWorker
 
     with ExitStack() as stack:
@@ -170,11 +172,13 @@ def segment_batch_on_cluster(
             sign=stack.enter_context(_sign(target)),
             threads=where.threads if isinstance(where, LocalWorkers) else None,
             again=again,
+            objects=replace(objects, given=objects.given and objects.given.absolute()),
         )
         plugin = stack.enter_context(_hand_out(client, worker))
         settings = _agree(client, plugin)
         compute = partial(_compute, client, plugin, settings)
-        return (yield from follow_batch(folder, names, settings, compute, again=again))
+        steps = follow_batch(folder, names, settings, compute, objects, again=again)
+        return (yield from steps)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
+    from napari_dinoprompt.core.batch.objects import ObjectWork
     from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
@@ -79,6 +80,7 @@ class BatchWorker(WorkerPlugin):
         That torch computes with; None leaves it as it is.
     again : bool
         Whether what was finished before the batch is computed again.
+    objects : ObjectWork
     """
 
     reference: bytes
@@ -89,6 +91,7 @@ class BatchWorker(WorkerPlugin):
     sign: str
     threads: int | None
     again: bool
+    objects: ObjectWork
     _work: ImageJob | None = field(default=None, init=False)
 
     def setup(self, worker: Worker) -> None:
@@ -139,7 +142,8 @@ class BatchWorker(WorkerPlugin):
             torch.set_num_threads(self.threads)
         reference = Reference.of(decode_reference(self.reference))
         backbone = self.choice.fitting(reference.backbone).load()
-        return ImageJob(reference, backbone, self.options, self.like, self.folder)
+        given = self.options, self.like, self.folder, self.objects
+        return ImageJob(reference, backbone, *given)
 
 
 async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
 from napari_dinoprompt.core.batch.records import (
     Job,
     open_record,
@@ -19,6 +20,7 @@ from napari_dinoprompt.core.batch.stack_files import (
 )
 from napari_dinoprompt.core.errors import CannotWriteError, explain
 from napari_dinoprompt.core.io.read import open_image
+from napari_dinoprompt.core.io.spacing import read_pixel_size
 from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
@@ -87,6 +89,7 @@ class ImageJob:
         As `segment`.
     folder : Path
         For the results.
+    objects : ObjectWork
 
     Raises
     ------
@@ -99,14 +102,16 @@ class ImageJob:
     options: SegmentOptions
     like: ArrayLike | None
     folder: Path
+    objects: ObjectWork = MASKS_ONLY
 
     def __post_init__(self) -> None:
         self.reference.check_backbone(self.backbone.info)
 
     @cached_property
     def settings(self) -> str:
-        """As `describe_settings`."""
-        return describe_settings(self.reference, self.backbone, self.options, self.like)
+        """As `describe_settings`, and what is done with objects."""
+        own = describe_settings(self.reference, self.backbone, self.options, self.like)
+        return own if self.objects == MASKS_ONLY else f"{own} {self.objects}"
 
     def read(self, path: Path) -> ReadImage | str:
         """Read an image, or say why it cannot be read."""
@@ -131,6 +136,7 @@ class ImageJob:
         try:
             if found.pixels is None:
                 return self._finish_stack(task, found.job)
+            labels = self.objects.labels_of(task.path)
             result = segment(
                 found.pixels,
                 self.reference,
@@ -138,6 +144,7 @@ class ImageJob:
                 self.options,
                 like=self.like,
             )
+            result = self.objects.choose(result, labels, self.options.threshold)
         except CannotWriteError:
             # It would be the same with the next one.
             raise
@@ -146,6 +153,9 @@ class ImageJob:
         rows = summarise(task.shown, task.name, result)
         open_record(self.folder, task.name)
         write_segmentation(self.folder, task.name, result)
+        given = self.options.spacing
+        size = given[1:] if given else read_pixel_size(task.path)
+        self.objects.export(self.folder, task.name, result, found.pixels, size)
         write_record(self.folder, task.name, found.job, rows)
         return rows
 
@@ -160,6 +170,7 @@ class ImageJob:
                 self.backbone,
                 self.options,
                 like=self.like,
+                objects=self.objects,
             )
         )
         write_record(self.folder, task.name, job, rows)

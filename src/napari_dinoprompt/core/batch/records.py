@@ -228,13 +228,18 @@ def open_record(folder: Path, name: str) -> None:
         file.write(b'{"unfinished": true}')
 
 
-def check_ours(folder: Path, names: Iterable[str], summary: Path) -> None:
+def check_ours(
+    folder: Path,
+    names: Iterable[str],
+    summary: Path,
+    more: Callable[[Path, str], Iterable[Path]],
+) -> None:
     """Refuse to replace results, or their summary, that no batch has written."""
     foreign = [
         path
         for name in names
         if not _record_path(folder, name).exists()
-        for path in result_paths(folder, name).values()
+        for path in (*result_paths(folder, name).values(), *more(folder, name))
         if path.exists()
     ]
     if summary.exists() and not any(folder.glob(f"*{_ENDING}")):

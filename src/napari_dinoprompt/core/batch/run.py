@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
 from napari_dinoprompt.core.batch.records import (
     Job,
     append_table,
@@ -152,6 +153,7 @@ def segment_batch(
     *,
     like: ArrayLike | None = None,
     again: bool = False,
+    objects: ObjectWork = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files and write the results of each.
 
@@ -175,6 +177,8 @@ def segment_batch(
         As `segment`.
     again : bool
         Whether finished images are computed again.
+    objects : ObjectWork
+        Objects that are given, and files to end in.
 
     Yields
     ------
@@ -191,19 +195,29 @@ def segment_batch(
         If no image can be done with these options, or results cannot be written.
     """
     check_settings(reference, options, like)
-    work = ImageJob(reference, backbone, options, like, folder)
-    names = name_images(images, folder)
+    work = ImageJob(reference, backbone, options, like, folder, objects)
+    names = name_images(images, folder, objects)
     compute = partial(_compute, work)
-    return (yield from follow_batch(folder, names, work.settings, compute, again=again))
+    settings = work.settings
+    return (
+        yield from follow_batch(folder, names, settings, compute, objects, again=again)
+    )
 
 
-def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
+def name_images(
+    images: Sequence[Path], folder: Path, objects: ObjectWork
+) -> dict[Path, str]:
     """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; the results need a folder.")
     check_place(folder)
     names = name_results(images, folder)
-    check_ours(folder, names.values(), folder / SUMMARY)
+    check_ours(folder, names.values(), folder / SUMMARY, objects.paths)
+    if objects.given is not None and objects.given.is_file() and len(names) > 1:
+        raise InputError(
+            f"{objects.given} holds the objects of one image, and there are "
+            f"{len(names)}; give a folder with a file of the same name for each."
+        )
     return names
 
 
@@ -212,6 +226,7 @@ def follow_batch(
     names: dict[Path, str],
     settings: str,
     compute: Compute,
+    objects: ObjectWork,
     *,
     again: bool,
 ) -> Generator[BatchStep, None, BatchReport]:
@@ -223,7 +238,7 @@ def follow_batch(
     """
     remove_leftovers(folder)
     # Known beforehand, so that the summary never has less than the folder.
-    kept = {} if again else _kept_rows(folder, names, settings)
+    kept = {} if again else _kept_rows(folder, names, settings, objects)
     summary = _Summary(
         folder / SUMMARY,
         other_rows(folder, names.values()),
@@ -261,6 +276,7 @@ def follow_batch(
                 summary.add(task.name, result)
                 yield step(paths[task.name], "done")
     rows = summary.end(names.values())
+    objects.join(folder, names.values())
     computed = len(names) - len(kept) - skipped
     return BatchReport(tuple(rows), computed, len(kept), skipped)
 
@@ -282,10 +298,12 @@ def _compute(
                 yield done, rows
 
 
-def _kept_rows(folder: Path, names: dict[Path, str], settings: str) -> dict[Path, Rows]:
+def _kept_rows(
+    folder: Path, names: dict[Path, str], settings: str, objects: ObjectWork
+) -> dict[Path, Rows]:
     kept = {}
     for path, name in names.items():
-        if not path.exists():
+        if not all(one.exists() for one in (path, *objects.paths(folder, name))):
             continue
         rows = read_record(folder, name, Job.of(path, settings))
         if rows is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
 from napari_dinoprompt.core.batch.records import (
     Job,
     open_record,
@@ -156,6 +157,7 @@ def iter_segment_stack_file(
     options: SegmentOptions,
     *,
     like: ArrayLike | None = None,
+    objects: ObjectWork = MASKS_ONLY,
 ) -> Generator[Progress | Notice, None, list[dict[str, Any]]]:
     """Segment a stack and write similarity, mask and instances as stacks.
 
@@ -172,6 +174,11 @@ def iter_segment_stack_file(
         raise InputError(
             f"{path} has no depth (axes {source.axes}), so its objects cannot go "
             "through the planes; leave out --objects-3d."
+        )
+    if objects.given is not None:
+        raise InputError(
+            f"{path} is a stack; objects can be given for single planes only. Save its "
+            "planes as files of their own."
         )
     spacing = options.spacing or source.spacing
     if options.objects_3d and options.spacing is None:
@@ -200,6 +207,7 @@ def iter_segment_stack_file(
     open_record(folder, name)
     shown = f"similarity ({options.map})"
     _write_results(folder, name, found, replace(source, spacing=spacing), shown)
+    objects.export_stack(folder, name, found, source.stack, spacing)
     shutil.rmtree(begun)
     return rows
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.images.labels import as_objects
 from napari_dinoprompt.core.io.atomic import write_bytes
 from napari_dinoprompt.core.io.foreign_points import (
     JSON_SUFFIXES,
@@ -20,6 +21,7 @@ from napari_dinoprompt.core.io.foreign_points import (
     read_rois,
 )
 from napari_dinoprompt.core.io.limits import check_size
+from napari_dinoprompt.core.io.read import read_labels
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PICTURES = (".tif", ".tiff", ".png")
 _AXES = ("axis-0", "axis-1")
 # In bytes. People click a few; a program that writes more has mixed up files.
 _LARGEST_FILE = 2**25
@@ -36,6 +39,7 @@ _MOST_POINTS = 100_000
 def read_prompts(path: Path) -> Prompts:
     """Read prompts of one plane from a file.
 
+    A label image, each label of which is a prompt by its inner pixels;
     ImageJ's points (.roi, or a .zip of these), QuPath's (.geojson), or a CSV: Fiji's
     table of results with the columns X and Y, or as napari writes it. There the columns
     ``axis-0`` (y) and ``axis-1`` (x) are needed, in any order; ``class`` is optional,
@@ -47,6 +51,8 @@ def read_prompts(path: Path) -> Prompts:
     if not path.is_file():
         msg = f"There is no points file {path}."
         raise InputError(msg)
+    if path.suffix.lower() in _PICTURES:
+        return Prompts.of_regions(as_objects(read_labels(path)))
     check_size(path, _LARGEST_FILE, "a points file")
     if path.suffix in ROI_SUFFIXES + JSON_SUFFIXES:
         read = read_rois if path.suffix in ROI_SUFFIXES else read_geojson

@@ -127,7 +127,7 @@ def _feature(outline: Outline, row: dict[str, Any]) -> dict[str, Any]:
     numbers = {
         name: value
         for name, value in row.items()
-        if name not in ("label", "class") and np.isfinite(value)
+        if name != "label" and not isinstance(value, str) and np.isfinite(value)
     }
     properties = {
         "objectType": "detection",

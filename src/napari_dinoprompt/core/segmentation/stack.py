@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from napari_dinoprompt.core.images.intensity import (
     measure_stack_window,
     sample_planes,
 )
+from napari_dinoprompt.core.images.lazy_plane import LazyArray
 from napari_dinoprompt.core.images.plane import as_plane, check_kind, holds_data
 from napari_dinoprompt.core.io.atomic import explaining_writes, software_version
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
@@ -98,6 +101,22 @@ class Stack:
     def indices(self) -> list[PlaneIndex]:
         """Return all planes in their order: the last axis moves first."""
         return list(np.ndindex(self.lengths))
+
+    def array(self) -> LazyArray:
+        """See all planes as one array, read plane by plane as it is sliced."""
+        first = np.asarray(self.read((0,) * len(self.lengths)))
+        shape = (*self.lengths, *first.shape)
+        return LazyArray(shape, first.dtype, partial(_read_planes, self))
+
+
+def _read_planes(stack: Stack, key: tuple[Any, ...]) -> NDArray[np.generic]:
+    before, part = key[: len(stack.lengths)], key[len(stack.lengths) :]
+    places = np.arange(math.prod(stack.lengths)).reshape(stack.lengths)[before]
+    planes = [
+        np.asarray(stack.read(np.unravel_index(at, stack.lengths)))[part]
+        for at in places.ravel().tolist()
+    ]
+    return np.stack(planes).reshape(*places.shape, *planes[0].shape)
 
 
 def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
