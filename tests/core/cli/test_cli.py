@@ -393,7 +393,12 @@ def test_bad_input_is_one_line(run: Run, bench: Bench, blob_reference) -> None:
     assert "lies outside" in reference(bench.image, *good, "--points", outside)
     assert "no points" in reference(bench.image, *good, "--points", empty)
     assert "no points file" in reference(bench.image, *good, "--points", "none")
-    assert "not UTF-8" in reference(bench.image, *good, "--points", bench.other)
+    assert "rather than labels" in reference(
+        bench.image, *good, "--points", bench.other
+    )
+    text = bench.folder / "utf16.csv"
+    text.write_bytes("axis-0,axis-1\n1,2\n".encode("utf-16"))
+    assert "not UTF-8" in reference(bench.image, *good, "--points", text)
     for wrong in ("0", "big", "nan"):
         assert "upscale" in reference(bench.image, *good, "--upscale", wrong)
     assert "Unknown backbone" in reference(bench.image, *good, "--backbone", "dino")

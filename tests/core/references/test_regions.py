@@ -1,11 +1,15 @@
 """Regions that were drawn as prompts: the cells inside one are one prompt."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage as ndi
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT, Prompts
 
 _Y, _X = np.mgrid[:200, :200] % 40 - 20
@@ -63,3 +67,15 @@ def test_a_region_that_fills_the_image_is_a_point() -> None:
     whole = np.ones(IMAGE.shape, np.int32)
     reference = dp.make_reference(IMAGE, Prompts.of_regions(whole), backbone=backbone)
     assert reference.areas.tolist() == [0.0]
+
+
+def test_a_label_image_is_read_as_prompts(tmp_path: Path) -> None:
+    path = tmp_path / "strokes.tif"
+    tifffile.imwrite(path, some_discs().astype(np.uint16))
+    prompts = read_prompts(path)
+    assert len(prompts.points) == len(np.unique(some_discs())) - 1
+    tifffile.imwrite(
+        path, IMAGE + np.random.default_rng(0).integers(0, 20, IMAGE.shape)
+    )
+    with pytest.raises(InputError, match="picture rather than labels"):
+        read_prompts(path)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _PICTURES = (".tif", ".tiff", ".png")
+# Of a label, on average: strokes are drawn in few.
+_MOST_PIECES = 20
 _AXES = ("axis-0", "axis-1")
 # In bytes. People click a few; a program that writes more has mixed up files.
 _LARGEST_FILE = 2**25
@@ -52,7 +54,7 @@ def read_prompts(path: Path) -> Prompts:
         msg = f"There is no points file {path}."
         raise InputError(msg)
     if path.suffix.lower() in _PICTURES:
-        return Prompts.of_regions(as_objects(read_labels(path)))
+        return _regions(path)
     check_size(path, _LARGEST_FILE, "a points file")
     if path.suffix in ROI_SUFFIXES + JSON_SUFFIXES:
         read = read_rois if path.suffix in ROI_SUFFIXES else read_geojson
@@ -109,6 +111,20 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         msg = f"The points file {path} cannot be read: {error.strerror or error}."
         raise InputError(msg) from error
+
+
+def _regions(path: Path) -> Prompts:
+    """Take each label of a picture for a prompt; greys are none."""
+    from skimage.measure import label
+
+    labels = as_objects(read_labels(path))
+    count = len(np.unique(labels))
+    if label(labels, connectivity=2).max() > _MOST_PIECES * count:
+        raise InputError(
+            f"{path} is a picture rather than labels: its values lie in pieces all "
+            "over. Give a points file, or labels of a few regions."
+        )
+    return Prompts.of_regions(labels)
 
 
 def _check_count(path: Path, count: int) -> None:
