@@ -9,6 +9,7 @@ from napari.layers import Points
 from napari.utils.notifications import notification_manager
 
 from napari_dinoprompt._qt.controller import look_at_file
+from napari_dinoprompt._qt.segment import features
 from napari_dinoprompt.session.session import Phase
 
 
@@ -454,3 +455,17 @@ def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> No
         "channels is taken for 96 planes of 120 × 5 pixels. If it is one of 5 "
         "channels, split the last axis into layers."
     ]
+
+
+@pytest.mark.parametrize("room", [False, True])
+def test_features_of_other_images_are_kept_within_a_budget(
+    prompted, other_scene, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prompted.state
+    size = first.planes.bytes
+    assert size > 0
+    monkeypatch.setattr(features, "_KEPT_BYTES", size if room else size - 1)
+    prompted.choose(prompted.add_image(other_scene.image))
+    prompted.settle()
+    assert first.planes.bytes == (size if room else 0)
+    assert prompted.state.planes.bytes > 0
