@@ -178,19 +178,19 @@ def test_what_cannot_be_read_is_skipped_with_the_same_words(
     assert differences(Path("plain"), Path("cluster")) == []
 
 
-def test_what_workers_warn_of_is_heard_with_the_file(
-    bench: Bench, filterbank, address: str
-) -> None:
+def test_what_workers_warn_of_is_heard_with_the_file(bench: Bench, filterbank) -> None:
     dim = bench.images[1]
     tifffile.imwrite(dim, tifffile.imread(dim) // 16)
-    steps = bench.steps(address)
     heard = {}
-    for _ in bench.images:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", RuntimeWarning)
-            step = next(steps)
-        heard[step.path] = [str(one.message) for one in said]
-    steps.close()
+    # A process of its own, as elsewhere: warnings are those of a process.
+    with running_cluster(processes=True) as cluster:
+        steps = bench.steps(cluster.scheduler_address)
+        for _ in bench.images:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", RuntimeWarning)
+                step = next(steps)
+            heard[step.path] = [str(one.message) for one in said]
+        steps.close()
     with pytest.warns(RuntimeWarning) as expected:
         segment(tifffile.imread(dim), bench.reference, filterbank)
     assert heard[dim] == [str(one.message) for one in expected]
