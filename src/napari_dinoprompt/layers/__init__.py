@@ -2,6 +2,7 @@
 
 from napari_dinoprompt.layers.coordinates import (
     CLASS_COLUMN,
+    describe_own_points,
     pixel_points,
     placed_prompts,
     points_from_pixels,
@@ -20,6 +21,7 @@ from napari_dinoprompt.layers.ownership import (
 )
 from napari_dinoprompt.layers.planes import (
     describe_odd_planes,
+    describe_view,
     look_at,
     open_plane,
     pixel_size,
@@ -56,6 +58,8 @@ __all__ = [
     "colour_instances",
     "colour_numbers",
     "describe_odd_planes",
+    "describe_own_points",
+    "describe_view",
     "find_owned",
     "find_prompt_layer",
     "find_result_layers",

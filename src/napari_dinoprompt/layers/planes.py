@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+from napari_dinoprompt.layers.ownership import can_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,20 +63,60 @@ def plane_in_view(viewer: ViewerModel, layer: Layer) -> PlaneIndex:
 
     Empty for a 2-D layer; the nearest plane where the sliders lie outside.
     """
+    lengths = stack_shape(layer)
+    return tuple(
+        int(np.clip(at, 0, length - 1))
+        for at, length in zip(
+            _planes_at(viewer, layer, viewer.dims.point), lengths, strict=True
+        )
+    )
+
+
+def _planes_at(
+    viewer: ViewerModel, layer: Layer, point: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the plane that napari shows at a point, which may lie outside."""
     # Layers of fewer dimensions are aligned with the last ones of the world.
-    world = np.asarray(viewer.dims.point)[-layer.ndim :]
+    world = np.asarray(point)[-layer.ndim :]
     units = viewer.layers.units
     if units is not None:
         world = world * unit_ratio(units[-layer.ndim :], layer.units)
-    lengths = stack_shape(layer)
     # As napari slices: a tilt out of the plane is passed over, halves go to even.
-    in_the_stack = np.arange(layer.ndim) < len(lengths)
+    in_the_stack = np.arange(layer.ndim) < layer.ndim - 2
     where = np.asarray(layer.world_to_data(np.where(in_the_stack, world, 0.0)))
-    nearest = np.rint(where[: len(lengths)])
-    return tuple(
-        int(np.clip(at, 0, length - 1))
-        for at, length in zip(nearest, lengths, strict=True)
-    )
+    return np.asarray(np.rint(where[: layer.ndim - 2]))
+
+
+def describe_view(viewer: ViewerModel, image: Image) -> str:
+    """Say what a viewer shows of an image if that is not the plane to be computed."""
+    dims, lengths = viewer.dims, stack_shape(image)
+    plane = plane_in_view(viewer, image)
+    at = f"plane {plane[0] if len(plane) == 1 else plane} of {image.name}"
+    if dims.ndisplay == 3:
+        computed = f" Computed is {at}." if plane else ""
+        return f"In 3-D a click has no depth: turn to 2-D to place prompts.{computed}"
+    if set(dims.displayed) != {dims.ndim - 2, dims.ndim - 1}:
+        computed = f" Now it is {at}." if plane else ""
+        return (
+            "The view shows other axes than the last two, along which planes are "
+            f"computed: roll them back to see the mask.{computed}"
+        )
+    ends = [
+        _planes_at(viewer, image, point)
+        for point in (
+            np.subtract(dims.point, dims.margin_left),
+            np.add(dims.point, dims.margin_right),
+        )
+    ]
+    if image.projection_mode != "none" and not np.array_equal(*ends):
+        return f"The view joins several planes. Computed is {at} alone."
+    here = _planes_at(viewer, image, dims.point)
+    if ((here < 0) | (here >= lengths)).any():
+        return f"The sliders lie outside this image. Computed is the nearest, {at}."
+    images = [one for one in viewer.layers if can_segment(one) and one.visible]
+    if viewer.canvas.grid.enabled and len(images) > 1:
+        return f"A click in any cell of the grid is a prompt of {image.name}."
+    return ""
 
 
 def look_at(viewer: ViewerModel, layer: Layer, place: Sequence[float]) -> None:
