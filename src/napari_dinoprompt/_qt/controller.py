@@ -29,6 +29,7 @@ from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
 from napari_dinoprompt._qt.study.job import StudyJob
+from napari_dinoprompt.core.images.plane import describe_odd_planes
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
@@ -177,7 +178,8 @@ class Controller(QObject):
         self.features.compute()
         if not state.looked_at:
             state.looked_at = True
-            odd = layers.describe_odd_planes(image)
+            shape = layers.stack_shape(image), layers.plane_shape(image)
+            odd = describe_odd_planes(image.name, *shape)
             self._file.start(look_at_file(image.source.path, odd))
 
     def switch_to(self, image: Image | None = None) -> None:

@@ -20,7 +20,6 @@ from napari_dinoprompt.layers.ownership import (
     truth_layers,
 )
 from napari_dinoprompt.layers.planes import (
-    describe_odd_planes,
     describe_view,
     look_at,
     open_plane,
@@ -57,7 +56,6 @@ __all__ = [
     "colour_classes",
     "colour_instances",
     "colour_numbers",
-    "describe_odd_planes",
     "describe_own_points",
     "describe_view",
     "find_owned",

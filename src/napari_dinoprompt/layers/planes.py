@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-
-
-# Pictures are hardly ever as narrow; of an axis of channels more are unusual.
-_MOST_CHANNELS = 8
 
 
 def _full_resolution(image: Image) -> Any:
@@ -45,17 +40,6 @@ def pixel_size(image: Image) -> tuple[float, float] | None:
 def stack_shape(image: Image) -> tuple[int, ...]:
     """Return the lengths of the axes before the plane; empty for a 2-D image."""
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
-
-
-def describe_odd_planes(image: Image) -> str:
-    """Say so if the last axis of an image rather holds channels than columns."""
-    stack, (height, width) = stack_shape(image), plane_shape(image)
-    if not stack or width > _MOST_CHANNELS or min(stack[-1], height) <= width:
-        return ""
-    return (
-        f"{image.name} is taken for {math.prod(stack)} planes of {height} × {width} "
-        f"pixels. If it is one of {width} channels, split the last axis into layers."
-    )
 
 
 def plane_in_view(viewer: ViewerModel, layer: Layer) -> PlaneIndex:
@@ -101,14 +85,9 @@ def describe_view(viewer: ViewerModel, image: Image) -> str:
             "The view shows other axes than the last two, along which planes are "
             f"computed: roll them back to see the mask.{computed}"
         )
-    ends = [
-        _planes_at(viewer, image, point)
-        for point in (
-            np.subtract(dims.point, dims.margin_left),
-            np.add(dims.point, dims.margin_right),
-        )
-    ]
-    if image.projection_mode != "none" and not np.array_equal(*ends):
+    first = _planes_at(viewer, image, np.subtract(dims.point, dims.margin_left))
+    last = _planes_at(viewer, image, np.add(dims.point, dims.margin_right))
+    if image.projection_mode != "none" and (first != last).any():
         return f"The view joins several planes. Computed is {at} alone."
     here = _planes_at(viewer, image, dims.point)
     if ((here < 0) | (here >= lengths)).any():
