@@ -316,4 +316,4 @@ def test_channels_that_are_taken_for_columns_are_told(
     )
     first = next(steps)
     steps.close()
-    assert "planes of 58 × 5 pixels. If it is one of 5 channels" in first.message
+    assert "planes of 60 × 5 pixels. If it is one of 5 channels" in first.message
