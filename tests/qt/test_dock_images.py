@@ -440,8 +440,10 @@ def test_an_image_of_whole_numbers_can_be_the_truth(bench, scene) -> None:
     from napari_dinoprompt import layers
 
     labels = bench.add_image((scene.image > 100).astype(np.uint16), name="labels")
-    bench.add_image(scene.image.astype(np.float32), name="floats")
-    assert layers.truth_layers(bench.viewer.layers) == [labels]
+    drawn = bench.viewer.add_labels((scene.image > 100).astype(int), name="drawn")
+    # napari opens labels of any type as images; what they hold is seen when read.
+    floats = bench.add_image((scene.image > 100).astype(np.float32), name="floats")
+    assert layers.truth_layers(bench.viewer.layers) == [drawn, labels, floats]
 
 
 def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> None:
@@ -453,7 +455,7 @@ def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> No
     notification_manager.records.clear()
     assert said == [
         "channels is taken for 96 planes of 120 × 5 pixels. If it is one of 5 "
-        "channels, split the last axis into layers."
+        "channels, split the last axis into layers or files."
     ]
 
 
