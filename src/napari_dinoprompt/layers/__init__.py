@@ -2,6 +2,7 @@
 
 from napari_dinoprompt.layers.coordinates import (
     CLASS_COLUMN,
+    describe_own_points,
     pixel_points,
     placed_prompts,
     points_from_pixels,
@@ -19,7 +20,7 @@ from napari_dinoprompt.layers.ownership import (
     truth_layers,
 )
 from napari_dinoprompt.layers.planes import (
-    describe_odd_planes,
+    describe_view,
     look_at,
     open_plane,
     pixel_size,
@@ -55,7 +56,8 @@ __all__ = [
     "colour_classes",
     "colour_instances",
     "colour_numbers",
-    "describe_odd_planes",
+    "describe_own_points",
+    "describe_view",
     "find_owned",
     "find_prompt_layer",
     "find_result_layers",

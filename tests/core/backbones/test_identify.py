@@ -267,9 +267,7 @@ def test_a_name_that_scales_otherwise_than_the_file_is_refused(
 ) -> None:
     path = tmp_path / "dinov3_vitl16_pretrain_sat493m-eadcf0ff.pth"
     path.write_bytes(b"never read")
-    with pytest.raises(
-        CheckpointError, match=r"_dinov3\.sat493m"
-    ):
+    with pytest.raises(CheckpointError, match=r"_dinov3\.sat493m"):
         dp.load_backbone(name, checkpoint=path)
     # The same scaling under another tag, and the right one, are no matter.
     check_tag("timm:vit_large_patch16_dinov3.sat493m", path)

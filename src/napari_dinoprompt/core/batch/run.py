@@ -27,6 +27,7 @@ from napari_dinoprompt.core.batch.results import append_table, name_results, wri
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
+from napari_dinoprompt.core.memory import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -279,6 +280,7 @@ def _compute(
             if before is not None:
                 rows = work.finish(before[0], before[1].result())
                 done, before = before[0], None
+                release_memory()
                 yield done, rows
 
 
