@@ -9,6 +9,7 @@ from napari.layers import Points
 from napari.utils.notifications import notification_manager
 
 from napari_dinoprompt._qt.controller import look_at_file
+from napari_dinoprompt._qt.segment import features
 from napari_dinoprompt.session.session import Phase
 
 
@@ -439,8 +440,10 @@ def test_an_image_of_whole_numbers_can_be_the_truth(bench, scene) -> None:
     from napari_dinoprompt import layers
 
     labels = bench.add_image((scene.image > 100).astype(np.uint16), name="labels")
-    bench.add_image(scene.image.astype(np.float32), name="floats")
-    assert layers.truth_layers(bench.viewer.layers) == [labels]
+    drawn = bench.viewer.add_labels((scene.image > 100).astype(int), name="drawn")
+    # napari opens labels of any type as images; what they hold is seen when read.
+    floats = bench.add_image((scene.image > 100).astype(np.float32), name="floats")
+    assert layers.truth_layers(bench.viewer.layers) == [drawn, labels, floats]
 
 
 def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> None:
@@ -452,5 +455,19 @@ def test_channels_that_are_taken_for_columns_are_pointed_out(bench, scene) -> No
     notification_manager.records.clear()
     assert said == [
         "channels is taken for 96 planes of 120 × 5 pixels. If it is one of 5 "
-        "channels, split the last axis into layers."
+        "channels, split the last axis into layers or files."
     ]
+
+
+@pytest.mark.parametrize("room", [False, True])
+def test_features_of_other_images_are_kept_within_a_budget(
+    prompted, other_scene, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prompted.state
+    size = first.planes.bytes
+    assert size > 0
+    monkeypatch.setattr(features, "_KEPT_BYTES", size if room else size - 1)
+    prompted.choose(prompted.add_image(other_scene.image))
+    prompted.settle()
+    assert first.planes.bytes == (size if room else 0)
+    assert prompted.state.planes.bytes > 0

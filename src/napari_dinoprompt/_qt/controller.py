@@ -29,6 +29,7 @@ from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
 from napari_dinoprompt._qt.study.job import StudyJob
+from napari_dinoprompt.core.images.plane import describe_odd_planes
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
@@ -176,7 +177,8 @@ class Controller(QObject):
         self.features.compute()
         if not state.looked_at:
             state.looked_at = True
-            odd = layers.describe_odd_planes(image)
+            shape = layers.stack_shape(image), layers.plane_shape(image)
+            odd = describe_odd_planes(image.name, *shape)
             self._file.start(look_at_file(image.source.path, odd))
 
     def switch_to(self, image: Image | None = None) -> None:
@@ -208,6 +210,8 @@ class Controller(QObject):
         if state is not None and points is not state.prompts:
             self.prompts.flush()
             self.prompts.choose(state, points)
+            said = layers.describe_own_points(points, state.image)
+            self._file.start(look_at_file(None, said))
 
     def stop(self) -> None:
         """Drop all work under way."""
@@ -358,6 +362,13 @@ class LayerSync(QObject):
         viewer.layers.events.renamed.connect(self._on_listed)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._on_slider)
+        dims, grid = viewer.dims.events, viewer.canvas.grid.events
+        self._images.projected.connect(self._view_timer.start)
+        for emitter in (
+            *(dims.ndisplay, dims.order, dims.margin_left, dims.margin_right),
+            grid.enabled,
+        ):
+            emitter.connect(self._on_display)
 
     @property
     def pending(self) -> bool:
@@ -378,6 +389,10 @@ class LayerSync(QObject):
         state = self._session.open(image)
         before = state.view
         state.view = layers.plane_in_view(self._viewer, image)
+        said = layers.describe_view(self._viewer, image)
+        if said != self._session.view:
+            self._session.view = said
+            self.changed.emit()
         return state.view != before
 
     def _on_inserted(self, event: Any) -> None:
@@ -459,6 +474,9 @@ class LayerSync(QObject):
             # Before it is looked at, and not when the new one is ready.
             self._results.drop_stale(state)
             self._view_timer.start()
+
+    def _on_display(self, _event: object) -> None:
+        self._view_timer.start()
 
     def _on_view(self) -> None:
         """Turn to the plane that the viewer shows now."""

@@ -13,7 +13,7 @@ from napari_dinoprompt.layers.ownership import (
     turn_to,
 )
 from napari_dinoprompt.layers.planes import (
-    describe_odd_planes,
+    describe_view,
     lay_over,
     look_at,
     open_plane,
@@ -27,6 +27,7 @@ from napari_dinoprompt.layers.planes import (
 )
 from napari_dinoprompt.layers.prompts import (
     CLASS_COLUMN,
+    describe_own_points,
     make_prompt_layer,
     pixel_points,
     placed_prompts,

@@ -41,15 +41,11 @@ def can_prompt(layer: Layer, image: Image) -> bool:
 def truth_layers(stack: Iterable[Layer]) -> list[Layer]:
     """Return the user's layers that can hold labels, Labels first.
 
-    napari opens a file of whole numbers as an image.
+    napari opens a file of labels as an image; what is none is refused when it is read.
     """
     own = [one for one in stack if not is_ours(one)]
-    images = [
-        one
-        for one in own
-        if isinstance(one, Image) and not one.rgb and one.dtype.kind in "bui"
-    ]
-    return [*(one for one in own if isinstance(one, Labels)), *images]
+    kinds = (Labels, Image)
+    return [one for kind in kinds for one in own if isinstance(one, kind)]
 
 
 def is_ours(layer: Layer) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+from napari_dinoprompt.layers.ownership import can_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-
-
-# Pictures are hardly ever as narrow; of an axis of channels more are unusual.
-_MOST_CHANNELS = 8
 
 
 def _full_resolution(image: Image) -> Any:
@@ -46,36 +42,60 @@ def stack_shape(image: Image) -> tuple[int, ...]:
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
 
 
-def describe_odd_planes(image: Image) -> str:
-    """Say so if the last axis of an image rather holds channels than columns."""
-    stack, (height, width) = stack_shape(image), plane_shape(image)
-    if not stack or width > _MOST_CHANNELS or min(stack[-1], height) <= width:
-        return ""
-    return (
-        f"{image.name} is taken for {math.prod(stack)} planes of {height} × {width} "
-        f"pixels. If it is one of {width} channels, split the last axis into layers."
-    )
-
-
 def plane_in_view(viewer: ViewerModel, layer: Layer) -> PlaneIndex:
     """Return the plane of an image or of labels that a viewer shows.
 
     Empty for a 2-D layer; the nearest plane where the sliders lie outside.
     """
+    lengths = stack_shape(layer)
+    return tuple(
+        int(np.clip(at, 0, length - 1))
+        for at, length in zip(
+            _planes_at(viewer, layer, viewer.dims.point), lengths, strict=True
+        )
+    )
+
+
+def _planes_at(
+    viewer: ViewerModel, layer: Layer, point: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the plane that napari shows at a point, which may lie outside."""
     # Layers of fewer dimensions are aligned with the last ones of the world.
-    world = np.asarray(viewer.dims.point)[-layer.ndim :]
+    world = np.asarray(point)[-layer.ndim :]
     units = viewer.layers.units
     if units is not None:
         world = world * unit_ratio(units[-layer.ndim :], layer.units)
-    lengths = stack_shape(layer)
     # As napari slices: a tilt out of the plane is passed over, halves go to even.
-    in_the_stack = np.arange(layer.ndim) < len(lengths)
+    in_the_stack = np.arange(layer.ndim) < layer.ndim - 2
     where = np.asarray(layer.world_to_data(np.where(in_the_stack, world, 0.0)))
-    nearest = np.rint(where[: len(lengths)])
-    return tuple(
-        int(np.clip(at, 0, length - 1))
-        for at, length in zip(nearest, lengths, strict=True)
-    )
+    return np.asarray(np.rint(where[: layer.ndim - 2]))
+
+
+def describe_view(viewer: ViewerModel, image: Image) -> str:
+    """Say what a viewer shows of an image if that is not the plane to be computed."""
+    dims, lengths = viewer.dims, stack_shape(image)
+    plane = plane_in_view(viewer, image)
+    at = f"plane {plane[0] if len(plane) == 1 else plane} of {image.name}"
+    if dims.ndisplay == 3:
+        computed = f" Computed is {at}." if plane else ""
+        return f"In 3-D a click has no depth: turn to 2-D to place prompts.{computed}"
+    if set(dims.displayed) != {dims.ndim - 2, dims.ndim - 1}:
+        computed = f" Now it is {at}." if plane else ""
+        return (
+            "The view shows other axes than the last two, along which planes are "
+            f"computed: roll them back to see the mask.{computed}"
+        )
+    first = _planes_at(viewer, image, np.subtract(dims.point, dims.margin_left))
+    last = _planes_at(viewer, image, np.add(dims.point, dims.margin_right))
+    if image.projection_mode != "none" and (first != last).any():
+        return f"The view joins several planes. Computed is {at} alone."
+    here = _planes_at(viewer, image, dims.point)
+    if ((here < 0) | (here >= lengths)).any():
+        return f"The sliders lie outside this image. Computed is the nearest, {at}."
+    images = [one for one in viewer.layers if can_segment(one) and one.visible]
+    if viewer.canvas.grid.enabled and len(images) > 1:
+        return f"A click in any cell of the grid is a prompt of {image.name}."
+    return ""
 
 
 def look_at(viewer: ViewerModel, layer: Layer, place: Sequence[float]) -> None:

@@ -27,6 +27,18 @@ _LARGEST_POINT = 30.0
 _POINT_ON_SCREEN = (5, 10_000)
 
 
+def describe_own_points(points: Points, image: Image) -> str:
+    """Say so if points from a file may lie elsewhere than on the image they are of."""
+    pairs = zip(_to_world(points), _to_world(image), strict=True)
+    if not points.source.path or all(np.allclose(*pair) for pair in pairs):
+        return ""
+    return (
+        f"{points.name} and {image.name} differ in scale or place, and napari saves "
+        "points without theirs. If they do not lie where they should, copy the "
+        "image's to them (right-click on the layer, Copy scale and transforms)."
+    )
+
+
 def placed_prompts(points: Points, image: Image) -> Prompts:
     """Express the points of a layer in the pixels of an image, through the world.
 

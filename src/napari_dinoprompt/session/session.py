@@ -72,6 +72,8 @@ class Session:
         Of the current image's features.
     message : str
         What went wrong last, or what the user should know; empty if nothing.
+    view : str
+        What the viewer shows that is not what is computed; empty if it is.
     said : str
         What was said last of references: kept, applied, or used in a batch.
     current : ImageState or None
@@ -90,6 +92,7 @@ class Session:
     offered: Image | None = None
     phase: Phase = Phase.WAITING
     message: str = ""
+    view: str = ""
     said: str = ""
     current: ImageState | None = None
     _cleaning: Cleaning = field(default_factory=Cleaning)
@@ -215,6 +218,8 @@ class Session:
             return "Stopped. Press Compute features to go on."
         if self.current.prompts is None:
             return "The prompts layer is gone. Press Add prompts for a new one."
+        if self.view:
+            return f"{self.view} {self.message}".strip()
         if not (self.prompting or self.message):
             if self.offered is not None:
                 name, other = self.current.image.name, self.offered.name

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,25 @@ def test_what_cannot_be_read_is_skipped_with_the_same_words(
         *("skipped", "skipped", "done")
     ]
     assert differences(Path("plain"), Path("cluster")) == []
+
+
+def test_what_workers_warn_of_is_heard_with_the_file(bench: Bench, filterbank) -> None:
+    dim = bench.images[1]
+    tifffile.imwrite(dim, tifffile.imread(dim) // 16)
+    heard = {}
+    # A process of its own, as elsewhere: warnings are those of a process.
+    with running_cluster(processes=True) as cluster:
+        steps = bench.steps(cluster.scheduler_address)
+        for _ in bench.images:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", RuntimeWarning)
+                step = next(steps)
+            heard[step.path] = [str(one.message) for one in said]
+        steps.close()
+    with pytest.warns(RuntimeWarning) as expected:
+        segment(tifffile.imread(dim), bench.reference, filterbank)
+    assert heard[dim] == [str(one.message) for one in expected]
+    assert not any(heard[path] for path in bench.images if path != dim)
 
 
 @pytest.mark.slow

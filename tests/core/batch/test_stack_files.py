@@ -289,3 +289,30 @@ def test_the_command_takes_stacks(
 def test_a_pixel_size_is_three_numbers(text: str) -> None:
     with pytest.raises(InputError, match="Z,Y,X"):
         parse_spacing(text)
+
+
+def test_channels_that_are_colours_are_no_stack(tmp_path: Path) -> None:
+    """By one rule, wherever it is asked whether a file is a stack."""
+    path = tmp_path / "a.ome.tif"
+    channels = {"Channel": {"Name": ["red", "green", "blue"]}}
+    for metadata, stack in (({}, True), (channels, False)):
+        tifffile.imwrite(
+            path,
+            draw_stack(3),
+            photometric="minisblack",
+            metadata={"axes": "CYX", **metadata},
+        )
+        assert is_stack_file(path) is stack
+
+
+def test_channels_that_are_taken_for_columns_are_told(
+    tmp_path: Path, reference: Reference, filterbank
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([draw_plane()] * 5, axis=-1))
+    steps = iter_segment_stack_file(
+        path, "a.tif", tmp_path, "a", reference, filterbank, SegmentOptions()
+    )
+    first = next(steps)
+    steps.close()
+    assert "planes of 60 × 5 pixels. If it is one of 5 channels" in first.message

@@ -15,7 +15,7 @@ import tifffile
 import torch
 
 import napari_dinoprompt as dp
-from napari_dinoprompt.core.comparison import figure, perceptual
+from napari_dinoprompt.core.comparison import figure, perceptual, report
 from napari_dinoprompt.core.comparison.columns import COLUMNS
 from napari_dinoprompt.core.comparison.perceptual import find_network
 from napari_dinoprompt.core.comparison.report import comparison_paths
@@ -100,6 +100,24 @@ def test_json_says_what_the_figures_mean(found, undrawn, tmp_path: Path) -> None
     assert content["table"][0]["psnr_low"] is None
     median, bound = found.noise_floor["iou"]
     assert content["noise_floor"]["iou"] == {"median": median, "95_percent": bound}
+
+
+def test_a_comparison_that_was_stopped_is_told_from_a_whole_one(
+    found, undrawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found.save(tmp_path)
+    assert (tmp_path / "comparison.json").exists()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_tiff", stop)
+    with pytest.raises(KeyboardInterrupt):
+        found.save(tmp_path)
+    # The other files are partly of this, partly of the one before.
+    assert not (tmp_path / "comparison.json").exists()
+    monkeypatch.undo()
+    assert found.save(tmp_path)[-1] == tmp_path / "comparison.json"
 
 
 def test_no_unmatched_object_leaves_a_header(

@@ -101,11 +101,12 @@ def test_a_palette_of_greys_is_grey(tmp_path: Path) -> None:
 
 
 def test_a_palette_in_a_png(tmp_path: Path) -> None:
-    picture = Image.fromarray(GREY, "P")
+    indices = GREY // 2
+    picture = Image.fromarray(indices, "P")
     picture.putpalette(PALETTE.tobytes())
     picture.save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PALETTE[GREY])
-    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), GREY)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PALETTE[indices])
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), indices)
 
 
 @pytest.mark.parametrize(
@@ -271,3 +272,60 @@ def test_what_napari_shows_otherwise_is_described(tmp_path: Path) -> None:
         assert words in describe_otherwise(tmp_path / name)
     for name in ("wide.png", "plain.tif", "text.tif", "missing.tif"):
         assert describe_otherwise(tmp_path / name) == ""
+
+
+def test_black_is_zero_where_a_file_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY)
+    # The tag of the photometric meaning, under a number that says nothing.
+    tag, nothing = ((number).to_bytes(2, "little") for number in (262, 65000))
+    content = path.read_bytes().replace(
+        tag + b"\3\0\1\0\0\0", nothing + b"\3\0\1\0\0\0"
+    )
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_image(path), GREY)
+    assert describe_otherwise(path) == ""
+
+
+def test_a_soft_mask_of_small_objects_is_no_label_image(tmp_path: Path) -> None:
+    """Of small objects the rim is most, so white is not."""
+    soft = np.zeros((64, 64), np.uint8)
+    y, x = np.mgrid[:12, :12] - 5.5
+    spot = (300 - 45 * np.hypot(y, x)).clip(0, 255).astype(np.uint8)
+    for at in (2, 26, 50):
+        soft[at : at + 12, at : at + 12] = spot
+    Image.fromarray(soft).save(tmp_path / "soft.png")
+    with pytest.raises(InputError, match="greys between black and white"):
+        read_labels(tmp_path / "soft.png")
+
+
+@pytest.mark.parametrize("values", [(1, 2), (255, 254)])
+def test_labels_without_a_background_are_refused(tmp_path: Path, values) -> None:
+    """ilastik counts from 1, some programs from 255 down."""
+    tifffile.imwrite(tmp_path / "a.tif", np.where(GREY > 99, *values).astype(np.uint8))
+    with pytest.raises(InputError, match="no pixel is 0"):
+        read_labels(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_hidden_colours_are_refused(tmp_path: Path, mode) -> None:
+    path = tmp_path / "a.png"
+    picture = Image.fromarray(RGB).convert(mode)
+    picture.save(path)
+    assert read_image(path).shape[:2] == GREY.shape
+    picture.putalpha(Image.fromarray(GREY // 2))
+    picture.save(path)
+    with pytest.raises(InputError, match="transparent pixels"):
+        read_image(path)
+    assert "transparent pixels" in describe_otherwise(path)
+
+
+def test_colours_that_napari_shows_apart_are_described(tmp_path: Path) -> None:
+    names = {"Channel": {"Name": ["red", "green", "blue"]}}
+    apart = np.moveaxis(RGB, 2, 0).copy()
+    for path, more in ((tmp_path / "a.ome.tif", names), (tmp_path / "b.ome.tif", {})):
+        options = {"photometric": "minisblack", "metadata": {"axes": "CYX", **more}}
+        tifffile.imwrite(path, apart, **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif"), RGB)
+    assert "the colours of one picture" in describe_otherwise(tmp_path / "a.ome.tif")
+    assert describe_otherwise(tmp_path / "b.ome.tif") == ""

@@ -19,18 +19,25 @@ class ImageEvents(QObject):
     """The image layer whose transform or units changed."""
     replaced = Signal(object)
     """The image layer whose data was replaced."""
+    projected = Signal()
+    """An image shows several planes in another way."""
 
     def watch(self, image: Image) -> None:
         """Listen to an image, once however often it is asked for."""
         image.events.data.connect(self._on_replaced)
         for emitter in transform_events(image):
             emitter.connect(self._on_moved)
+        image.events.projection_mode.connect(self._on_projected)
 
     def unwatch(self, image: Image) -> None:
         """Listen no more."""
         image.events.data.disconnect(self._on_replaced)
         for emitter in transform_events(image):
             emitter.disconnect(self._on_moved)
+        image.events.projection_mode.disconnect(self._on_projected)
+
+    def _on_projected(self, _event: object) -> None:
+        self.projected.emit()
 
     def _on_replaced(self, event: Any) -> None:
         self.replaced.emit(event.source)

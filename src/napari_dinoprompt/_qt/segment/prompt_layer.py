@@ -83,6 +83,8 @@ class PromptLayer(QObject):
         # Results that come turn the user's tool away and back.
         self._tool_timer = later(self, 0, self._look_at_tool)
         viewer.layers.selection.events.active.connect(self._on_tool)
+        self._put_aside = False
+        viewer.dims.events.ndisplay.connect(self._on_display)
 
     @property
     def pending(self) -> bool:
@@ -116,6 +118,7 @@ class PromptLayer(QObject):
             # napari lets nobody click into a hidden layer.
             state.prompts.visible = True
             state.prompts.mode = "add"
+            self._on_display()
 
     def fit(self, state: ImageState) -> None:
         """Begin a new layer where an image now has more or fewer axes."""
@@ -279,6 +282,16 @@ class PromptLayer(QObject):
 
     def _on_tool(self, _event: object) -> None:
         self._tool_timer.start()
+
+    def _on_display(self, _event: object = None) -> None:
+        """Take the tool away in 3-D, where a click has no depth, and give it back."""
+        points, deep = self._points, self._viewer.dims.ndisplay == 3
+        if points is not None and deep and points.mode == "add":
+            points.mode, self._put_aside = "pan_zoom", True
+        elif self._put_aside and not deep:
+            self._put_aside = False
+            if points is not None and points == self._viewer.layers.selection.active:
+                points.mode = "add"
 
     def _look_at_tool(self) -> None:
         """Tell whether clicks place prompts now."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import warnings
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -420,7 +421,7 @@ def _result(future: Future[Any], task: ImageTask) -> Any:
     from distributed import KilledWorker
 
     try:
-        result = future.result()
+        result, said = future.result()
     except KilledWorker:
         return (
             f"{task.shown}: several workers died while they had this image; there may "
@@ -428,6 +429,8 @@ def _result(future: Future[Any], task: ImageTask) -> Any:
         )
     except CancelledError as error:
         raise InputError(_GONE) from error
+    for message in said:
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
     if isinstance(result, str):
         # As the user wrote it.
         return result.replace(str(task.path.absolute()), task.shown)

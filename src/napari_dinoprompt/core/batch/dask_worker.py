@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +155,22 @@ async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:
     return state
 
 
-def work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
+def work_on(
+    task: ImageTask, plugin: str, settings: str
+) -> tuple[Rows | str, list[str]]:
     """Do one image, with an absolute path, on a worker; as `ImageJob.finish`.
 
     `settings` is what the other workers have; one that has others is an InputError.
+    Warnings come back beside the result: nobody reads what a worker prints.
     """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", RuntimeWarning)
+        result = _work_on(task, plugin, settings)
+    said = [one for one in heard if issubclass(one.category, RuntimeWarning)]
+    return result, [str(one.message) for one in said]
+
+
+def _work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
     from napari_dinoprompt.core.batch.records import Job, read_record
 
     holder: Any = get_worker().plugins[plugin]

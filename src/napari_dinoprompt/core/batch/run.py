@@ -30,6 +30,7 @@ from napari_dinoprompt.core.batch.records import (
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
+from napari_dinoprompt.core.memory import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -295,6 +296,7 @@ def _compute(
             if before is not None:
                 rows = work.finish(before[0], before[1].result())
                 done, before = before[0], None
+                release_memory()
                 yield done, rows
 
 

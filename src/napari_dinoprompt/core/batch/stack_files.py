@@ -23,7 +23,7 @@ from napari_dinoprompt.core.batch.records import (
 )
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
-from napari_dinoprompt.core.images.plane import check_kind
+from napari_dinoprompt.core.images.plane import check_kind, describe_odd_planes
 from napari_dinoprompt.core.io.atomic import (
     explaining_writes,
     open_atomically,
@@ -31,7 +31,7 @@ from napari_dinoprompt.core.io.atomic import (
 )
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
+from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
@@ -98,7 +98,9 @@ def is_stack_file(path: Path) -> bool:
         # No pixel is read for this.
         with tiff_file(path) as tiff:
             series = tiff.series
-            return len(series) == 1 and _is_stack(series[0].axes, series[0].shape)
+            axes, shape = str(series[0].axes), tuple(series[0].shape)
+            axes = with_colours_of(axes, tiff, shape)
+            return len(series) == 1 and _is_stack(axes, shape)
     return False
 
 
@@ -183,6 +185,9 @@ def iter_segment_stack_file(
     spacing = options.spacing or source.spacing
     if options.objects_3d and options.spacing is None:
         yield Notice(f"{shown}: {_describe_spacing(source.spacing)}")
+    odd = describe_odd_planes(shown, source.stack.lengths, source.stack.size)
+    if odd:
+        yield Notice(odd)
     options = replace(options, spacing=spacing)
     settings = describe_settings(reference, backbone, options, like)
     job = Job.of(path, settings)

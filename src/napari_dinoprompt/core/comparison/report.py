@@ -17,6 +17,7 @@ from napari_dinoprompt.core.comparison.measures import Findings
 from napari_dinoprompt.core.io.atomic import (
     as_csv,
     as_json,
+    explaining_writes,
     remove_leftovers,
     software_version,
     write_bytes,
@@ -124,6 +125,9 @@ class Comparison(Findings):
     ) -> list[Path]:
         """Write tables, maps and the figure, each file whole or not at all.
 
+        ``comparison.json`` comes last, and that of before goes first: a folder without
+        it holds no whole comparison.
+
         Parameters
         ----------
         folder : str or Path
@@ -145,9 +149,10 @@ class Comparison(Findings):
 
         folder = Path(folder)
         remove_leftovers(folder)
+        with explaining_writes(folder):
+            (folder / _SETTINGS).unlink(missing_ok=True)
         written = [
             write_bytes(folder / _TABLE, as_csv(self.table)),
-            write_bytes(folder / _SETTINGS, as_json(_describe(self))),
             write_bytes(folder / _OBJECTS, as_csv(_list_objects(self), _OBJECT_KEYS)),
         ]
         stems = _stems([report.name for report in self.reports])
@@ -162,7 +167,8 @@ class Comparison(Findings):
         for suffix in ("png", "pdf"):
             path = folder / f"comparison.{suffix}"
             written.append(write_bytes(path, render(figure, suffix)))
-        return written
+        settings = as_json(_describe(self))
+        return [*written, write_bytes(folder / _SETTINGS, settings)]
 
 
 def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -54,6 +54,12 @@ def as_labels(truth: ArrayLike) -> NDArray[np.int32]:
     if labels.dtype.kind in "if" and labels.min() < 0:
         msg = "The truth holds negative labels; 0 is the background."
         raise InputError(msg)
+    if labels.all():
+        msg = (
+            "The truth has no background: no pixel is 0. Give objects numbers from 1 "
+            "on, and 0 to all else."
+        )
+        raise InputError(msg)
     if labels.max() > _MOST:
         msg = f"The truth holds labels above {_MOST}. Number the objects from 1."
         raise InputError(msg)
@@ -90,14 +96,19 @@ def _one_channel(given: NDArray[Any]) -> NDArray[Any]:
 
 def _refuse_greys(labels: NDArray[Any]) -> None:
     """Refuse a mask with soft or lossy edges: its greys would pass for objects."""
-    if labels.dtype.kind == "b" or labels.max() not in (255, 65535):
+    most = labels.max()
+    if labels.dtype.kind == "b" or most not in (255, 65535):
         return
-    values, counts = np.unique(labels[labels > 0], return_counts=True)
-    white = int(counts[-1])
-    if len(values) > _FEW_GREYS and white > _MOSTLY * int(counts.sum()):
+    white, between = labels == most, (labels > 0) & (labels < most)
+    greys = len(np.unique(labels[between]))
+    mostly_white = white.sum() > _MOSTLY * (white.sum() + between.sum())
+    # Of labels most pixels have one of their kind beside them.
+    beside = labels[:, 1:] == labels[:, :-1]
+    alone = (between[:, 1:] & ~beside).sum() > _MOSTLY * between[:, 1:].sum()
+    if greys >= _FEW_GREYS and (mostly_white or alone):
         msg = (
-            f"The truth is a picture of a mask with {len(values) - 1} greys between "
-            "black and white, as JPEG or smooth edges make them. Save it with two "
-            "values, or as labels."
+            f"The truth is a picture of a mask with {greys} greys between black and "
+            "white, as JPEG or smooth edges make them. Save it with two values, or as "
+            "labels."
         )
         raise InputError(msg)

@@ -20,6 +20,8 @@ _LEAST_BLOCKS = 64
 _LEAST_TOLERANCE = 0.1
 _OUTSTANDING = 2.0
 _HUGE = 1e100
+# Pictures are hardly ever as narrow; of an axis of channels more are unusual.
+_MOST_CHANNELS = 8
 
 
 def as_plane(image: ArrayLike) -> NDArray[np.generic]:
@@ -53,6 +55,20 @@ def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if math.prod(shape) == 0:
         msg = f"The image is empty (shape {shape})."
         raise InputError(msg)
+
+
+def describe_odd_planes(
+    name: str, stack: tuple[int, ...], plane: tuple[int, int]
+) -> str:
+    """Say so if the last axis of a stack rather holds channels than columns."""
+    height, width = plane
+    if not stack or width > _MOST_CHANNELS or min(stack[-1], height) <= width:
+        return ""
+    return (
+        f"{name} is taken for {math.prod(stack)} planes of {height} × {width} "
+        f"pixels. If it is one of {width} channels, split the last axis into layers or "
+        "files."
+    )
 
 
 def plane_shape(plane: NDArray[np.generic]) -> tuple[int, int]:

@@ -37,6 +37,7 @@ _FOREIGN = {
 }
 _UPRIGHT = 1
 ORIENTATION = 274
+_PHOTOMETRIC = 262
 _RED_GREEN_BLUE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 
 
@@ -49,7 +50,7 @@ def shown_tiff(
     """
     tag = page.tags.get(ORIENTATION)
     check_upright(None if tag is None else tag.value, path)
-    meaning = PHOTOMETRIC(page.photometric)
+    meaning = meaning_of(page)
     if meaning in _PLAIN or (
         meaning == PHOTOMETRIC.YCBCR and page.compression in RGB_DECODED
     ):
@@ -63,6 +64,12 @@ def shown_tiff(
         return _lazily(LookedUp(array, table), array), axes + "S" * (table.ndim - 1)
     stores = _FOREIGN.get(meaning, f"{meaning.name.lower()} values")
     raise _foreign(path, stores)
+
+
+def meaning_of(page: Any) -> PHOTOMETRIC:
+    """Return what the numbers of a page mean; black is 0 where it does not say."""
+    said = _PHOTOMETRIC in page.tags
+    return PHOTOMETRIC(page.photometric) if said else PHOTOMETRIC.MINISBLACK
 
 
 def is_turned(orientation: object) -> bool:

@@ -98,6 +98,13 @@ def _decode_deep(path: Path, kind: str) -> NDArray[np.generic]:
     return image[:, :, 0] if image.ndim == 3 and image.shape[2] < 3 else image
 
 
+def hides_pixels(picture: Image.Image) -> bool:
+    """Tell whether some pixels of a picture are transparent and so not to be seen."""
+    if picture.mode not in ("RGBA", "LA"):
+        return False
+    return not np.asarray(picture.getchannel("A")).all()
+
+
 def _grey_or_rgb(
     picture: Image.Image, path: Path, *, labels: bool
 ) -> NDArray[np.generic]:
@@ -114,6 +121,12 @@ def _grey_or_rgb(
         msg = (
             f"The image {path} stores {mode} colours, which are not read here. Save "
             "it as grey or RGB."
+        )
+        raise InputError(msg)
+    if not labels and hides_pixels(picture):
+        msg = (
+            f"The image {path} has transparent pixels, whose hidden colours would "
+            "count. Save it without transparency."
         )
         raise InputError(msg)
     image = np.asarray(picture)

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tifffile import PHOTOMETRIC
 
-from napari_dinoprompt.core.io.colours import ORIENTATION, RGB_DECODED, is_turned
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file
+from napari_dinoprompt.core.io.colours import (
+    ORIENTATION,
+    RGB_DECODED,
+    is_turned,
+    meaning_of,
+)
+from napari_dinoprompt.core.io.pictures import hides_pixels
+from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +29,9 @@ _SHOWN = {
         "it stores other colours than RGB, which napari takes for RGB",
     ),
 }
+_APART = "its three channels are the colours of one picture, which napari shows apart"
 _TURNED = "it is meant to be turned or mirrored, which napari does not"
+_HIDDEN = "it has transparent pixels, whose hidden colours count"
 _HALF = "it has 16 bits a colour, of which napari shows 8"
 # Where a PNG says how many bits a number has, and whether it has colours.
 _HEAD, _BITS, _COLOURS = 26, 24, 25
@@ -43,15 +51,19 @@ def describe_otherwise(path: Path) -> str:
                 page: Any = file.pages.first
                 tag = page.tags.get(ORIENTATION)
                 turned = tag is not None and is_turned(tag.value)
-                said = _SHOWN.get(PHOTOMETRIC(page.photometric), "")
+                said = _SHOWN.get(meaning_of(page), "")
                 decoded = page.compression in RGB_DECODED
+                axes = str(file.series[0].axes)
+                if "S" in with_colours_of(axes, file, file.series[0].shape) != axes:
+                    said = _APART
         else:
             with Image.open(path) as picture:
                 turned = is_turned(picture.getexif().get(ORIENTATION))
                 deep = (
                     picture.format == "PNG" and head[_BITS] > 8 and head[_COLOURS] & 2
                 )
-                said, decoded = (_HALF if deep else ""), False
+                hidden = _HIDDEN if hides_pixels(picture) else ""
+                said, decoded = (_HALF if deep else hidden), False
         told = [] if decoded or not said else [said]
         return " and ".join(told + ([_TURNED] if turned else []))
     return ""

@@ -41,7 +41,7 @@ def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
         check_shape(path, shape, len(axes))
         stored = _open_stored(file, series, path, in_memory)
         found = shown_tiff(stored, axes, series.keyframe, path, labels=labels)
-        return found[0], _with_colours(found[1], file, shape)
+        return found[0], with_colours_of(found[1], file, shape)
 
 
 def ome_pixels(file: tifffile.TiffFile) -> Any:
@@ -50,7 +50,7 @@ def ome_pixels(file: tifffile.TiffFile) -> Any:
     return (image[0] if isinstance(image, list) else image)["Pixels"]
 
 
-def _with_colours(axes: str, file: tifffile.TiffFile, shape: tuple[int, ...]) -> str:
+def with_colours_of(axes: str, file: tifffile.TiffFile, shape: tuple[int, ...]) -> str:
     """Name the channels of an OME-TIFF that are the colours of one picture so."""
     # Metadata is written by many programs, and is only a convenience here.
     with suppress(Exception):

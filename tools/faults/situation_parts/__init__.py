@@ -1,0 +1,1 @@
+"""Parts of `situations.py`: contents, files, the three roads, the table."""
