@@ -167,7 +167,7 @@ def segment(
     seen = parse_target_window(window)
     spacing = parse_spacing(pixel_size)
     exports = parse_exports(export)
-    from napari_dinoprompt.core.batch.objects import ObjectWork
+    from napari_dinoprompt.core.batch.objects import BatchFiles
     from napari_dinoprompt.core.batch.run import find_images
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.io.read import read_image
@@ -199,7 +199,7 @@ def segment(
         options=options,
         like=None if like is None else read_image(like),
         again=again,
-        objects=ObjectWork(exports, objects),
+        objects=BatchFiles(exports, objects),
     )
     report = _follow_batch(steps)
     if report.rows:

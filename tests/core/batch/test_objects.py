@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.cli import app
-from napari_dinoprompt.core.batch.objects import OBJECTS, ObjectWork
+from napari_dinoprompt.core.batch.objects import OBJECTS, BatchFiles
 from napari_dinoprompt.core.batch.run import segment_batch
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import run_to_end
@@ -24,7 +24,7 @@ from napari_dinoprompt.core.progress import run_to_end
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL = ObjectWork(("geojson", "roi", "csv"))
+ALL = BatchFiles(("geojson", "roi", "csv"))
 
 
 def test_tables_are_those_of_the_interface(
@@ -96,11 +96,11 @@ def test_given_objects_belong_to_one_image_each(
     result[5:20, 5:20] = 3
     tifffile.imwrite(labels / f"{images[0].stem}.tif", result)
     given = blob_reference, filterbank, dp.SegmentOptions()
-    work = ObjectWork(given=labels)
+    work = BatchFiles(given=labels)
     steps = list(segment_batch(images, tmp_path / "out", *given, objects=work))
     assert [one.state for one in steps] == ["done", "skipped"], steps[0].message
     assert "holds 0 files called" in steps[1].message
-    one = ObjectWork(given=labels / f"{images[0].stem}.tif")
+    one = BatchFiles(given=labels / f"{images[0].stem}.tif")
     with pytest.raises(InputError, match="the objects of one image"):
         next(segment_batch(images, tmp_path / "out", *given, objects=one))
 

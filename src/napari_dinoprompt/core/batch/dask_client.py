@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from napari_dinoprompt.core.batch.image import ImageTask, check_settings
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
 from napari_dinoprompt.core.batch.run import follow_batch, name_images
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.io.atomic import (
@@ -116,7 +116,7 @@ def segment_batch_on_cluster(
     scheduler: str,
     like: ArrayLike | None = None,
     again: bool = False,
-    objects: ObjectWork = MASKS_ONLY,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files on the workers of a scheduler, as `segment_batch` does.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
-    from napari_dinoprompt.core.batch.objects import ObjectWork
+    from napari_dinoprompt.core.batch.objects import BatchFiles
     from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
@@ -81,7 +81,7 @@ class BatchWorker(WorkerPlugin):
         That torch computes with; None leaves it as it is.
     again : bool
         Whether what was finished before the batch is computed again.
-    objects : ObjectWork
+    objects : BatchFiles
     """
 
     reference: bytes
@@ -92,7 +92,7 @@ class BatchWorker(WorkerPlugin):
     sign: str
     threads: int | None
     again: bool
-    objects: ObjectWork
+    objects: BatchFiles
     _work: ImageJob | None = field(default=None, init=False)
 
     def setup(self, worker: Worker) -> None:

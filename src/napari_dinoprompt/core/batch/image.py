@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
 from napari_dinoprompt.core.batch.records import (
     Job,
     open_record,
@@ -89,7 +89,7 @@ class ImageJob:
         As `segment`.
     folder : Path
         For the results.
-    objects : ObjectWork
+    objects : BatchFiles
 
     Raises
     ------
@@ -102,7 +102,7 @@ class ImageJob:
     options: SegmentOptions
     like: ArrayLike | None
     folder: Path
-    objects: ObjectWork = MASKS_ONLY
+    objects: BatchFiles = MASKS_ONLY
 
     def __post_init__(self) -> None:
         self.reference.check_backbone(self.backbone.info)
@@ -119,7 +119,8 @@ class ImageJob:
             # Looked at before it is read: a change meanwhile will be noticed.
             job = Job.of(path, self.settings) if path.exists() else None
             # The planes of a stack are read one after the other, when they are done.
-            pixels = None if is_stack_file(path) else open_image(path)
+            pick = self.objects.pick
+            pixels = None if is_stack_file(path, pick) else open_image(path, pick)
         except _TROUBLES as error:
             return _reason(error, path)
         # It came to be between the two looks.
@@ -154,7 +155,8 @@ class ImageJob:
         open_record(self.folder, task.name)
         write_segmentation(self.folder, task.name, result)
         given = self.options.spacing
-        size = given[1:] if given else read_pixel_size(task.path)
+        series = self.objects.pick.series or 0
+        size = given[1:] if given else read_pixel_size(task.path, series)
         self.objects.export(self.folder, task.name, result, found.pixels, size)
         write_record(self.folder, task.name, found.job, rows)
         return rows

@@ -1,4 +1,4 @@
-"""What a batch does with objects: those that are given, and the files they end in."""
+"""What a batch reads of its files, the objects that are given, and what they end in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.labels import as_objects
 from napari_dinoprompt.core.io.atomic import open_atomically
+from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
 from napari_dinoprompt.core.io.read import read_labels
 from napari_dinoprompt.core.objects.export import ENDINGS, ExportKind, export_objects
 from napari_dinoprompt.core.progress import run_to_end
@@ -35,13 +36,15 @@ OBJECTS = "objects.csv"
 
 
 @dataclass(frozen=True)
-class ObjectWork:
-    """Which objects a batch looks at, and what it writes of them.
+class BatchFiles:
+    """What is read of the files of a batch, and which it writes beside the masks.
 
     Attributes
     ----------
     exports : tuple of {"geojson", "roi", "csv"}
         Files beside the masks.
+    pick : Pick
+        What is read of each image file.
     given : Path or None
         A label image of the one image of the batch, or a folder of them that are called
         like the images; of these objects those like the prompts are kept.
@@ -49,6 +52,7 @@ class ObjectWork:
 
     exports: tuple[ExportKind, ...] = ()
     given: Path | None = None
+    pick: Pick = EVERYTHING
 
     def labels_of(self, image: Path) -> NDArray[np.int32] | None:
         """Read the objects that are given for an image; None if none are."""
@@ -142,5 +146,5 @@ class ObjectWork:
                 file.write(whole.to_csv(index=False, lineterminator="\n").encode())
 
 
-MASKS_ONLY = ObjectWork()
+MASKS_ONLY = BatchFiles()
 """No objects are given, and no files are wanted but masks and maps."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
 from napari_dinoprompt.core.batch.records import (
     Job,
     append_table,
@@ -154,7 +154,7 @@ def segment_batch(
     *,
     like: ArrayLike | None = None,
     again: bool = False,
-    objects: ObjectWork = MASKS_ONLY,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files and write the results of each.
 
@@ -178,7 +178,7 @@ def segment_batch(
         As `segment`.
     again : bool
         Whether finished images are computed again.
-    objects : ObjectWork
+    objects : BatchFiles
         Objects that are given, and files to end in.
 
     Yields
@@ -206,7 +206,7 @@ def segment_batch(
 
 
 def name_images(
-    images: Sequence[Path], folder: Path, objects: ObjectWork
+    images: Sequence[Path], folder: Path, objects: BatchFiles
 ) -> dict[Path, str]:
     """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
@@ -227,7 +227,7 @@ def follow_batch(
     names: dict[Path, str],
     settings: str,
     compute: Compute,
-    objects: ObjectWork,
+    objects: BatchFiles,
     *,
     again: bool,
 ) -> Generator[BatchStep, None, BatchReport]:
@@ -301,7 +301,7 @@ def _compute(
 
 
 def _kept_rows(
-    folder: Path, names: dict[Path, str], settings: str, objects: ObjectWork
+    folder: Path, names: dict[Path, str], settings: str, objects: BatchFiles
 ) -> dict[Path, Rows]:
     kept = {}
     for path, name in names.items():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, ObjectWork
+from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
 from napari_dinoprompt.core.batch.records import (
     Job,
     open_record,
@@ -29,6 +29,7 @@ from napari_dinoprompt.core.io.atomic import (
     open_atomically,
     software_version,
 )
+from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
@@ -80,15 +81,15 @@ class StackFile:
         return self.axes[-3] not in "TC"
 
 
-def is_stack_file(path: Path) -> bool:
+def is_stack_file(path: Path, pick: Pick = EVERYTHING) -> bool:
     """Tell whether a file is a TIFF or a zarr that holds a stack of planes.
 
     False too for what is no image or is damaged: reading it says so.
     """
     # Decoders raise whatever they stumble over in a damaged file.
     with suppress(Exception):
-        if path.is_dir():
-            array, axes = open_array(path)
+        if path.is_dir() or pick != EVERYTHING:
+            array, axes = open_array(path, pick, in_memory=0)
             return _is_stack(axes, array.shape)
         if not path.is_file():
             return False
@@ -109,12 +110,12 @@ def _is_stack(axes: str, shape: tuple[int, ...]) -> bool:
     return "Y" in axes and "X" in axes and math.prod(leading) > 1
 
 
-def open_stack_file(path: Path) -> StackFile:
+def open_stack_file(path: Path, pick: Pick = EVERYTHING) -> StackFile:
     """Open a TIFF or zarr of several planes, which are read when they are asked for.
 
     An InputError if it is none, or its planes cannot be used.
     """
-    array, axes = open_array(path)
+    array, axes = open_array(path, pick)
     shape = tuple(int(length) for length in array.shape)
     if not _is_stack(axes, shape):
         raise InputError(f"{path} holds no stack of planes.")
@@ -133,7 +134,7 @@ def open_stack_file(path: Path) -> StackFile:
             partial(_read, array, axes, ahead),
         ),
         "".join(axes[at] for at in ahead) + "YX",
-        read_spacing(path),
+        read_spacing(path, pick.series or 0),
     )
 
 
@@ -159,7 +160,7 @@ def iter_segment_stack_file(
     options: SegmentOptions,
     *,
     like: ArrayLike | None = None,
-    objects: ObjectWork = MASKS_ONLY,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[Progress | Notice, None, list[dict[str, Any]]]:
     """Segment a stack and write similarity, mask and instances as stacks.
 
@@ -171,7 +172,7 @@ def iter_segment_stack_file(
     stack's part of the summary, one row for each object class. InputError if it cannot
     be used, or results cannot be written.
     """
-    source = open_stack_file(path)
+    source = open_stack_file(path, objects.pick)
     if options.objects_3d and not source.deep:
         raise InputError(
             f"{path} has no depth (axes {source.axes}), so its objects cannot go "

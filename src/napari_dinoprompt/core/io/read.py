@@ -17,6 +17,7 @@ from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.io.atomic import open_atomically, software_version
 from napari_dinoprompt.core.io.limits import check_regular
+from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
 from napari_dinoprompt.core.io.pictures import read_picture
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, open_tiff
 from napari_dinoprompt.core.io.views import PictureView, iter_tiles
@@ -37,13 +38,13 @@ _TILE = 512
 _CLASSIC = 2**32 - 2**25
 
 
-def read_image(path: Path) -> NDArray[np.generic]:
+def read_image(path: Path, pick: Pick = EVERYTHING) -> NDArray[np.generic]:
     """Read one image plane.
 
     Returns (H, W) or (H, W, 3 or 4): grey, RGB or RGBA in the dtype of the file; grey
     with transparency comes without it.
     """
-    image = _read_picture(path)
+    image = _read_picture(path, pick)
     with _naming(path):
         as_plane(image)
     return image
@@ -56,18 +57,22 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         return as_labels(picture)
 
 
-def _read_picture(path: Path, *, labels: bool = False) -> NDArray[np.generic]:
-    array, axes = open_array(path, in_memory=sys.maxsize, labels=labels)
+def _read_picture(
+    path: Path, pick: Pick = EVERYTHING, *, labels: bool = False
+) -> NDArray[np.generic]:
+    array, axes = open_array(path, pick, in_memory=sys.maxsize, labels=labels)
     with _explaining(path):
         return np.asarray(_as_picture(array, axes, path))
 
 
-def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
+def open_image(
+    path: Path, pick: Pick = EVERYTHING, *, in_memory: int = _IN_MEMORY
+) -> LazyPlane:
     """Open one image plane, or a zarr folder with one, and read it only if it is small.
 
     Damage within a large file is found when it is read.
     """
-    array, axes = open_array(path, in_memory=in_memory)
+    array, axes = open_array(path, pick, in_memory=in_memory)
     picture = _as_picture(array, axes, path)
     with _naming(path):
         if isinstance(picture, np.ndarray) and not isinstance(picture, np.memmap):
@@ -86,7 +91,11 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def open_array(
-    path: Path, *, in_memory: int = _IN_MEMORY, labels: bool = False
+    path: Path,
+    pick: Pick = EVERYTHING,
+    *,
+    in_memory: int = _IN_MEMORY,
+    labels: bool = False,
 ) -> tuple[Any, str]:
     """Open all that a file holds, planes and stacks, reading it only where small.
 
@@ -102,7 +111,7 @@ def open_array(
         raise InputError(msg)
     with _explaining(path):
         if path.is_dir():
-            return open_zarr(path)
+            return open_zarr(path, pick)
         check_regular(path)
         with path.open("rb") as file:
             magic = file.read(4)
@@ -113,9 +122,12 @@ def open_array(
             msg = f"{path} is a zip archive; unpack it and give what is in it."
             raise InputError(msg)
         if magic in TIFF_MAGIC:
-            return open_tiff(path, in_memory, labels=labels)
+            return open_tiff(path, in_memory, pick, labels=labels)
         image = read_picture(path, labels=labels)
-        return image, "YX" if image.ndim == 2 else "YXS"
+        if pick.series is not None:
+            raise InputError(f"{path} holds one image; leave out --series.")
+        axes = "YX" if image.ndim == 2 else "YXS"
+        return pick.pick_channel(image, axes, ("red", "green", "blue"), path)
 
 
 @contextmanager
@@ -154,7 +166,8 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
         shape = tuple(int(size) for size in array.shape)
         msg = (
             f"{path} holds a stack of shape {shape} (axes {axes}); one plane is "
-            "needed. Save the plane as a file of its own."
+            "needed. Save the plane as a file of its own"
+            + (", or choose a channel by --channel." if "C" in kept else ".")
         )
         raise InputError(msg)
     if axes in ("YX", "YXS"):

@@ -55,26 +55,28 @@ _UNITS = {
 }
 
 
-def read_spacing(path: Path) -> Spacing | None:
+def read_spacing(path: Path, series: int = 0) -> Spacing | None:
     """Read how far the voxels of a TIFF or OME-Zarr are apart.
 
     None if the file does not say it, or in units of which nothing is known.
     """
-    found = _read_steps(path, "zyx")
+    found = _read_steps(path, "zyx", series)
     return None if found is None else (found[0], found[1], found[2])
 
 
-def read_pixel_size(path: Path) -> tuple[float, float] | None:
+def read_pixel_size(path: Path, series: int = 0) -> tuple[float, float] | None:
     """Read height and width of a pixel in micrometres, as `read_spacing`."""
-    found = _read_steps(path, "yx")
+    found = _read_steps(path, "yx", series)
     return None if found is None else (found[0], found[1])
 
 
-def _read_steps(path: Path, axes: str) -> list[float] | None:
+def _read_steps(path: Path, axes: str, series: int) -> list[float] | None:
     # Metadata is written by many programs, and is only a convenience here.
     with suppress(Exception):
-        read = _zarr_steps if is_zarr(path) else _tiff_steps
-        found = read(path, axes)
+        if is_zarr(path):
+            found = _zarr_steps(path, axes)
+        else:
+            found = _tiff_steps(path, axes, series)
         if found is not None and all(math.isfinite(one) and one > 0 for one in found):
             return found
     return None
@@ -97,10 +99,10 @@ def _scaled(steps: Sequence[Any], units: Sequence[object]) -> list[float] | None
     return [float(step) * one for step, one in zip(steps, known, strict=True)]
 
 
-def _tiff_steps(path: Path, axes: str) -> list[float] | None:
+def _tiff_steps(path: Path, axes: str, series: int) -> list[float] | None:
     with tiff_file(path) as tiff:
         if tiff.is_ome:
-            pixels = ome_pixels(tiff)
+            pixels = ome_pixels(tiff, series)
             names = [f"PhysicalSize{axis.upper()}" for axis in axes]
             units = [pixels.get(f"{name}Unit", "µm") for name in names]
             return _scaled([pixels[name] for name in names], units)

@@ -17,6 +17,7 @@ import numpy as np
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.colours import with_colours
 from napari_dinoprompt.core.io.limits import check_fits
+from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
-def open_zarr(path: Path) -> tuple[Any, str]:
+def open_zarr(path: Path, pick: Pick = EVERYTHING) -> tuple[Any, str]:
     """Open the image of a zarr folder without reading it.
 
     axes: one letter per axis; ``"S"`` are colours.
@@ -51,9 +52,12 @@ def open_zarr(path: Path) -> tuple[Any, str]:
     import zarr
 
     node = _open_node(path)
+    if pick.series is not None:
+        msg = f"{path} is a zarr; leave out --series and give the folder of the image."
+        raise InputError(msg)
     if isinstance(node, zarr.Array):
         check_array(node, path)
-        return node, _plain_axes(node)
+        return pick.pick_channel(node, _plain_axes(node), (), path)
     image = _image_of(node, path)
     described = _described(image, path)
     name = str(described["datasets"][0]["path"])
@@ -68,7 +72,10 @@ def open_zarr(path: Path) -> tuple[Any, str]:
         raise InputError(msg)
     check_array(array, path)
     axes = _ome_axes(described.get("axes"), array)
-    return array, with_colours(axes, array.shape, *_channels(image))
+    names, shades = _channels(image)
+    if pick.channel is not None:
+        return pick.pick_channel(array, axes, names, path)
+    return array, with_colours(axes, array.shape, names, shades)
 
 
 def described_image(path: Path) -> Mapping[str, Any]:
