@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import follow, results_console, tell
-from napari_dinoprompt._cli.options import (
+from .console import follow, results_console, tell
+from .options import (
     Checkpoint,
     Device,
     FillHoles,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from napari_dinoprompt._cli.console import say
 from napari_dinoprompt.core.errors import InputError
+
+from .console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import follow, tell
-from napari_dinoprompt._cli.options import (
+from .console import follow, tell
+from .options import (
     Checkpoint,
     Device,
     ImageFile,

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from napari_dinoprompt._cli.console import (
-    progress_bar,
-    results_console,
-    say,
-    side_console,
-    tell,
-)
-from napari_dinoprompt._cli.options import (
+from .console import progress_bar, results_console, say, side_console, tell
+from .options import (
     Checkpoint,
     Device,
     FillHoles,

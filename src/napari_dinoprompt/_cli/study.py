@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import follow, tell
-from napari_dinoprompt._cli.options import (
+from napari_dinoprompt.core.errors import InputError
+
+from .console import follow, tell
+from .options import (
     Checkpoint,
     Device,
     ImageFile,
@@ -22,7 +24,6 @@ from napari_dinoprompt._cli.options import (
     parse_upscale,
     refuse_overwriting,
 )
-from napari_dinoprompt.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

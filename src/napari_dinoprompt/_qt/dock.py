@@ -27,7 +27,6 @@ from napari_dinoprompt._qt.common.widgets import (
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
-from napari_dinoprompt._qt.controller import Controller, controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
@@ -41,6 +40,8 @@ from napari_dinoprompt.core.backbones.weights import is_here
 from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 from napari_dinoprompt.session.session import Phase
+
+from .controller import Controller, controller_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,9 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
-from napari_dinoprompt.layers.ownership import OWNER, owned
-from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, stack_shape
+
+from .ownership import OWNER, owned
+from .planes import plane_shape, spatial_metadata, stack_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

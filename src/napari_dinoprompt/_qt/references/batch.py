@@ -17,8 +17,9 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.references.apply import means_of
 from napari_dinoprompt.core.progress import Progress
+
+from .apply import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import Section
-from napari_dinoprompt._qt.references.apply import ApplyJob, ApplyPanel
-from napari_dinoprompt._qt.references.batch import BatchJob, BatchPanel
-from napari_dinoprompt._qt.references.library import LibraryJob, LibraryPanel
+
+from .apply import ApplyJob, ApplyPanel
+from .batch import BatchJob, BatchPanel
+from .library import LibraryJob, LibraryPanel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

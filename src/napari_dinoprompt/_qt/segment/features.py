@@ -12,8 +12,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
-from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer, placed_prompts
-from napari_dinoprompt._qt.segment.upscale import UpscaleFit
 from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
@@ -25,14 +23,18 @@ from napari_dinoprompt.core.segmentation.plane_features import (
 from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
 from napari_dinoprompt.session.session import Phase, Session
 
+from .prompt_layer import PromptLayer, placed_prompts
+from .upscale import UpscaleFit
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari.layers import Image
 
-    from napari_dinoprompt._qt.segment.scoring import Scoring
     from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
+
+    from .scoring import Scoring
 
 
 # Features of images other than the current one are kept up to this size.

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.masks.cleaning import Cleaning
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.stack import Stack
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
+
+    from .result_layers import ResultLayers
 
 
 class StackPanel(QWidget):

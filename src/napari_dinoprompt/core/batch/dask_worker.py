@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ImageJob, ImageTask
+    from .records import Rows
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,10 @@ class BatchWorker(WorkerPlugin):
         # torch is not needed to start a worker.
         import torch
 
-        from napari_dinoprompt.core.batch.image import ImageJob
         from napari_dinoprompt.core.references.file import decode_reference
         from napari_dinoprompt.core.references.reference import Reference
+
+        from .image import ImageJob
 
         if not (self.folder / self.sign).exists():
             raise InputError(
@@ -155,7 +157,7 @@ def work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
 
     `settings` is what the other workers have; one that has others is an InputError.
     """
-    from napari_dinoprompt.core.batch.records import Job, read_record
+    from .records import Job, read_record
 
     holder: Any = get_worker().plugins[plugin]
     work: ImageJob = holder.work()

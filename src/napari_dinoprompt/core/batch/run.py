@@ -15,8 +15,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
-from napari_dinoprompt.core.batch.records import (
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
+from napari_dinoprompt.core.io.zarr import is_zarr
+
+from .image import ImageJob, ImageTask, check_settings
+from .records import (
     Job,
     append_table,
     check_ours,
@@ -26,9 +30,6 @@ from napari_dinoprompt.core.batch.records import (
     results_in,
     write_table,
 )
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
-from napari_dinoprompt.core.io.zarr import is_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch.image import ReadImage
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ReadImage
+    from .records import Rows
 
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]

@@ -14,12 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.records import (
-    Job,
-    open_record,
-    result_paths,
-    summarise,
-)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.images.plane import check_kind
@@ -37,6 +31,8 @@ from napari_dinoprompt.core.segmentation.stack import (
     describe_settings,
     follow_stack,
 )
+
+from .records import Job, open_record, result_paths, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.objects import Match
+    from .objects import Match
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.splitting import split_region
 from napari_dinoprompt.core.validation import whole_from_zero
+
+from .splitting import split_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.masks.block_splitting import SplitSizes, split_blocks
-from napari_dinoprompt.core.masks.blocks import cut_blocks, number_regions
 from napari_dinoprompt.core.progress import Progress
+
+from .block_splitting import SplitSizes, split_blocks
+from .blocks import cut_blocks, number_regions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.blocks import Block, Regions
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
+    from .blocks import Block, Regions
+    from .cleaning import Cleaning
 
 
 _CHUNK = 512

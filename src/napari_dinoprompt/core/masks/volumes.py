@@ -10,7 +10,9 @@ import numpy as np
 import psutil
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.cleaning import (
+from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .cleaning import (
     Cleaning,
     classes_in,
     clean_mask,
@@ -18,7 +20,6 @@ from napari_dinoprompt.core.masks.cleaning import (
     label_regions,
     split_instances,
 )
-from napari_dinoprompt.core.progress import Progress, runs_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.subject import Subject
     from napari_dinoprompt.core.scoring.places import Place, Places
+
+    from .subject import Subject
 
 
 # Blocks of a mask; larger maps are thinned to these, evenly.

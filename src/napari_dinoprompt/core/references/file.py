@@ -25,7 +25,8 @@ from napari_dinoprompt.core.io.safetensors import (
     read_tensors,
     require,
 )
-from napari_dinoprompt.core.references.header import (
+
+from .header import (
     FORMAT_VERSION,
     ReferenceFields,
     ReferenceHeader,

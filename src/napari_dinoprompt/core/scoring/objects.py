@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.features.guided_filter import look_up
 from napari_dinoprompt.core.features.regions import Region
-from napari_dinoprompt.core.scoring.outlines import Outline, Window, find_outline
-from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
+
+from .outlines import Outline, Window, find_outline
+from .similarity import ScoredPlane, cosines
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.progress import Notice
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
+
+    from .class_vectors import ClassVectors
 
 
 SCALES = (1, 2, 4, 8, 16)

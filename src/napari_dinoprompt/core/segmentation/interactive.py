@@ -31,18 +31,10 @@ from napari_dinoprompt.core.images.plane import as_plane, holds_data
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
-from napari_dinoprompt.core.segmentation.large import ResultStore
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
-from napari_dinoprompt.core.segmentation.similarities import (
-    Cleaned,
-    MapKind,
-    Scores,
-    score_classes,
-    scores_to_pixels,
-)
+
+from .large import ResultStore
+from .plane_features import ImageFeatures, PlaneFeatures
+from .similarities import Cleaned, MapKind, Scores, score_classes, scores_to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence

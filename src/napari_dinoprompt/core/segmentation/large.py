@@ -22,8 +22,9 @@ from napari_dinoprompt.core.io.scratch import free_bytes, scratch_store
 from napari_dinoprompt.core.masks.large import finish_streamed
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
-from napari_dinoprompt.core.segmentation.similarities import MapKind, Segmented
 from napari_dinoprompt.core.tiling.cache import default_cache_folder
+
+from .similarities import MapKind, Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
+
+    from .similarities import Cleaned, MapKind
 
 
 # All levels of a pyramid together, in pixels of the finest.

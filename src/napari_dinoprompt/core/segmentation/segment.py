@@ -24,16 +24,9 @@ from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
 from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.segmentation.large import (
-    LargeSegmentation,
-    iter_segment_large,
-)
-from napari_dinoprompt.core.segmentation.similarities import (
-    MapKind,
-    Segmented,
-    Similarities,
-    score_classes,
-)
+
+from .large import LargeSegmentation, iter_segment_large
+from .similarities import MapKind, Segmented, Similarities, score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

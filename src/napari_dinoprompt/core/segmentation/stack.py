@@ -41,7 +41,9 @@ from napari_dinoprompt.core.progress import (
 )
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.segmentation.segment import (
+from napari_dinoprompt.core.validation import as_array
+
+from .segment import (
     SegmentOptions,
     check_like,
     fitting_backbone,
@@ -49,13 +51,8 @@ from napari_dinoprompt.core.segmentation.segment import (
     target_window,
     threshold_and_clean,
 )
-from napari_dinoprompt.core.segmentation.similarities import Similarities, score_classes
-from napari_dinoprompt.core.segmentation.stack_results import (
-    StackPlane,
-    StackSegmentation,
-    open_arrays,
-)
-from napari_dinoprompt.core.validation import as_array
+from .similarities import Similarities, score_classes
+from .stack_results import StackPlane, StackSegmentation, open_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -68,9 +65,10 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
-    from napari_dinoprompt.core.segmentation.segment import Segmentation
-    from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays
+
+    from .large import LargeSegmentation
+    from .segment import Segmentation
+    from .stack_results import PlainMask, StackArrays
 
 
 # Of the progress of one plane.
