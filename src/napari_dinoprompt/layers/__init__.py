@@ -39,9 +39,7 @@ from .prompts import (
     set_prompts,
 )
 from .results import (
-    colour_classes,
-    colour_instances,
-    colour_numbers,
+    colour_mask,
     make_mask_layer,
     make_similarity_layer,
     note_kind,

@@ -280,7 +280,7 @@ class AppliedLayers:
             if layer is not held and kind != "similarity":
                 layer.visible = (kind == "instances") == split
             if kind == "mask":
-                layers.colour_classes(layer, colours)
+                layers.colour_mask(layer, colours)
             put_plane(layer, applied.plane, *levels)
 
     def begin(self, image: Image) -> None:

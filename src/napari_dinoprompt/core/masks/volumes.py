@@ -220,7 +220,8 @@ def _split(
     from scipy import ndimage as ndi
 
     boxes = ndi.find_objects(labels)
-    largest = max((_volume(box) for box in boxes), default=0)
+    sides = ([one.stop - one.start + 2 * _REACH for one in box] for box in boxes)
+    largest = max(map(math.prod, sides), default=0)
     _check_free(
         largest * _BYTES_PER_SPLIT_VOXEL,
         "Separating objects that touch in 3-D",
@@ -259,10 +260,6 @@ def _watershed(
     # What is too thin to hold a marker is still an object.
     forgotten = label(region & (parts == 0))
     return np.where(forgotten > 0, forgotten + parts.max(), parts).astype(np.int32)
-
-
-def _volume(box: tuple[slice, ...]) -> int:
-    return int(np.prod([part.stop - part.start + 2 * _REACH for part in box]))
 
 
 def _widen(
