@@ -1,4 +1,19 @@
-"""`dinoprompt compare`: virtual stains against the real one."""
+"""`dinoprompt compare`: virtual stains against the real one.
+
+dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
+--output comparison --min-size 20 --fill-holes --split
+
+dinoprompt compare real.tif epoch_*.tif --reference nuclei.reference.safetensors \
+--output comparison --truth labels.tif --input membrane.tif \
+--min-size 20 --fill-holes --split
+
+Written: comparison.csv (all figures and their intervals), comparison.json (the same, \
+what each figure means, settings and noise floor), objects.csv (objects without a \
+partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both masks, 2 \
+only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
+NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
+is what the fakes are compared with.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +40,6 @@ from .options import (
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
-
-
-EXAMPLES = """Examples:
-
-dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
---output comparison --min-size 20 --fill-holes --split
-
-dinoprompt compare real.tif epoch_*.tif --reference nuclei.reference.safetensors \
---output comparison --truth labels.tif --input membrane.tif \
---min-size 20 --fill-holes --split
-
-Written: comparison.csv (all figures and their intervals), comparison.json (the same, \
-what each figure means, settings and noise floor), objects.csv (objects without a \
-partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both masks, 2 \
-only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
-NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
-is what the fakes are compared with."""
 
 
 def compare(

@@ -1,4 +1,13 @@
-"""`dinoprompt reference`: from an image and its prompts to a reference file."""
+"""`dinoprompt reference`: from an image and its prompts to a reference file.
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei \
+--backbone dinov2-base --upscale 2
+
+The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
+in axis-0 and x in axis-1, in pixels, and, if you like, a column class.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +29,6 @@ from .options import (
     parse_source_window,
     parse_upscale,
 )
-
-EXAMPLES = """Examples:
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei \
---backbone dinov2-base --upscale 2
-
-The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
-in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
 
 
 def reference(

@@ -1,4 +1,20 @@
-"""`dinoprompt segment`: a reference applied to image files."""
+"""`dinoprompt segment`: a reference applied to image files.
+
+dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
+
+dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
+--output results --threshold 0.6 --min-size 50 --fill-holes --split
+
+dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
+--scheduler local:4
+
+Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
+NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
+names that are there already are replaced, except where NAME_record.json tells that \
+they come from the same image, reference and options: a run that was stopped goes on. \
+Images of one name in two folders get the folder's name in front. An image that cannot \
+be read is reported and skipped, and the exit code is 2.
+"""
 
 from __future__ import annotations
 
@@ -35,24 +51,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
 
     Steps = Generator[BatchStep, None, BatchReport]
-
-
-EXAMPLES = """Examples:
-
-dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
-
-dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
---output results --threshold 0.6 --min-size 50 --fill-holes --split
-
-dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
---scheduler local:4
-
-Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
-NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
-names that are there already are replaced, except where NAME_record.json tells that \
-they come from the same image, reference and options: a run that was stopped goes on. \
-Images of one name in two folders get the folder's name in front. An image that cannot \
-be read is reported and skipped, and the exit code is 2."""
 
 
 def segment(

@@ -1,4 +1,17 @@
-"""`dinoprompt study`: what prompts, place, resolution and threshold do to a result."""
+"""`dinoprompt study`: what prompts, place, resolution and threshold do to a result.
+
+dinoprompt study real.tif --points prompts.csv --output study
+
+dinoprompt study real.tif --points prompts.csv --output study --truth labels.tif \
+--backbone filterbank --backbone dinov2-small --upscale 1 --upscale 2
+
+dinoprompt study real.tif --points prompts.csv --output study --parts \
+convergence,influence --orders 500
+
+Written: convergence.csv, influence.csv, resolution.csv and threshold.csv, a figure \
+.png of each, and study.json with all answers. The study takes the automatic \
+threshold.
+"""
 
 from __future__ import annotations
 
@@ -32,20 +45,6 @@ if TYPE_CHECKING:
 
 
 _TRIED = (1.0, 2.0, 4.0)
-
-EXAMPLES = """Examples:
-
-dinoprompt study real.tif --points prompts.csv --output study
-
-dinoprompt study real.tif --points prompts.csv --output study --truth labels.tif \
---backbone filterbank --backbone dinov2-small --upscale 1 --upscale 2
-
-dinoprompt study real.tif --points prompts.csv --output study --parts \
-convergence,influence --orders 500
-
-Written: convergence.csv, influence.csv, resolution.csv and threshold.csv, a figure \
-.png of each, and study.json with all answers. The study takes the automatic \
-threshold."""
 
 
 def study(
