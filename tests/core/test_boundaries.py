@@ -70,8 +70,9 @@ def imported_names(source: str, folder: str = "") -> Iterator[str]:
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in names)
-            case ast.ImportFrom(module=str(module), level=1) if folder:
-                yield f"{folder}.{module}"
+            case ast.ImportFrom(module=module, names=names, level=1) if folder:
+                modules = [module] if module else [alias.name for alias in names]
+                yield from (f"{folder}.{one}" for one in modules)
             case ast.ImportFrom(level=level):
                 assert level < 2, "only the own folder is imported from by a dot"
             case ast.Call(
@@ -191,7 +192,8 @@ def test_the_check_itself_sees_imports(source: str, found: set[str]) -> None:
 
 
 def test_the_check_sees_imports_from_the_own_folder() -> None:
-    assert set(imported_names("from .a import b", "core.io")) == {"core.io.a"}
+    for source in ("from .a import b", "from . import a"):
+        assert set(imported_names(source, "core.io")) == {"core.io.a"}
     with pytest.raises(AssertionError):
         list(imported_names("from ..a import b", "core.io"))
 

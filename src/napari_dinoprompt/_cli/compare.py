@@ -22,21 +22,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import options
 from .console import follow, results_console, tell
-from .options import (
-    Checkpoint,
-    Device,
-    FillHoles,
-    MinSize,
-    OutputFolder,
-    Precision,
-    ReferenceFile,
-    Split,
-    Window,
-    choose_backbone,
-    parse_target_window,
-    refuse_overwriting,
-)
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
@@ -48,8 +35,8 @@ def compare(
         list[Path],
         typer.Argument(help="Virtual stains of the same field, of any pixel count."),
     ],
-    reference: ReferenceFile,
-    output: OutputFolder,
+    reference: options.ReferenceFile,
+    output: options.OutputFolder,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -78,13 +65,13 @@ def compare(
             "--class", help="Which class to compare. (default: the reference's first)"
         ),
     ] = None,
-    window: Window = "reference",
-    min_size: MinSize = 0,
-    fill_holes: FillHoles = False,
-    split: Split = False,
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    window: options.Window = "reference",
+    min_size: options.MinSize = 0,
+    fill_holes: options.FillHoles = False,
+    split: options.Split = False,
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Compare virtual stains with the real stain of the same field.
 
@@ -93,7 +80,7 @@ def compare(
     noise floor: the real against itself under such draws.
     """
     # A slip of the pen is told before torch is loaded.
-    seen = parse_target_window(window)
+    seen = options.parse_target_window(window)
     from napari_dinoprompt.core.batch.records import name_results
     from napari_dinoprompt.core.comparison.compare import iter_compare
     from napari_dinoprompt.core.comparison.report import comparison_paths
@@ -108,12 +95,14 @@ def compare(
 
     cleaning = Cleaning(min_size, fill_holes, split)
     loaded = Reference.load(reference)
-    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    choice = options.choose_backbone(
+        loaded.backbone.name, checkpoint, device, precision
+    )
     backbone = fitting_backbone(loaded, choice.fitting(loaded.backbone).load())
     check_place(output)
     named = name_results(fakes, output)
     names = list(named.values())
-    refuse_overwriting(
+    options.refuse_overwriting(
         comparison_paths(output.resolve(), names), (real, *fakes, truth, input_image)
     )
     shown = None if input_image is None else read_image(input_image)

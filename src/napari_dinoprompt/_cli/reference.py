@@ -16,24 +16,13 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .console import follow, tell
-from .options import (
-    Checkpoint,
-    Device,
-    ImageFile,
-    PointsFile,
-    PointsOnly,
-    Precision,
-    SourceWindow,
-    choose_backbone,
-    parse_source_window,
-    parse_upscale,
-)
 
 
 def reference(
-    image: ImageFile,
-    points: PointsFile,
+    image: options.ImageFile,
+    points: options.PointsFile,
     output: Annotated[
         Path,
         typer.Option(
@@ -48,7 +37,7 @@ def reference(
             "dinov2-small if its weights are here, else filterbank)",
         ),
     ] = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: options.Checkpoint = None,
     upscale: Annotated[
         str,
         typer.Option(
@@ -64,10 +53,10 @@ def reference(
             "(default: the last)",
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    window: SourceWindow = "auto",
-    points_only: PointsOnly = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    window: options.SourceWindow = "auto",
+    points_only: options.PointsOnly = False,
 ) -> None:
     """Make a reference from an image and prompts placed on it."""
     from napari_dinoprompt.core.io.atomic import check_place
@@ -75,13 +64,15 @@ def reference(
     from napari_dinoprompt.core.io.read import open_image
 
     # A slip of the pen is told before torch and the backbone are loaded.
-    seen, enlarged = parse_source_window(window), parse_upscale(upscale)
+    seen, enlarged = options.parse_source_window(window), options.parse_upscale(upscale)
     check_place(output.parent)
     prompts = read_prompts(points)
     plane = open_image(image)
     from napari_dinoprompt.core.references.from_image import iter_prompted_image
 
-    network = choose_backbone(backbone, checkpoint, device, precision, block).load()
+    network = options.choose_backbone(
+        backbone, checkpoint, device, precision, block
+    ).load()
     steps = iter_prompted_image(
         plane,
         prompts,

@@ -26,22 +26,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from . import options
 from .console import progress_bar, results_console, say, side_console, tell
-from .options import (
-    Checkpoint,
-    Device,
-    FillHoles,
-    MinSize,
-    OutputFolder,
-    Precision,
-    ReferenceFile,
-    Split,
-    Window,
-    choose_backbone,
-    parse_spacing,
-    parse_target_window,
-    parse_threshold,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -61,8 +47,8 @@ def segment(
             "of them."
         ),
     ],
-    reference: ReferenceFile,
-    output: OutputFolder,
+    reference: options.ReferenceFile,
+    output: options.OutputFolder,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +57,7 @@ def segment(
             "auto)",
         ),
     ] = None,
-    window: Window = "reference",
+    window: options.Window = "reference",
     like: Annotated[
         Path | None,
         typer.Option(
@@ -79,9 +65,9 @@ def segment(
             metavar="REAL",
         ),
     ] = None,
-    min_size: MinSize = 0,
-    fill_holes: FillHoles = False,
-    split: Split = False,
+    min_size: options.MinSize = 0,
+    fill_holes: options.FillHoles = False,
+    split: options.Split = False,
     objects_3d: Annotated[
         bool,
         typer.Option(
@@ -123,15 +109,15 @@ def segment(
             "is cut from, or the plain cosine of the cells. The mask is the same.",
         ),
     ] = "fitted",
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Find in images what resembles the prompts of a reference."""
     # A slip of the pen is told before torch is loaded.
-    cut = parse_threshold(threshold)
-    seen = parse_target_window(window)
-    spacing = parse_spacing(pixel_size)
+    cut = options.parse_threshold(threshold)
+    seen = options.parse_target_window(window)
+    spacing = options.parse_spacing(pixel_size)
     from napari_dinoprompt.core.batch.run import find_images
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.io.read import read_image
@@ -139,7 +125,7 @@ def segment(
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-    options = SegmentOptions(
+    applied = SegmentOptions(
         window=seen,
         threshold=cut,
         cleaning=Cleaning(min_size, fill_holes, split),
@@ -154,13 +140,15 @@ def segment(
     if isinstance(seen, IntensityWindow):
         for line in loaded.warnings_for(window=seen):
             say(line)
-    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    choice = options.choose_backbone(
+        loaded.backbone.name, checkpoint, device, precision
+    )
     run = _runner(loaded, choice.fitting(loaded.backbone), scheduler)
     steps = run(
         find_images(images),
         output,
         loaded,
-        options=options,
+        options=applied,
         like=None if like is None else read_image(like),
         again=again,
     )
