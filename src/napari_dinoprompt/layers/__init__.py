@@ -38,9 +38,4 @@ from .prompts import (
     remember_thresholds,
     set_prompts,
 )
-from .results import (
-    colour_mask,
-    make_mask_layer,
-    make_similarity_layer,
-    note_kind,
-)
+from .results import colour_mask, make_mask_layer, make_similarity_layer, note_kind

@@ -25,10 +25,7 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
 )
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.segment.result_layers import (
-    empty_layer,
-    layer_for,
-)
+from napari_dinoprompt._qt.segment.result_layers import empty_layer, layer_for
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
 

@@ -16,9 +16,7 @@ from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-)
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
 from napari_dinoprompt.session.session import Phase, Session
 

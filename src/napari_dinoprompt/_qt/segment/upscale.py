@@ -12,9 +12,7 @@ from napari_dinoprompt._qt.common.widgets import duration
 from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.backbones.weights import describe_size
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-)
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
 from napari_dinoprompt.session.session import Phase, Session
 
