@@ -54,14 +54,8 @@ def iter_any_features(
     """Compute the features of a plane, or prepare them if it is a large one."""
     plane = LazyPlane.of(image)
     if fits_whole(plane.shape, backbone, upscale):
-        return (
-            yield from iter_features(
-                plane.whole(), backbone, upscale=upscale, window=window
-            )
-        )
-    return (
-        yield from iter_lazy_features(plane, backbone, upscale=upscale, window=window)
-    )
+        return iter_features(plane.whole(), backbone, upscale=upscale, window=window)
+    return iter_lazy_features(plane, backbone, upscale=upscale, window=window)
 
 
 class NoDataError(InputError):
