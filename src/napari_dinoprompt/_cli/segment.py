@@ -198,10 +198,7 @@ def _follow_batch(steps: Steps) -> BatchReport:
             if step.state == "skipped":
                 say(f"{step.message} Skipped.", console)
             bar.update(
-                task,
-                description=step.path.name,
-                completed=step.done,
-                total=step.total,
+                task, description=step.path.name, completed=step.done, total=step.total
             )
 
 

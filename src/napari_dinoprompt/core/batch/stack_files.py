@@ -185,12 +185,7 @@ def iter_segment_stack_file(
     with explaining_writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = yield from follow_stack(
-        source.stack,
-        reference,
-        backbone,
-        options,
-        store=begun,
-        like=like,
+        source.stack, reference, backbone, options, store=begun, like=like
     )
     rows = summarise(shown, name, found)
     open_record(folder, name)

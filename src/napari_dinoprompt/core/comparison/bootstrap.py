@@ -209,10 +209,7 @@ def noise_floor(
             found[one.key] = math.nan, math.nan
             continue
         worst = 100 - _BOUND if one.better == "higher" else _BOUND
-        found[one.key] = (
-            float(np.median(values)),
-            float(np.percentile(values, worst)),
-        )
+        found[one.key] = float(np.median(values)), float(np.percentile(values, worst))
     return found
 
 

@@ -127,9 +127,7 @@ def iter_finish_volume(
     finished = np.empty_like(mask)
     instances = np.empty(mask.shape, dtype=np.int32)
 
-    def read(
-        at: PlaneIndex,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    def read(at: PlaneIndex) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         return mask[at], None if no_data is None else no_data[at]
 
     for said in iter_volumes(mask.shape[:-3], read, cleaning, spacing):

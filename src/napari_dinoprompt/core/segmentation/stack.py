@@ -402,9 +402,7 @@ def iter_segment_stack(
         else:
             if index in features:
                 found = threshold_and_clean(
-                    score_classes(features[index], reference),
-                    thresholds,
-                    options,
+                    score_classes(features[index], reference), thresholds, options
                 )
             elif holds_data(pixels := np.asarray(stack.read(index))):
                 seen = pixels if curve is None else curve.apply(pixels)
@@ -439,10 +437,7 @@ def _wanted(stack: Stack, planes: Iterable[PlaneIndex] | None) -> Iterable[Plane
 
 
 def _greys(
-    stack: Stack,
-    reference: Reference,
-    options: SegmentOptions,
-    like: ArrayLike | None,
+    stack: Stack, reference: Reference, options: SegmentOptions, like: ArrayLike | None
 ) -> Generator[Progress, None, tuple[IntensityWindow, GreyCurve | None]]:
     """Settle once which grey values all planes are seen with."""
     check_like(options.window, like)
