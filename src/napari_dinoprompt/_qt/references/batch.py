@@ -128,12 +128,6 @@ class BatchPanel(QWidget):
         self._log.scrollToBottom()
         self._log.setVisible(True)
 
-    @property
-    def lines(self) -> list[str]:
-        """What was reported."""
-        items = (self._log.item(row) for row in range(self._log.count()))
-        return [item.text() for item in items if item is not None]
-
     def _show(self) -> None:
         if not self.images:
             text = "no images chosen"
