@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import follow, results_console, say, tell
+from .console import follow, results_console, say, tell
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from napari_dinoprompt._cli.console import say
 from napari_dinoprompt.core.errors import InputError
+
+from .console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,21 @@ PointsFile = Annotated[
 ]
 OutputFolder = Annotated[
     Path, typer.Option(help="Folder for the results; made if it is not there.")
+]
+Series = Annotated[
+    int | None,
+    typer.Option(
+        help="Which image of a TIFF that holds several, from 0, such as fields or the "
+        "slide beside its label.",
+        min=0,
+    ),
+]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        help="One channel of the image, by its number, from 0, or its name.",
+        metavar="N|NAME",
+    ),
 ]
 SourceWindow = Annotated[
     str,

@@ -1,51 +1,4 @@
-"""`dinoprompt segment`: a reference applied to image files."""
-
-from __future__ import annotations
-
-import warnings
-from contextlib import closing
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
-
-from napari_dinoprompt._cli.console import (
-    progress_bar,
-    results_console,
-    say,
-    side_console,
-    tell,
-)
-from napari_dinoprompt._cli.options import (
-    Checkpoint,
-    Device,
-    FillHoles,
-    MaxSize,
-    MinSize,
-    OutputFolder,
-    Precision,
-    ReferenceFile,
-    Split,
-    Window,
-    choose_backbone,
-    parse_exports,
-    parse_spacing,
-    parse_target_window,
-    parse_threshold,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
-    from napari_dinoprompt.core.references.reference import Reference
-
-    Steps = Generator[BatchStep, None, BatchReport]
-
-
-EXAMPLES = """Examples:
+"""`dinoprompt segment`: a reference applied to image files.
 
 dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
 
@@ -64,7 +17,30 @@ _rois.zip; for all of them segmentation.csv and objects.csv. Files of these \
 names that are there already are replaced, except where NAME_record.json tells that \
 they come from the same image, reference and options: a run that was stopped goes on. \
 Images of one name in two folders get the folder's name in front. An image that cannot \
-be read is reported and skipped, and the exit code is 2."""
+be read is reported and skipped, and the exit code is 2.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from . import options
+from .console import progress_bar, results_console, say, side_console, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari_dinoprompt.core.backbones.load import BackboneChoice
+    from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
+    from napari_dinoprompt.core.references.reference import Reference
+
+    Steps = Generator[BatchStep, None, BatchReport]
 
 
 def segment(
@@ -75,8 +51,8 @@ def segment(
             "of them."
         ),
     ],
-    reference: ReferenceFile,
-    output: OutputFolder,
+    reference: options.ReferenceFile,
+    output: options.OutputFolder,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +61,9 @@ def segment(
             "auto)",
         ),
     ] = None,
-    window: Window = "reference",
+    series: options.Series = None,
+    channel: options.Channel = None,
+    window: options.Window = "reference",
     like: Annotated[
         Path | None,
         typer.Option(
@@ -93,10 +71,10 @@ def segment(
             metavar="REAL",
         ),
     ] = None,
-    min_size: MinSize = 0,
-    max_size: MaxSize = None,
-    fill_holes: FillHoles = False,
-    split: Split = False,
+    min_size: options.MinSize = 0,
+    max_size: options.MaxSize = None,
+    fill_holes: options.FillHoles = False,
+    split: options.Split = False,
     objects_3d: Annotated[
         bool,
         typer.Option(
@@ -157,25 +135,26 @@ def segment(
             "is cut from, or the plain cosine of the cells. The mask is the same.",
         ),
     ] = "fitted",
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Find in images what resembles the prompts of a reference."""
     # A slip of the pen is told before torch is loaded.
-    cut = parse_threshold(threshold)
-    seen = parse_target_window(window)
-    spacing = parse_spacing(pixel_size)
-    exports = parse_exports(export)
+    cut = options.parse_threshold(threshold)
+    seen = options.parse_target_window(window)
+    spacing = options.parse_spacing(pixel_size)
+    exports = options.parse_exports(export)
     from napari_dinoprompt.core.batch.objects import BatchFiles
     from napari_dinoprompt.core.batch.run import find_images
     from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.read import read_image
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-    options = SegmentOptions(
+    applied = SegmentOptions(
         window=seen,
         threshold=cut,
         cleaning=Cleaning(min_size, fill_holes, split, max_size),
@@ -190,16 +169,18 @@ def segment(
     if isinstance(seen, IntensityWindow):
         for line in loaded.warnings_for(window=seen):
             say(line)
-    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    choice = options.choose_backbone(
+        loaded.backbone.name, checkpoint, device, precision
+    )
     run = _runner(loaded, choice.fitting(loaded.backbone), scheduler)
     steps = run(
         find_images(images),
         output,
         loaded,
-        options=options,
+        options=applied,
         like=None if like is None else read_image(like),
         again=again,
-        objects=BatchFiles(exports, objects),
+        objects=BatchFiles(exports, objects, Pick(series, channel)),
     )
     report = _follow_batch(steps)
     if report.rows:
@@ -247,10 +228,7 @@ def _follow_batch(steps: Steps) -> BatchReport:
             if step.state == "skipped":
                 say(f"{step.message} Skipped.", console)
             bar.update(
-                task,
-                description=step.path.name,
-                completed=step.done,
-                total=step.total,
+                task, description=step.path.name, completed=step.done, total=step.total
             )
 
 

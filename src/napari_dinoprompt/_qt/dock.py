@@ -27,7 +27,6 @@ from napari_dinoprompt._qt.common.widgets import (
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
-from napari_dinoprompt._qt.controller import Controller, controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
@@ -41,6 +40,8 @@ from napari_dinoprompt.core.backbones.weights import is_here
 from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 from napari_dinoprompt.session.session import Phase
+
+from .controller import Controller, controller_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -264,7 +265,7 @@ class SegmentTab(WorkTab):
         self.recovery = OfferRow("Forget", "Remove these prompts from the disk.")
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
-        self.stack = StackPanel()
+        self.stack = StackPanel(controller.stacks)
         self.fill(
             *(self.offer, self.image, self.weights),
             *(ruler(), self.recovery, self.prompts),
@@ -298,10 +299,6 @@ class SegmentTab(WorkTab):
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.result.map_requested.connect(work.scoring.choose_map)
-        self.stack.start_requested.connect(work.stacks.start)
-        self.stack.stop_requested.connect(work.stacks.cancel)
-        self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
-        work.stacks.progressed.connect(self.stack.show_progress)
         work.progressed.connect(self.progressed)
 
     @property
@@ -368,7 +365,7 @@ class SegmentTab(WorkTab):
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
-        self._refresh_stack()
+        self.stack.refresh()
 
     def _refresh_offer(self) -> None:
         """Offer the image that was opened while another is in use."""
@@ -377,17 +374,6 @@ class SegmentTab(WorkTab):
             text = f"Switch to {shorten(offered.name, _MOST_LETTERS)}"
             tooltip = f"Show {offered.name} and let the next prompts go to it."
         self.offer.show_offer(text, tooltip)
-
-    def _refresh_stack(self) -> None:
-        """Offer all planes where there are several."""
-        stacks = self._controller.stacks
-        self.stack.setVisible(stacks.total > 0)
-        self.stack.show_stack(
-            can_start=stacks.can_start,
-            running=stacks.running,
-            objects_3d=stacks.objects_3d,
-            said=stacks.message,
-        )
 
     def _on_features_requested(self, request: FeatureRequest, auto: bool) -> None:
         session = self._controller.session

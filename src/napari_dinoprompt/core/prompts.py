@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.validation import as_points
+from .errors import InputError
+from .validation import as_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

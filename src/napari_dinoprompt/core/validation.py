@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
+from .errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,6 +1,6 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
-from napari_dinoprompt.layers.ownership import (
+from .ownership import (
     can_prompt,
     can_segment,
     find_owned,
@@ -12,7 +12,7 @@ from napari_dinoprompt.layers.ownership import (
     truth_layers,
     turn_to,
 )
-from napari_dinoprompt.layers.planes import (
+from .planes import (
     describe_view,
     lay_over,
     look_at,
@@ -25,7 +25,7 @@ from napari_dinoprompt.layers.planes import (
     spatial_metadata,
     stack_shape,
 )
-from napari_dinoprompt.layers.prompts import (
+from .prompts import (
     CLASS_COLUMN,
     describe_own_points,
     make_prompt_layer,
@@ -39,11 +39,4 @@ from napari_dinoprompt.layers.prompts import (
     remember_thresholds,
     set_prompts,
 )
-from napari_dinoprompt.layers.results import (
-    colour_classes,
-    colour_instances,
-    colour_numbers,
-    make_mask_layer,
-    make_similarity_layer,
-    note_kind,
-)
+from .results import colour_mask, make_mask_layer, make_similarity_layer, note_kind

@@ -9,8 +9,9 @@ from napari.layers import Image, Points
 
 from napari_dinoprompt.core.errors import ReferenceFileError
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
-from napari_dinoprompt.layers.ownership import OWNER, is_ours, noted_in, owned
-from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, unit_ratio
+
+from .ownership import OWNER, is_ours, noted_in, owned
+from .planes import plane_shape, spatial_metadata, unit_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,8 +16,9 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
-from napari_dinoprompt.layers.ownership import OWNER, owned
-from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, stack_shape
+
+from .ownership import OWNER, owned
+from .planes import plane_shape, spatial_metadata, stack_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -126,27 +127,23 @@ def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
     }
 
 
-def colour_numbers(layer: Labels, colours: Sequence[str] | None) -> None:
-    """Colour a mask by class; without colours, give each object one of its own."""
-    if colours is None:
-        colour_instances(layer)
-    else:
-        colour_classes(layer, colours)
-
-
-def colour_classes(layer: Labels, colours: Sequence[str]) -> None:
-    """Colour a mask by class.
+def colour_mask(layer: Labels, colours: Sequence[str] | None) -> None:
+    """Colour a mask by class; without colours, give each object one of its own.
 
     Parameters
     ----------
     layer : napari.layers.Labels
-    colours : sequence of K str
+    colours : sequence of K str or None
         Of classes 1 to K.
     """
+    current = layer.colormap
+    if colours is None:
+        if isinstance(current, DirectLabelColormap):
+            layer.colormap = label_colormap(49, seed=0.5)
+        return
     wanted: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     wanted.update(enumerate(colours, start=1))
     colormap = DirectLabelColormap(color_dict=wanted)
-    current = layer.colormap
     if not (
         isinstance(current, DirectLabelColormap) and _same_colours(current, colormap)
     ):
@@ -158,12 +155,6 @@ def _same_colours(one: DirectLabelColormap, other: DirectLabelColormap) -> bool:
     return mine.keys() == theirs.keys() and all(
         np.array_equal(colour, theirs[label]) for label, colour in mine.items()
     )
-
-
-def colour_instances(layer: Labels) -> None:
-    """Give each object of a layer a colour of its own."""
-    if isinstance(layer.colormap, DirectLabelColormap):
-        layer.colormap = label_colormap(49, seed=0.5)
 
 
 def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:

@@ -17,14 +17,16 @@ from napari_dinoprompt.core.autosave.records import (
     ImageRecord,
     KeptSettings,
 )
-from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+
+from .image_state import FeatureRequest, ImageState
 
 if TYPE_CHECKING:
     from napari.layers import Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.keeper import Keeper
-    from napari_dinoprompt.session.session import Session
+
+    from .session import Session
 
 
 _LONGEST_NAME = 200

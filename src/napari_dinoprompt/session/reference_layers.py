@@ -13,7 +13,8 @@ from napari_dinoprompt.core.images.fingerprint import hash_plane, hash_planes
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.references.file import SUFFIX
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.session.session import Session
+
+from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

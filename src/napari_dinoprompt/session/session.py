@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+
+from .image_state import FeatureRequest, ImageState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.common.widgets import NarrowBox, explain, in_column, wrap
+from .widgets import NarrowBox, explain, in_column, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.common.widgets import add_all
+from .widgets import add_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -125,12 +125,7 @@ class CompareLayers:
         self._remove(*_SHOWN_AS, "agreement")
 
     def _put(
-        self,
-        real: Image,
-        plane: PlaneIndex,
-        name: str,
-        kind: str,
-        values: NDArray[Any],
+        self, real: Image, plane: PlaneIndex, name: str, kind: str, values: NDArray[Any]
     ) -> Layer:
         """Return the layer that shows (H, W) values; it is made if it is not there."""
         made = self._made.get((name, kind))

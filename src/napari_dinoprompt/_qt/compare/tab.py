@@ -10,20 +10,22 @@ from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import MessageLabel, button, row_of
-from napari_dinoprompt._qt.compare.layers import AGREEMENT
-from napari_dinoprompt._qt.compare.panel import ComparePanel
-from napari_dinoprompt._qt.compare.table import CompareObjects, CompareTable
 from napari_dinoprompt.core.comparison.columns import AGREEMENT_COLOURS
+
+from .layers import AGREEMENT
+from .panel import ComparePanel
+from .table import CompareObjects, CompareTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.compare.job import CompareJob
     from napari_dinoprompt._qt.references.library import LibraryJob
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.session.session import Session
+
+    from .job import CompareJob
 
 
 # For two fakes with the noise floor beside them; more are scrolled to.

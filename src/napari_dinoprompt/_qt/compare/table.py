@@ -207,12 +207,6 @@ class CompareObjects(QWidget):
         self._title = label_of("Ob&jects without a partner", self._fake)
         in_column(self, self._title, self._fake, self._list)
 
-    @property
-    def lines(self) -> list[str]:
-        """What is listed."""
-        items = (self._list.item(row) for row in range(self._list.count()))
-        return [item.text() for item in items if item is not None]
-
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Show the objects of the first fake, or none."""
         self._comparison = comparison

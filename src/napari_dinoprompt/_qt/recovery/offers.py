@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.recovery.autosave import Autosave
 from napari_dinoprompt.core.autosave.files import (
     default_recovery_folder,
     find_records,
@@ -20,6 +19,8 @@ from napari_dinoprompt.core.autosave.files import (
 from napari_dinoprompt.core.autosave.keeper import Keeper
 from napari_dinoprompt.core.images.fingerprint import fingerprint_image
 from napari_dinoprompt.session.records import keys_in_use, record_key
+
+from .autosave import Autosave
 
 if TYPE_CHECKING:
     from collections.abc import Generator

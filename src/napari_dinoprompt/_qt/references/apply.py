@@ -25,13 +25,11 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
 )
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.references.steps import Applied, Means, Target
-from napari_dinoprompt._qt.segment.result_layers import (
-    empty_layer,
-    layer_for,
-)
+from napari_dinoprompt._qt.segment.result_layers import empty_layer, layer_for
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
+
+from .steps import Applied, Means, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,7 +277,7 @@ class AppliedLayers:
             if layer is not held and kind != "similarity":
                 layer.visible = (kind == "instances") == split
             if kind == "mask":
-                layers.colour_classes(layer, colours)
+                layers.colour_mask(layer, colours)
             put_plane(layer, applied.plane, *levels)
 
     def begin(self, image: Image) -> None:

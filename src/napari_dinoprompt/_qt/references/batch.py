@@ -17,8 +17,9 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.references.apply import means_of
 from napari_dinoprompt.core.progress import Progress
+
+from .apply import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,12 +127,6 @@ class BatchPanel(QWidget):
         self._log.addItem(line)
         self._log.scrollToBottom()
         self._log.setVisible(True)
-
-    @property
-    def lines(self) -> list[str]:
-        """What was reported."""
-        items = (self._log.item(row) for row in range(self._log.count()))
-        return [item.text() for item in items if item is not None]
 
     def _show(self) -> None:
         if not self.images:

@@ -162,7 +162,7 @@ class ResultLayers:
         below = [state.similarity or image]
         layer = layer_for(stack, held, image, "mask", levels, None, below)
         state.mask = layer
-        layers.colour_numbers(layer, colours)
+        layers.colour_mask(layer, colours)
         put_plane(layer, plane, *levels)
 
     def drop_stale(self, state: ImageState) -> None:

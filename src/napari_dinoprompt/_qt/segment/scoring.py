@@ -10,20 +10,22 @@ from qtpy.QtCore import QObject, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import later
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.segment.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.session.session import Phase, Session
 
+from .prompt_layer import usable_prompts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
+
+    from .result_layers import ResultLayers
 
 
 _CLEANING_DELAY_MS = 120

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.masks.cleaning import Cleaning
@@ -44,19 +42,15 @@ if TYPE_CHECKING:
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
+    from .result_layers import ResultLayers
+
 
 class StackPanel(QWidget):
     """A button for all planes with its progress, and a box for 3-D objects."""
 
-    start_requested = Signal()
-    """All planes are wanted."""
-    stop_requested = Signal()
-    """The work on them is to be stopped."""
-    objects_3d_requested = Signal(bool)
-    """Objects are to be numbered through the planes, or in each plane."""
-
-    def __init__(self) -> None:
+    def __init__(self, work: StackJob) -> None:
         super().__init__()
+        self._work = work
         self._start = button(
             "All planes",
             "Find the objects in all planes of the stack, with the prompts and "
@@ -78,26 +72,27 @@ class StackPanel(QWidget):
         self._said = MessageLabel("objects in all planes")
         row = row_of(self._start, self._bar, self._stop, self._objects_3d)
         in_column(self, row, self._said)
-        self._start.clicked.connect(self.start_requested)
-        self._stop.clicked.connect(self.stop_requested)
-        self._objects_3d.toggled.connect(self.objects_3d_requested)
+        self._start.clicked.connect(work.start)
+        self._stop.clicked.connect(work.cancel)
+        self._objects_3d.toggled.connect(work.choose_3d)
+        work.progressed.connect(self._on_progress)
 
-    def show_stack(
-        self, *, can_start: bool, running: bool, objects_3d: bool, said: str
-    ) -> None:
-        """Show how it stands; `said` is what was found, or what went wrong."""
-        if running and self._bar.isHidden():
+    def refresh(self) -> None:
+        """Offer all planes where there are several, and show how it stands."""
+        work = self._work
+        self.setVisible(work.total > 0)
+        if work.running and self._bar.isHidden():
             self._bar.setRange(0, 0)
-        self._start.setVisible(not running)
-        self._start.setEnabled(can_start)
-        self._bar.setVisible(running)
-        self._stop.setVisible(running)
+        self._start.setVisible(not work.running)
+        self._start.setEnabled(work.can_start)
+        self._bar.setVisible(work.running)
+        self._stop.setVisible(work.running)
         with signals_blocked(self._objects_3d):
-            self._objects_3d.setChecked(objects_3d)
-        self._said.setText(said)
-        self._said.setVisible(bool(said))
+            self._objects_3d.setChecked(work.objects_3d)
+        self._said.setText(work.message)
+        self._said.setVisible(bool(work.message))
 
-    def show_progress(self, done: int, total: int) -> None:
+    def _on_progress(self, done: int, total: int) -> None:
         """Show how far the work is; a total of 0 is unknown."""
         self._bar.setRange(0, total)
         self._bar.setValue(done)

@@ -12,10 +12,7 @@ from napari_dinoprompt._qt.common.widgets import duration
 from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.backbones.weights import describe_size
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
 from napari_dinoprompt.session.session import Phase, Session
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from napari_dinoprompt.core.features.extraction import Estimate
-    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.segmentation.interactive import Prepared
 
 
 class UpscaleFit(QObject):
@@ -111,9 +108,7 @@ class UpscaleFit(QObject):
         )
         self.changed.emit()
 
-    def _on_yielded(
-        self, said: Progress | Estimate | tuple[PlaneIndex, PlaneFeatures]
-    ) -> None:
+    def _on_yielded(self, said: Prepared) -> None:
         if isinstance(said, tuple):
             self._planes.add(*said)
         elif isinstance(said, Progress):

@@ -11,9 +11,10 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
-from napari_dinoprompt._qt.study.overlays import StudyOverlays
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.session.session import Phase, Session
+
+from .overlays import StudyOverlays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

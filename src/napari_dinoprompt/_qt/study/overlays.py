@@ -12,11 +12,7 @@ from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.compare.layers import (
-    SideBySide,
-    add_quietly,
-    remove,
-)
+from napari_dinoprompt._qt.compare.layers import SideBySide, add_quietly, remove
 from napari_dinoprompt.layers.ownership import noted_in
 from napari_dinoprompt.layers.results import empty_result, put_plane
 

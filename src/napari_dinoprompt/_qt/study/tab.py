@@ -20,12 +20,9 @@ from napari_dinoprompt._qt.common.widgets import (
     put_in_tab_order,
     row_of,
 )
-from napari_dinoprompt._qt.study.job import StudyJob, StudyOptions
-from napari_dinoprompt._qt.study.pages import (
-    ConvergencePage,
-    InfluencePage,
-    ResolutionPage,
-)
+
+from .job import StudyJob, StudyOptions
+from .pages import ConvergencePage, InfluencePage, ResolutionPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +31,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_dinoprompt._qt.study.plot import StudyPlot
     from napari_dinoprompt.session.session import Session
+
+    from .plot import StudyPlot
 
 
 _WIDTH = 368
@@ -218,7 +216,7 @@ class StudyTab(WorkTab):
         """Draw what was found; None hides the plot."""
         if self._canvas is None and found is not None:
             # Not before: matplotlib takes a moment.
-            from napari_dinoprompt._qt.study.plot import StudyPlot
+            from .plot import StudyPlot
 
             self._canvas = StudyPlot(self._viewer.theme)
             self._place.addWidget(self._canvas)

@@ -11,11 +11,6 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from napari_dinoprompt.core.autosave.records import (
-    NewerRecordError,
-    decode_records,
-    encode_records,
-)
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.io.atomic import (
     explaining_writes,
@@ -24,11 +19,13 @@ from napari_dinoprompt.core.io.atomic import (
     write_bytes,
 )
 
+from .records import NewerRecordError, decode_records, encode_records
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from .records import ImageRecord
 
 
 KEPT_DAYS = 30

@@ -7,14 +7,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.autosave.files import FoundRecord, OwnFile, forget
 from napari_dinoprompt.core.errors import CannotWriteError
+
+from .files import FoundRecord, OwnFile, forget
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from .records import ImageRecord
 
 
 class Keeper:

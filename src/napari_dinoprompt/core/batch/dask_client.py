@@ -19,9 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_dinoprompt.core.batch.image import ImageTask, check_settings
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
-from napari_dinoprompt.core.batch.run import follow_batch, name_images
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.io.atomic import (
     explaining_writes,
@@ -30,6 +27,10 @@ from napari_dinoprompt.core.io.atomic import (
 )
 from napari_dinoprompt.core.references.file import encode_reference
 
+from .image import ImageTask, check_settings
+from .objects import MASKS_ONLY, BatchFiles
+from .run import follow_batch, name_images
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.dask_worker import BatchWorker, WorkerState
-    from napari_dinoprompt.core.batch.run import BatchReport, BatchStep, Outcome
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .dask_worker import BatchWorker, WorkerState
+    from .run import BatchReport, BatchStep, Outcome
 
 
 _GONE = (
@@ -159,7 +161,7 @@ def segment_batch_on_cluster(
     check_settings(reference, options, like)
     where = parse_scheduler(scheduler)
     names = name_images(images, folder, objects)
-    from napari_dinoprompt.core.batch.dask_worker import BatchWorker
+    from .dask_worker import BatchWorker
 
     with ExitStack() as stack:
         client = stack.enter_context(_connect(where))
@@ -335,7 +337,7 @@ def _hand_out(client: Client, worker: BatchWorker) -> Iterator[str]:
 
 def _agree(client: Client, plugin: str) -> str:
     """Return the settings of all workers."""
-    from napari_dinoprompt.core.batch.dask_worker import ask_worker
+    from .dask_worker import ask_worker
 
     answers: dict[str, WorkerState | BaseException] = client.run(
         ask_worker, plugin, on_error="return"
@@ -374,7 +376,7 @@ def _compute(
     client: Client, plugin: str, settings: str, tasks: Iterable[ImageTask]
 ) -> Generator[Outcome, None, None]:
     """Have tasks done by workers, a bounded number at a time."""
-    from napari_dinoprompt.core.batch.dask_worker import work_on
+    from .dask_worker import work_on
 
     left = iter(tasks)
     given: dict[Future[Any], ImageTask] = {}

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
-    from napari_dinoprompt.core.batch.objects import BatchFiles
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ImageJob, ImageTask
+    from .objects import BatchFiles
+    from .records import Rows
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,10 @@ class BatchWorker(WorkerPlugin):
         # torch is not needed to start a worker.
         import torch
 
-        from napari_dinoprompt.core.batch.image import ImageJob
         from napari_dinoprompt.core.references.file import decode_reference
         from napari_dinoprompt.core.references.reference import Reference
+
+        from .image import ImageJob
 
         if not (self.folder / self.sign).exists():
             raise InputError(
@@ -171,7 +173,7 @@ def work_on(
 
 
 def _work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
-    from napari_dinoprompt.core.batch.records import Job, read_record
+    from .records import Job, read_record
 
     holder: Any = get_worker().plugins[plugin]
     work: ImageJob = holder.work()

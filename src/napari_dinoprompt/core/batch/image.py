@@ -6,18 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
-from napari_dinoprompt.core.batch.records import (
-    Job,
-    open_record,
-    summarise,
-    write_record,
-    write_segmentation,
-)
-from napari_dinoprompt.core.batch.stack_files import (
-    is_stack_file,
-    iter_segment_stack_file,
-)
 from napari_dinoprompt.core.errors import CannotWriteError, explain
 from napari_dinoprompt.core.io.read import open_image
 from napari_dinoprompt.core.io.spacing import read_pixel_size
@@ -30,15 +18,20 @@ from napari_dinoprompt.core.segmentation.segment import (
 )
 from napari_dinoprompt.core.segmentation.stack import describe_settings
 
+from .objects import MASKS_ONLY, BatchFiles
+from .records import Job, open_record, summarise, write_record, write_segmentation
+from .stack_files import is_stack_file, iter_segment_stack_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .records import Rows
 
 
 # Whatever of these a user can do something about concerns the one image.

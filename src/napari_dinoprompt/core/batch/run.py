@@ -15,9 +15,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
-from napari_dinoprompt.core.batch.records import (
+from napari_dinoprompt.core.errors import InputError
+from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
+from napari_dinoprompt.core.io.zarr import is_zarr
+from napari_dinoprompt.core.memory import release_memory
+
+from .image import ImageJob, ImageTask, check_settings
+from .objects import MASKS_ONLY, BatchFiles
+from .records import (
     Job,
     append_table,
     check_ours,
@@ -27,10 +32,6 @@ from napari_dinoprompt.core.batch.records import (
     results_in,
     write_table,
 )
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
-from napari_dinoprompt.core.io.zarr import is_zarr
-from napari_dinoprompt.core.memory import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch.image import ReadImage
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ReadImage
+    from .records import Rows
 
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]

@@ -14,13 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.objects import MASKS_ONLY, BatchFiles
-from napari_dinoprompt.core.batch.records import (
-    Job,
-    open_record,
-    result_paths,
-    summarise,
-)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.images.plane import check_kind, describe_odd_planes
@@ -39,6 +32,9 @@ from napari_dinoprompt.core.segmentation.stack import (
     describe_settings,
     follow_stack,
 )
+
+from .objects import MASKS_ONLY, BatchFiles
+from .records import Job, open_record, result_paths, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -202,12 +198,7 @@ def iter_segment_stack_file(
     with explaining_writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = yield from follow_stack(
-        source.stack,
-        reference,
-        backbone,
-        options,
-        store=begun,
-        like=like,
+        source.stack, reference, backbone, options, store=begun, like=like
     )
     rows = summarise(shown, name, found)
     open_record(folder, name)

@@ -8,31 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.comparison.bootstrap import (
-    LEAST_PROMPTS,
-    Drawn,
-    draw_references,
-    intervals,
-    noise_floor,
-    true_side,
-)
-from napari_dinoprompt.core.comparison.columns import COLUMNS
-from napari_dinoprompt.core.comparison.measures import (
-    Report,
-    measure_pair,
-    valid_pixels,
-)
-from napari_dinoprompt.core.comparison.perceptual import (
-    LPIPS,
-    find_network,
-    perceptual_distance,
-)
-from napari_dinoprompt.core.comparison.prepared_images import (
-    apply_reference,
-    iter_prepared_image,
-    place_fake,
-)
-from napari_dinoprompt.core.comparison.report import Comparison
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.alignment import check_same_field, match_labels
 from napari_dinoprompt.core.images.intensity import IntensityWindow
@@ -53,6 +28,20 @@ from napari_dinoprompt.core.segmentation.segment import (
 )
 from napari_dinoprompt.core.validation import as_array, check_seed
 
+from .bootstrap import (
+    LEAST_PROMPTS,
+    Drawn,
+    draw_references,
+    intervals,
+    noise_floor,
+    true_side,
+)
+from .columns import COLUMNS
+from .measures import Report, measure_pair, valid_pixels
+from .perceptual import LPIPS, find_network, perceptual_distance
+from .prepared_images import apply_reference, iter_prepared_image, place_fake
+from .report import Comparison
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from typing import Any
@@ -60,9 +49,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.comparison.measures import Measures, Side
-    from napari_dinoprompt.core.comparison.perceptual import Network
-    from napari_dinoprompt.core.comparison.prepared_images import Applied, PreparedImage
+
+    from .measures import Measures, Side
+    from .perceptual import Network
+    from .prepared_images import Applied, PreparedImage
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.

@@ -11,22 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from napari_dinoprompt.core.comparison.columns import (
-    AGREEMENT_COLOURS,
-    COLUMNS,
-    format_figure,
-    format_interval,
-)
 from napari_dinoprompt.core.images.alignment import match_plane
 from napari_dinoprompt.core.images.intensity import measure_window
 from napari_dinoprompt.core.images.plane import as_plane
+
+from .columns import AGREEMENT_COLOURS, COLUMNS, format_figure, format_interval
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.comparison.measures import Findings, Report
+    from .measures import Findings, Report
 
 
 _MAIN = (

@@ -9,30 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.columns import COLUMNS, Column
-from napari_dinoprompt.core.comparison.intensity import compare_greys
-from napari_dinoprompt.core.comparison.metrics import (
-    average_precision,
-    map_agreement,
-    measure_agreement,
-)
-from napari_dinoprompt.core.comparison.objects import ObjectMatching, match_objects
-from napari_dinoprompt.core.comparison.perceptual import (
-    cell_distances,
-    distance_map,
-    mean_distance,
-)
-from napari_dinoprompt.core.comparison.shapes import compare_shapes
 from napari_dinoprompt.core.errors import InputError
+
+from .columns import COLUMNS, Column
+from .intensity import compare_greys
+from .metrics import average_precision, map_agreement, measure_agreement
+from .objects import ObjectMatching, match_objects
+from .perceptual import cell_distances, distance_map, mean_distance
+from .shapes import compare_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.objects import UnmatchedObject
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.segmentation.segment import Segmentation
+
+    from .objects import UnmatchedObject
 
 
 @dataclass(frozen=True, eq=False)

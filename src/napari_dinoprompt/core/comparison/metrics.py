@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.comparison.columns import (
-    BOTH,
-    NEITHER,
-    ONLY_IN_FAKE,
-    ONLY_IN_REAL,
-)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.views import iter_tiles
+
+from .columns import BOTH, NEITHER, ONLY_IN_FAKE, ONLY_IN_REAL
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_dinoprompt.core.comparison.columns import Column
 from napari_dinoprompt.core.scoring.similarity import as_map, to_pixels
+
+from .columns import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.intensity import as_grey
-from napari_dinoprompt.core.comparison.measures import Side
 from napari_dinoprompt.core.features.extraction import iter_features
 from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.alignment import match_plane, match_range
@@ -25,6 +23,9 @@ from napari_dinoprompt.core.segmentation.segment import (
     threshold_and_clean,
 )
 from napari_dinoprompt.core.segmentation.similarities import scores_to_pixels
+
+from .intensity import as_grey
+from .measures import Side
 
 if TYPE_CHECKING:
     from collections.abc import Generator

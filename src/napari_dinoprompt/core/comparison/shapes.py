@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.objects import Match
+    from .objects import Match
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +108,7 @@ def compare_shapes(
 
 
 def _renumber(
-    labels: NDArray[np.integer],
-    chosen: Sequence[int],
-    valid: NDArray[np.bool_] | None,
+    labels: NDArray[np.integer], chosen: Sequence[int], valid: NDArray[np.bool_] | None
 ) -> NDArray[np.int32]:
     from skimage.util import map_array
 

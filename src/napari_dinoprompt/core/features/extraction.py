@@ -18,8 +18,6 @@ import psutil
 import torch
 
 from napari_dinoprompt.core.errors import InputError, is_out_of_memory
-from napari_dinoprompt.core.features.feature_map import FeatureMap
-from napari_dinoprompt.core.features.regions import plan_regions
 from napari_dinoprompt.core.images.fingerprint import hash_plane
 from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
@@ -33,6 +31,9 @@ from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.tiling.cache import TileCache, tile_key
 from napari_dinoprompt.core.tiling.grid import CellGrid
 from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TileSums
+
+from .feature_map import FeatureMap
+from .regions import plan_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

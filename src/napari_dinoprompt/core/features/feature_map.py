@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.guided_filter import Guide, bilinear
-from napari_dinoprompt.core.features.regions import Region, RegionPlan
-from napari_dinoprompt.core.features.statistics import measure_vectors
 from napari_dinoprompt.core.validation import as_points
+
+from .guided_filter import Guide, bilinear
+from .regions import Region, RegionPlan
+from .statistics import measure_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.statistics import (
-        FeatureStatistics,
-        SourceMeasures,
-    )
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .statistics import FeatureStatistics, SourceMeasures
 
 
 _ROWS_MEASURED = 32

@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.extraction import guide_image, run_tiles
-from napari_dinoprompt.core.features.feature_map import FeatureMap
-from napari_dinoprompt.core.features.regions import Region, RegionPlan, plan_regions
-from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_measures
 from napari_dinoprompt.core.images.plane import (
     holds_data,
     no_data_pixels,
@@ -34,6 +30,11 @@ from napari_dinoprompt.core.tiling.grid import CellGrid
 from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TilePlan, TileSums
 from napari_dinoprompt.core.validation import as_points
 
+from .extraction import guide_image, run_tiles
+from .feature_map import FeatureMap
+from .regions import Region, RegionPlan, plan_regions
+from .statistics import SourceMeasures, pool_measures
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.extraction import TileVectors
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+
+    from .extraction import TileVectors
 
 
 # Tokens of the tiles that were used last; the others are on the disk.

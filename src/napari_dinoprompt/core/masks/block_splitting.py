@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.features.regions import Region
-from napari_dinoprompt.core.masks.blocks import Block, Regions, join_numbers
-from napari_dinoprompt.core.masks.splitting import REACH, Parts, split_region
+
+from .blocks import Block, Regions, join_numbers
+from .splitting import REACH, Parts, split_region
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.splitting import split_region
 from napari_dinoprompt.core.validation import whole_from_zero
+
+from .splitting import split_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
     from numpy.typing import NDArray
+
+
+# Pixels or voxels that are looked at together.
+_BLOCK = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -135,51 +140,82 @@ def clean_and_label(
 
 
 def clean_mask(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
-    """Remove small objects and fill holes.
+    """Remove small objects and fill holes, in a plane or through those of a volume.
 
-    mask: (H, W) uint8, class numbers. Returns (H, W) uint8: a hole takes the class that
-    encloses it most closely. A speck that is removed leaves no hole in what is around
-    it.
+    mask: (H, W) or (Z, H, W) uint8, class numbers. Returns the same: a hole takes the
+    class that encloses it most closely. A speck that is removed leaves no hole in what
+    is around it.
     """
-    cleaned = _fill_holes(mask) if cleaning.fill_holes else mask.copy()
+    cleaned = mask.copy()
+    if cleaning.fill_holes:
+        _fill_holes(cleaned)
     if cleaning.min_size > 1:
-        cleaned = _remove_small(cleaned, cleaning.min_size)
+        _remove_small(cleaned, cleaning.min_size)
         if cleaning.fill_holes:
-            cleaned = _fill_holes(cleaned)
+            _fill_holes(cleaned)
     return cleaned
 
 
-def _remove_small(mask: NDArray[np.uint8], min_size: int) -> NDArray[np.uint8]:
-    from skimage.morphology import remove_small_objects
-
-    kept = np.zeros_like(mask)
-    for number in _classes(mask):
-        # Diagonal neighbours are one object here as in the numbering.
-        kept[
-            remove_small_objects(mask == number, max_size=min_size - 1, connectivity=2)
-        ] = number
-    return kept
+def _remove_small(mask: NDArray[np.uint8], min_size: int) -> None:
+    for number in classes_in(mask):
+        labels, count = label_regions(mask == number)
+        small = count_sizes(labels, count) < min_size
+        small[0] = False
+        mask[small[labels]] = 0
 
 
-def _fill_holes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _fill_holes(mask: NDArray[np.uint8]) -> None:
+    """Fill what a class encloses; of several, the one that does so most closely."""
     from scipy import ndimage as ndi
 
-    filled = mask.copy()
-    smallest = np.full(mask.shape, np.inf)
-    for number in _classes(mask):
-        region = mask == number
-        holes, count = ndi.label(ndi.binary_fill_holes(region) & ~region)
-        if count == 0:
-            continue
-        area = np.bincount(holes.ravel())[holes]
-        closest = (holes > 0) & (area < smallest) & (mask == 0)
-        filled[closest] = number
-        smallest[closest] = area[closest]
-    return filled
+    classes = classes_in(mask)
+    free = mask == 0
+    smallest = np.full(mask.shape, mask.size, np.int64) if len(classes) > 1 else None
+    filled: list[tuple[int, NDArray[np.bool_]]] = []
+    for number in classes:
+        labels, count = ndi.label(mask != number, output=np.int32)
+        hole = np.ones(count + 1, dtype=bool)
+        hole[0] = False
+        hole[_on_the_edges(labels)] = False
+        inside = hole[labels] & free
+        if smallest is not None:
+            sizes = count_sizes(labels, count)
+            inside &= sizes[labels] < smallest
+            smallest[inside] = sizes[labels[inside]]
+        filled.append((number, inside))
+    for number, inside in filled:
+        mask[inside] = number
 
 
-def _classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.unique(mask[mask > 0])
+def _on_the_edges(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    axes = range(labels.ndim)
+    edges = [labels.take(at, axis).ravel() for axis in axes for at in (0, -1)]
+    return np.unique(np.concatenate(edges))
+
+
+def label_regions(region: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number what is connected, corner to corner too, in a plane or a volume."""
+    from scipy import ndimage as ndi
+
+    # scikit-image's takes twice the memory: its numbers have 64 bits.
+    labels, count = ndi.label(region, np.ones((3,) * region.ndim), output=np.int32)
+    return labels, int(count)
+
+
+def count_sizes(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Count the pixels or voxels of each number, without a copy of the whole."""
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    flat = labels.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        sizes += np.bincount(flat[start : start + _BLOCK], minlength=count + 1)
+    return sizes
+
+
+def classes_in(mask: NDArray[np.uint8]) -> list[int]:
+    """List the class numbers of a mask, plane by plane: there may be many."""
+    height, width = mask.shape[-2:]
+    planes = mask.reshape(-1, height * width)
+    return sorted({int(one) for plane in planes for one in np.unique(plane)} - {0})
 
 
 def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.int32]:
@@ -192,7 +228,7 @@ def split_instances(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.i
     from skimage.segmentation import relabel_sequential
 
     instances = np.zeros(mask.shape, dtype=np.int32)
-    for number in _classes(mask):
+    for number in classes_in(mask):
         region = mask == number
         parts = split_region(region).labels if cleaning.split else label(region)
         parts[~cleaning.keeps(np.bincount(parts.ravel()))[parts]] = 0

@@ -10,8 +10,16 @@ import numpy as np
 import psutil
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_mask, split_instances
 from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .cleaning import (
+    Cleaning,
+    classes_in,
+    clean_mask,
+    count_sizes,
+    label_regions,
+    split_instances,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -34,7 +42,6 @@ _SIGMA = 1.0
 _BYTES_PER_VOXEL = 16
 # While a region is split: scipy's distance transform alone takes half of this.
 _BYTES_PER_SPLIT_VOXEL = 130
-_BLOCK = 16_000_000
 _REACH = 4
 # Of the longest side of a voxel to its shortest.
 _MOST_UNEVEN = 1e6
@@ -120,9 +127,7 @@ def iter_finish_volume(
     finished = np.empty_like(mask)
     instances = np.empty(mask.shape, dtype=np.int32)
 
-    def read(
-        at: PlaneIndex,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    def read(at: PlaneIndex) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         return mask[at], None if no_data is None else no_data[at]
 
     for said in iter_volumes(mask.shape[:-3], read, cleaning, spacing):
@@ -170,7 +175,7 @@ def _finish_one(
     yield Progress(0, 0)
     # In a lone plane everything touches the faces of the volume, and nothing is a hole.
     flat = len(mask) == 1
-    cleaned = clean_mask(mask[0], cleaning)[None] if flat else _clean(mask, cleaning)
+    cleaned = clean_mask(mask[0] if flat else mask, cleaning).reshape(mask.shape)
     if no_data is not None:
         cleaned[no_data] = 0
     yield Progress(0, 0)
@@ -182,64 +187,16 @@ def _finish_one(
     return cleaned, instances
 
 
-def _clean(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
-    cleaned = mask.copy()
-    if cleaning.fill_holes:
-        _fill_holes(cleaned)
-    if cleaning.min_size > 1:
-        _remove_small(cleaned, cleaning.min_size)
-        if cleaning.fill_holes:
-            # A speck that is removed leaves no hole in what is around it.
-            _fill_holes(cleaned)
-    return cleaned
-
-
-def _remove_small(mask: NDArray[np.uint8], min_size: int) -> None:
-    for number in _classes(mask):
-        labels, count = _regions(mask == number)
-        small = _sizes(labels, count) < min_size
-        small[0] = False
-        mask[small[labels]] = 0
-
-
-def _fill_holes(mask: NDArray[np.uint8]) -> None:
-    """Fill what a class encloses; of several, the one that does so most closely."""
-    from scipy import ndimage as ndi
-
-    classes = _classes(mask)
-    free = mask == 0
-    smallest = np.full(mask.shape, mask.size, np.int64) if len(classes) > 1 else None
-    filled: list[tuple[int, NDArray[np.bool_]]] = []
-    for number in classes:
-        labels, count = ndi.label(mask != number, output=np.int32)
-        hole = np.ones(count + 1, dtype=bool)
-        hole[0] = False
-        hole[_on_the_faces(labels)] = False
-        inside = hole[labels] & free
-        if smallest is not None:
-            sizes = _sizes(labels, count)
-            inside &= sizes[labels] < smallest
-            smallest[inside] = sizes[labels[inside]]
-        filled.append((number, inside))
-    for number, inside in filled:
-        mask[inside] = number
-
-
-def _on_the_faces(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    faces = [labels.take(at, axis).ravel() for axis in range(3) for at in (0, -1)]
-    return np.unique(np.concatenate(faces))
-
-
 def _number(
     mask: NDArray[np.uint8], cleaning: Cleaning, spacing: tuple[float, float, float]
 ) -> Generator[Progress, None, NDArray[np.int32]]:
     instances = np.zeros(mask.shape, dtype=np.int32)
     used = 0
-    for number in _classes(mask):
-        labels, count = _regions(mask == number)
+    for number in classes_in(mask):
+        labels, count = label_regions(mask == number)
         if cleaning.split:
             count = yield from _split(labels, count, spacing)
-        keep = cleaning.keeps(_sizes(labels, count))
+        keep = cleaning.keeps(count_sizes(labels, count))
         keep[0] = False
         numbers = np.where(keep, np.cumsum(keep) + used, 0).astype(np.int32)
         instances += numbers[labels]
@@ -259,7 +216,8 @@ def _split(
     from scipy import ndimage as ndi
 
     boxes = ndi.find_objects(labels)
-    largest = max((_volume(box) for box in boxes), default=0)
+    sides = ([one.stop - one.start + 2 * _REACH for one in box] for box in boxes)
+    largest = max(map(math.prod, sides), default=0)
     _check_free(
         largest * _BYTES_PER_SPLIT_VOXEL,
         "Separating objects that touch in 3-D",
@@ -298,36 +256,6 @@ def _watershed(
     # What is too thin to hold a marker is still an object.
     forgotten = label(region & (parts == 0))
     return np.where(forgotten > 0, forgotten + parts.max(), parts).astype(np.int32)
-
-
-def _regions(region: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Number what is connected by faces, edges or corners."""
-    from scipy import ndimage as ndi
-
-    # scikit-image's takes twice the memory: its numbers have 64 bits.
-    labels, count = ndi.label(region, np.ones((3, 3, 3)), output=np.int32)
-    return labels, int(count)
-
-
-def _sizes(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Count the voxels of each number, without a copy of the whole."""
-    sizes = np.zeros(count + 1, dtype=np.int64)
-    planes = max(1, _BLOCK // max(1, labels[0].size))
-    for start in range(0, len(labels), planes):
-        block = labels[start : start + planes]
-        sizes += np.bincount(block.ravel(), minlength=count + 1)
-    return sizes
-
-
-def _classes(mask: NDArray[np.uint8]) -> list[int]:
-    present = np.zeros(256, dtype=bool)
-    for plane in mask:
-        present[np.unique(plane)] = True
-    return [number for number in range(1, 256) if present[number]]
-
-
-def _volume(box: tuple[slice, ...]) -> int:
-    return int(np.prod([part.stop - part.start + 2 * _REACH for part in box]))
 
 
 def _widen(

@@ -11,19 +11,15 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import (
-    Found,
-    PromptMaps,
-    Subset,
-    make_prompt_maps,
-)
+
+from .prompt_maps import Found, PromptMaps, Subset, make_prompt_maps
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.subject import Subject
+    from .subject import Subject
 
 
 QUANTILES = (5, 25, 50, 75, 95)

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.subject import Subject
     from napari_dinoprompt.core.scoring.places import Place, Places
+
+    from .subject import Subject
 
 
 # Blocks of a mask; larger maps are thinned to these, evenly.
@@ -264,7 +265,7 @@ class BlockSampler:
         else:
             rows, columns = features.vectors.shape[:2]
             self.blocks, self.step = (rows, columns), features.grid.cell
-        self.thin = _every(math.prod(self.blocks), _MOST_BLOCKS)
+        self.thin = math.ceil(math.sqrt(math.prod(self.blocks) / _MOST_BLOCKS))
         self._pixels = pixels
         self._spread = spread_pixels(features, _SPREAD)
         self.held = None
@@ -298,10 +299,6 @@ class BlockSampler:
             cells = look_up(cells[None], grid, self.blocks, int(self.step))[0]
         found: NDArray[np.float32] = cells.cpu().numpy()
         return found
-
-
-def _every(count: int, most: int) -> int:
-    return max(1, math.ceil(math.sqrt(count / most)))
 
 
 def block_means(

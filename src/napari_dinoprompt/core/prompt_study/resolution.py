@@ -14,11 +14,12 @@ from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.images.alignment import check_same_field, match_labels
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, scaled_progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import iou
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation.similarities import score_classes
+
+from .prompt_maps import iou
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence

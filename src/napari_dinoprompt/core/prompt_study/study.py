@@ -15,19 +15,17 @@ from napari_dinoprompt.core.progress import (
     runs_to_end,
     scaled_progress,
 )
-from napari_dinoprompt.core.prompt_study.convergence import iter_convergence
-from napari_dinoprompt.core.prompt_study.influence import iter_influence
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.report import PARTS, Study
-from napari_dinoprompt.core.prompt_study.resolution import (
-    iter_resolution,
-    list_settings,
-)
-from napari_dinoprompt.core.prompt_study.subject import make_subject
-from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_image import iter_prompted_image
 from napari_dinoprompt.core.validation import Upscale, check_seed, check_upscale
+
+from .convergence import iter_convergence
+from .influence import iter_influence
+from .prompt_maps import make_prompt_maps
+from .report import PARTS, Study
+from .resolution import iter_resolution, list_settings
+from .subject import make_subject
+from .threshold import iter_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

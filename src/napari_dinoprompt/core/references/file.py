@@ -25,7 +25,9 @@ from napari_dinoprompt.core.io.safetensors import (
     read_tensors,
     require,
 )
-from napari_dinoprompt.core.references.header import (
+
+from .header import (
+    AS_THEY_ARE,
     FORMAT_VERSION,
     ReferenceFields,
     ReferenceHeader,
@@ -99,21 +101,15 @@ def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     _check_numbers(header, tensors)
     return ReferenceFields(
         vectors=tensors["vectors"],
-        classes=header.classes,
         areas=tensors.get("areas", np.zeros(len(header.classes))),
         points=tensors["points"],
-        planes=header.planes,
-        sources=header.sources,
         source_of=tensors["source_of"],
-        backbone=header.backbone,
-        upscale=header.upscale,
-        window=header.window,
         statistics=FeatureStatistics(
             tensors["mean"], tensors["scale"], header.statistics_count
         ),
-        scoring=header.scoring,
         auto_thresholds=header.auto_thresholds,
         thresholds=header.thresholds,
+        **{name: getattr(header, name) for name in AS_THEY_ARE},
     )
 
 

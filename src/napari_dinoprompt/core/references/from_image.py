@@ -16,9 +16,10 @@ from napari_dinoprompt.core.features.source import iter_any_features
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.references.from_prompts import iter_reference
-from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.validation import Upscale, check_upscale
+
+from .from_prompts import iter_reference
+from .reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -12,7 +12,6 @@ from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.references.header import ReferenceFields, Source
 from napari_dinoprompt.core.scoring.places import (
     Places,
     all_values,
@@ -24,6 +23,8 @@ from napari_dinoprompt.core.scoring.places import (
     object_vectors,
 )
 from napari_dinoprompt.core.scoring.similarity import ScoredPlane, score_plane
+
+from .header import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping

@@ -15,7 +15,7 @@ from napari_dinoprompt.core.images.intensity import IntensityWindow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.references.header import ReferenceFields, Source
+    from .header import ReferenceFields, Source
 
 
 _ROUNDING = 1e-9

@@ -22,14 +22,15 @@ from napari_dinoprompt.core.io.atomic import (
     user_folder,
     write_bytes,
 )
-from napari_dinoprompt.core.references.file import SUFFIX, encode_reference, read_header
-from napari_dinoprompt.core.references.reference import Reference
+
+from .file import SUFFIX, encode_reference, read_header
+from .reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_dinoprompt.core.references.header import ReferenceHeader
+    from .header import ReferenceHeader
 
 
 FOLDER_VARIABLE = "DINOPROMPT_LIBRARY"

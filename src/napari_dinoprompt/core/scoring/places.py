@@ -17,18 +17,10 @@ import torch.nn.functional as F
 from napari_dinoprompt.core.features.statistics import unit_vectors
 from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
-from napari_dinoprompt.core.scoring.auto_threshold import (
-    ObjectValues,
-    choose_threshold,
-    stand_ins,
-)
-from napari_dinoprompt.core.scoring.objects import (
-    SCALES,
-    FoundObject,
-    iter_object,
-    region_object,
-)
-from napari_dinoprompt.core.scoring.similarity import score_plane, score_vectors
+
+from .auto_threshold import ObjectValues, choose_threshold, stand_ins
+from .objects import SCALES, FoundObject, iter_object, region_object
+from .similarity import score_plane, score_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping, Sequence
@@ -37,9 +29,10 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
-    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .class_vectors import ClassVectors
+    from .similarity import ScoredPlane
 
 
 # Of a stack, those with most prompts of a class.

@@ -17,8 +17,9 @@ from napari_dinoprompt.core.prompts import BACKGROUND
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .class_vectors import ClassVectors
 
 
 BACKGROUND_SHARE = 0.25

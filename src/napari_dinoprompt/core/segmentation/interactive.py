@@ -24,25 +24,16 @@ from napari_dinoprompt.core.features.source import (
 from napari_dinoprompt.core.images.intensity import (
     iter_sample,
     measure_stack_window,
-    measure_window,
     sample_planes,
 )
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
-from napari_dinoprompt.core.segmentation.large import ResultStore
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
-from napari_dinoprompt.core.segmentation.similarities import (
-    Cleaned,
-    MapKind,
-    Scores,
-    score_classes,
-    scores_to_pixels,
-)
+
+from .large import ResultStore
+from .plane_features import ImageFeatures, PlaneFeatures
+from .similarities import Cleaned, MapKind, Scores, score_classes, scores_to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -51,13 +42,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
     from napari_dinoprompt.core.scoring.places import ClassValues
 
+
+Prepared = Progress | Estimate | tuple["PlaneIndex", PlaneFeatures]
+"""What is said while planes are prepared: an estimate before each, then the plane."""
 
 # Thresholds that make the same mask to the eye.
 _SAME_THRESHOLD = 0.02
@@ -172,9 +165,7 @@ def prepare_planes(
     get_backbone: Callable[[], Backbone],
     upscale: float,
     wanted: Iterable[PlaneIndex],
-) -> Generator[
-    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-]:
+) -> Generator[Prepared | Notice, None, None]:
     """Extract the features of some planes of an image, step by step.
 
     Parameters
@@ -227,8 +218,11 @@ def prepare_planes(
             image_features.empty.add(index)
             continue
         plane = as_plane(pixels)
-        if image_features.window is None:
-            image_features.window = yield from _measure_window(open_plane, stack, plane)
+        if image_features.window is None and stack:
+            sample = yield from iter_sample(
+                lambda at: open_plane(at).whole(), stack, plane
+            )
+            image_features.window = measure_stack_window(sample)
         features = yield from iter_features(
             plane, backbone, upscale=upscale, window=image_features.window
         )
@@ -242,7 +236,7 @@ def _prepare_large(
     backbone: Backbone,
     upscale: float,
     index: PlaneIndex,
-) -> Generator[Progress | Notice | tuple[PlaneIndex, PlaneFeatures], None, None]:
+) -> Generator[Prepared | Notice, None, None]:
     """Sample a plane that is too large to hold; its features come when asked for."""
     if image_features.window is None:
         planes = [open_plane(one) for one in (sample_planes(stack) if stack else [()])]
@@ -260,18 +254,6 @@ def _prepare_large(
     image_features.window = features.window
     yield from features.iter_measures()
     yield index, PlaneFeatures(features)
-
-
-def _measure_window(
-    open_plane: Callable[[PlaneIndex], LazyPlane],
-    stack: tuple[int, ...],
-    plane: NDArray[np.generic],
-) -> Generator[Progress, None, IntensityWindow]:
-    if not stack:
-        return measure_window(plane)
-    return measure_stack_window(
-        (yield from iter_sample(lambda at: open_plane(at).whole(), stack, plane))
-    )
 
 
 def score_prompts(

@@ -11,7 +11,6 @@ from uuid import uuid4
 import numpy as np
 import torch
 import zarr
-from zarr.codecs import BloscCodec
 
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.features.source import iter_lazy_features
@@ -19,17 +18,18 @@ from napari_dinoprompt.core.images.intensity import IntensityWindow, notice_of_w
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, LazyPlane, level_shapes
 from napari_dinoprompt.core.io.atomic import explaining_writes
 from napari_dinoprompt.core.io.scratch import free_bytes, scratch_store
-from napari_dinoprompt.core.masks.large import finish_streamed
+from napari_dinoprompt.core.masks.large import finish_streamed, make_array
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
-from napari_dinoprompt.core.segmentation.similarities import MapKind, Segmented
 from napari_dinoprompt.core.tiling.cache import default_cache_folder
+
+from .similarities import MapKind, Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.large import LazyFeatures
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
+
+    from .similarities import Cleaned, MapKind
 
 
 # All levels of a pyramid together, in pixels of the finest.
@@ -125,9 +126,11 @@ class ResultStore:
             maps, chunks = (len(names), *shape), (1, side, side)
             for kind, arrays in kinds.items():
                 name = f"{kind}/{level}"
-                arrays.append(_make(self.group, name, maps, chunks, np.float32, np.nan))
+                arrays.append(
+                    make_array(self.group, name, maps, chunks, np.float32, np.nan)
+                )
             self.winning_class.append(
-                _make(self.group, f"claims/{level}", shape, (side, side), np.uint8)
+                make_array(self.group, f"claims/{level}", shape, (side, side), np.uint8)
             )
 
     @classmethod
@@ -234,7 +237,7 @@ class ResultStore:
         """Make the coarser levels of an (H, W) zarr.Array of integers in a group."""
         side = self.winning_class[0].chunks[0]
         levels = [
-            _make(group, f"{name}/{level}", one.shape, (side, side), finest.dtype)
+            make_array(group, f"{name}/{level}", one.shape, (side, side), finest.dtype)
             for level, one in enumerate(self.winning_class[1:], start=1)
         ]
         height, width = finest.shape
@@ -276,25 +279,6 @@ def _read_mask(
         above = np.asarray(similarity[(number - 1, *part)]) > limit
         mask[(claimed == number) & above] = number
     return mask
-
-
-def _make(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: DTypeLike,
-    fill: float = 0,
-) -> Any:
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=np.dtype(dtype),
-        fill_value=fill,
-        # Fast to read, since it is read while the user pans.
-        compressors=BloscCodec(cname="lz4", clevel=1),
-    )
 
 
 def _halve(maps: NDArray[np.float32]) -> NDArray[np.float32]:

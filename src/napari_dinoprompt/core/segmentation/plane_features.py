@@ -161,19 +161,17 @@ class ImageFeatures:
         planes = {index: self._planes[index] for index in set(prompts.planes)}
         # Only those are scored for the thresholds.
         crowded = most_prompted_planes(prompts.planes, prompts.classes)
-        return (
-            yield from iter_reference(
-                {index: plane.features for index, plane in planes.items()},
-                prompts,
-                measures,
-                source=source,
-                lengths={
-                    index: planes[index].lengths(measures)
-                    for index in crowded
-                    if not planes[index].large
-                },
-                places=self._known_places(measures),
-                points_only=points_only,
-                pixel_size=pixel_size,
-            )
+        return iter_reference(
+            {index: plane.features for index, plane in planes.items()},
+            prompts,
+            measures,
+            source=source,
+            lengths={
+                index: planes[index].lengths(measures)
+                for index in crowded
+                if not planes[index].large
+            },
+            places=self._known_places(measures),
+            points_only=points_only,
+            pixel_size=pixel_size,
         )

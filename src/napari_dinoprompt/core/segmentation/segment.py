@@ -24,16 +24,9 @@ from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
 from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.segmentation.large import (
-    LargeSegmentation,
-    iter_segment_large,
-)
-from napari_dinoprompt.core.segmentation.similarities import (
-    MapKind,
-    Segmented,
-    Similarities,
-    score_classes,
-)
+
+from .large import LargeSegmentation, iter_segment_large
+from .similarities import MapKind, Segmented, Similarities, score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -246,12 +239,10 @@ def iter_segment(
                 plane, reference, backbone, window, thresholds, *chosen
             )
         )
-    pixels = as_plane(target_plane(plane.whole(), options.window, like))
+    whole = plane.whole()
+    pixels = as_plane(whole if like is None else match_histogram(whole, like))
     features = yield from iter_features(
-        pixels,
-        backbone,
-        upscale=reference.upscale,
-        window=window,
+        pixels, backbone, upscale=reference.upscale, window=window
     )
     yield from tell_of_window(pixels, features, window, reference)
     return threshold_and_clean(score_classes(features, reference), thresholds, options)
@@ -304,18 +295,6 @@ def fitting_backbone(
         backbone = BackboneChoice(info.name).fitting(info).load()
     reference.check_backbone(backbone.info)
     return backbone
-
-
-def target_plane(
-    image: ArrayLike, policy: Window, like: ArrayLike | None = None
-) -> ArrayLike:
-    """Return an image that a reference is applied to, matched to another if asked.
-
-    Raises InputError if one of the policy "histogram" and `like` is given without the
-    other.
-    """
-    check_like(policy, like)
-    return image if like is None else match_histogram(image, like)
 
 
 def check_like(policy: Window, like: ArrayLike | None) -> None:

@@ -44,7 +44,9 @@ from napari_dinoprompt.core.progress import (
 )
 from napari_dinoprompt.core.references.file import encode_reference
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.segmentation.segment import (
+from napari_dinoprompt.core.validation import as_array
+
+from .segment import (
     SegmentOptions,
     check_like,
     fitting_backbone,
@@ -52,13 +54,8 @@ from napari_dinoprompt.core.segmentation.segment import (
     target_window,
     threshold_and_clean,
 )
-from napari_dinoprompt.core.segmentation.similarities import Similarities, score_classes
-from napari_dinoprompt.core.segmentation.stack_results import (
-    StackPlane,
-    StackSegmentation,
-    open_arrays,
-)
-from napari_dinoprompt.core.validation import as_array
+from .similarities import Similarities, score_classes
+from .stack_results import StackPlane, StackSegmentation, open_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -71,9 +68,10 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
-    from napari_dinoprompt.core.segmentation.segment import Segmentation
-    from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays
+
+    from .large import LargeSegmentation
+    from .segment import Segmentation
+    from .stack_results import PlainMask, StackArrays
 
 
 # Of the progress of one plane.
@@ -424,9 +422,7 @@ def iter_segment_stack(
         else:
             if index in features:
                 found = threshold_and_clean(
-                    score_classes(features[index], reference),
-                    thresholds,
-                    options,
+                    score_classes(features[index], reference), thresholds, options
                 )
             elif holds_data(pixels := np.asarray(stack.read(index))):
                 seen = pixels if curve is None else curve.apply(pixels)
@@ -461,10 +457,7 @@ def _wanted(stack: Stack, planes: Iterable[PlaneIndex] | None) -> Iterable[Plane
 
 
 def _greys(
-    stack: Stack,
-    reference: Reference,
-    options: SegmentOptions,
-    like: ArrayLike | None,
+    stack: Stack, reference: Reference, options: SegmentOptions, like: ArrayLike | None
 ) -> Generator[Progress, None, tuple[IntensityWindow, GreyCurve | None]]:
     """Settle once which grey values all planes are seen with."""
     check_like(options.window, like)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
-    from napari_dinoprompt.core.segmentation.segment import Segmentation
+
+    from .large import LargeSegmentation
+    from .segment import Segmentation
 
     Missing = NDArray[np.bool_] | None
     # Class numbers before they are cleaned, and the pixels without data.

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError, is_out_of_memory
-from napari_dinoprompt.core.tiling.grid import CellGrid, resample, resampling_taps
+
+from .grid import CellGrid, resample, resampling_taps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
