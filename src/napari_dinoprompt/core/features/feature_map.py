@@ -141,7 +141,17 @@ class FeatureMap:
         return self.part(region)
 
     def iter_measures(self) -> Generator[Notice, None, SourceMeasures]:
-        """Return `measures`, step by step as those of `LazyFeatures` come."""
+        """Return `measures`, step by step as those of `LazyFeatures` come.
+
+        Yields
+        ------
+        Notice
+            Never: the features are there.
+
+        Returns
+        -------
+        SourceMeasures
+        """
         yield from ()
         return self.measures
 
