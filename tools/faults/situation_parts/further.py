@@ -436,10 +436,11 @@ FURTHER = [
     ),
     Situation(
         0,
-        "fake stretched by its percentiles",
+        "fake stretched by its percentiles: measured as it is",
         "stardist/stardist#84",
         tiff(lambda: np.clip((grey(1) - 25) / 140, 0, 1).astype(np.float32)),
         "fake",
+        like="none",
     ),
     Situation(
         0,

@@ -44,8 +44,12 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
         raise CheckpointError(msg)
     try:
         return unify_layout(_read(path, values=values))
-    except (CheckpointError, MemoryError):
+    except CheckpointError:
         raise
+    except MemoryError as error:
+        # Of a string or list as long as the file says.
+        msg = f"The checkpoint {path} is damaged, or there is not enough memory."
+        raise CheckpointError(msg) from error
     # Bytes that are no checkpoint can make torch's unpickler raise anything.
     except Exception as error:
         # What torch says of pickles is about its own versions.

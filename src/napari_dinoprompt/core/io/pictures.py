@@ -100,9 +100,7 @@ def _decode_deep(path: Path, kind: str) -> NDArray[np.generic]:
 
 def hides_pixels(picture: Image.Image) -> bool:
     """Tell whether some pixels of a picture are transparent and so not to be seen."""
-    if picture.mode not in ("RGBA", "LA"):
-        return False
-    return not np.asarray(picture.getchannel("A")).all()
+    return picture.mode in ("RGBA", "LA") and not np.asarray(picture)[..., -1].all()
 
 
 def _grey_or_rgb(
