@@ -31,6 +31,7 @@ from napari_dinoprompt.core.batch.run import (
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.io.atomic import temporary_path
+from napari_dinoprompt.core.io.pick import Pick
 from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
@@ -198,7 +199,7 @@ def test_never_more_than_two_images_are_in_memory(
         def __hash__(self) -> int:
             return id(self)
 
-    def watched(path: Path) -> LazyPlane:
+    def watched(path: Path, _pick: Pick) -> LazyPlane:
         pixels = read_image(path).view(Pixels)
         alive.add(pixels)
         most.append(len(alive))

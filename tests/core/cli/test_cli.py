@@ -393,9 +393,7 @@ def test_bad_input_is_one_line(run: Run, bench: Bench, blob_reference) -> None:
     assert "lies outside" in reference(bench.image, *good, "--points", outside)
     assert "no points" in reference(bench.image, *good, "--points", empty)
     assert "no points file" in reference(bench.image, *good, "--points", "none")
-    assert "rather than labels" in reference(
-        bench.image, *good, "--points", bench.other
-    )
+    assert "no pixel is 0" in reference(bench.image, *good, "--points", bench.other)
     text = bench.folder / "utf16.csv"
     text.write_bytes("axis-0,axis-1\n1,2\n".encode("utf-16"))
     assert "not UTF-8" in reference(bench.image, *good, "--points", text)
