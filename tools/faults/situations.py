@@ -38,8 +38,10 @@ from situation_parts.table import ROADS, as_markdown  # noqa: E402
 _HEAD = """# Situations: files as people have them
 
 Written by `python tools/faults/situations.py`; *before* is the version before the work
-on what files mean (commit 3286582). Each file goes three roads: the command, the API
-and the dock; where all three end alike it is said once.
+on what files mean (commit 3286582). Each file goes three roads: the command; the API,
+to which the package's own reader gives it; and napari's Open into the dock, where the
+pixels are napari's. Where all three end alike it is said once. Views (3-D, other axes,
+thick slices, grids) are tried by `tests/qt/test_view.py`.
 
 - *right*: the mask has an IoU of at least 0.95 with that of the same content as a plain
   TIFF, or the comparison the same figures.

@@ -44,8 +44,7 @@ def truth_layers(stack: Iterable[Layer]) -> list[Layer]:
     napari opens a file of labels as an image; what is none is refused when it is read.
     """
     own = [one for one in stack if not is_ours(one)]
-    kinds = (Labels, Image)
-    return [one for kind in kinds for one in own if isinstance(one, kind)]
+    return [one for kind in (Labels, Image) for one in own if isinstance(one, kind)]
 
 
 def is_ours(layer: Layer) -> bool:

@@ -530,6 +530,7 @@ FURTHER = [
         "TIFF of 8 bits in colour and 16 in grey",
         "hyperspy/hyperspy#2511",
         two_depths,
+        like="none",
     ),
     Situation(
         0,
@@ -696,7 +697,12 @@ FURTHER = [
         "truth",
     ),
     Situation(
-        0, "a mask an object, stacked", "MouseLand/cellpose#446", mask_list, "truth"
+        0,
+        "a mask an object, stacked",
+        "MouseLand/cellpose#446",
+        mask_list,
+        "truth",
+        like="none",
     ),
     Situation(
         0,
