@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -362,6 +363,10 @@ class SegmentTab(WorkTab):
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
+        found = None if state is None else state.found_counts
+        lengths = None if state is None else layers.pixel_lengths(state.image)
+        area = None if lengths is None else math.prod(lengths)
+        self.result.show_count("" if found is None else found.describe(area))
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)

@@ -17,6 +17,7 @@ from .planes import (
     lay_over,
     look_at,
     open_plane,
+    pixel_lengths,
     pixel_size,
     plane_in_view,
     plane_shape,

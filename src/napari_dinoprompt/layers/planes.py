@@ -37,6 +37,16 @@ def pixel_size(image: Image) -> tuple[float, float] | None:
     return None if height == width == 1 else (height, width)
 
 
+def pixel_lengths(image: Image, axes: int = 2) -> tuple[float, ...] | None:
+    """Return the lengths of a pixel along the last axes, in micrometres, if known."""
+    lengths = []
+    for step, unit in zip(image.scale[-axes:], image.units[-axes:], strict=True):
+        if not unit.is_compatible_with("micrometer"):
+            return None
+        lengths.append(abs(float((step * unit).to("micrometer").magnitude)))
+    return tuple(lengths)
+
+
 def stack_shape(image: Image) -> tuple[int, ...]:
     """Return the lengths of the axes before the plane; empty for a 2-D image."""
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])

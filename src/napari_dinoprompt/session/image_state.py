@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.backbones.load import BackboneChoice
+    from napari_dinoprompt.core.objects.counts import ObjectCounts
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
 
@@ -70,6 +71,8 @@ class ImageState:
         The plane in view; empty in a 2-D image.
     result : LiveResult or None
         Of the prompts as they are now, or before their last change.
+    found_counts : ObjectCounts or None
+        Of the objects of `result`, once they are numbered.
     given : ndarray or None
         Points that came with a sample, in the coordinates of `prompts`: while nobody
         has changed them they are not worth keeping.
@@ -108,6 +111,7 @@ class ImageState:
     planes: ImageFeatures = field(default_factory=ImageFeatures)
     view: PlaneIndex = ()
     result: LiveResult | None = None
+    found_counts: ObjectCounts | None = None
     given: NDArray[np.float64] | None = None
     revision: int = 0
     shown: dict[PlaneIndex, int] = field(default_factory=dict)
@@ -166,13 +170,13 @@ class ImageState:
 
     def take_result(self, result: LiveResult) -> None:
         """Go on with the result of what there is now; its plane will be shown."""
-        self.result = result
+        self.result, self.found_counts = result, None
         self.outdated = False
         self.note_shown(result.plane)
 
     def drop_result(self) -> None:
         """Have no result, and none under way."""
-        self.result = None
+        self.result = self.found_counts = None
         self.outdated = False
 
     def note_shown(self, plane: PlaneIndex) -> None:

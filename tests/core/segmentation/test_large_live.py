@@ -209,7 +209,7 @@ def test_the_mask_is_cleaned_as_that_of_a_small_plane(
     assert not plain[np.isnan(plane)].any()
     expected = clean_and_label(plain, cleaning, np.isnan(plane))
     for _ in range(2):  # what was there before goes
-        masks, instances = run_to_end(result.iter_clean(cleaning))
+        (masks, instances), _ = run_to_end(result.iter_clean(cleaning))
         for levels, whole in zip((masks, instances), expected, strict=True):
             assert whole.any()
             assert len(levels) == len(store_of(result).winning_class)

@@ -89,6 +89,13 @@ class ResultPanel(QWidget):
             self._min_size.native,
             "Objects of fewer pixels than this are removed (voxels, of 3-D objects).",
         )
+        self._max_size = SpinBox(value=cleaning.max_size or 0, max=1_000_000_000)
+        self._max_size.native.setSpecialValueText("none")
+        explain(
+            self._max_size.native,
+            "Objects of more pixels than this are removed, after touching ones were "
+            "separated.",
+        )
         self._fill = CheckBox(text="Fill holes", value=cleaning.fill_holes)
         explain(self._fill.native, "Fill holes inside objects.")
         self._split = CheckBox(text="Split touchin&g", value=cleaning.split)
@@ -120,15 +127,17 @@ class ResultPanel(QWidget):
         no_margins(mend)
         self._mend.setLayout(mend)
         self._mend.hide()
+        self._count = MessageLabel("how many objects there are")
         form = new_form()
-        form.addRow("smallest ob&ject", self._min_size.native)
+        form.addRow("smallest ob&ject (px)", self._min_size.native)
+        form.addRow("largest object (px)", self._max_size.native)
         row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
         shown = row_of(self._map, self._kind, self._mask)
-        in_column(self, self._title, row, self._mend, shown, form, *boxes)
+        in_column(self, self._title, row, self._count, self._mend, shown, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
-        for widget in (self._min_size, self._fill, self._split):
+        for widget in (self._min_size, self._max_size, self._fill, self._split):
             widget.changed.connect(self._on_cleaning)
 
     def show_threshold(self, name: str, value: float | None, auto: bool) -> None:
@@ -148,6 +157,10 @@ class ResultPanel(QWidget):
             self._slider.setFocus()
         self._mend.setVisible(bool(advice))
 
+    def show_count(self, text: str) -> None:
+        """Show how many objects there are, and how large."""
+        self._count.setText(text)
+
     def show_layers(self, kind: str, *held: Layer | None) -> None:
         """Mirror the map and the mask of an image, and which kind of map it is."""
         for box, layer in zip((self._map, self._mask), held, strict=True):
@@ -158,6 +171,7 @@ class ResultPanel(QWidget):
         """Show the cleaning in force."""
         for widget, value in (
             (self._min_size, cleaning.min_size),
+            (self._max_size, cleaning.max_size or 0),
             (self._fill, cleaning.fill_holes),
             (self._split, cleaning.split),
         ):
@@ -173,11 +187,19 @@ class ResultPanel(QWidget):
         self.threshold_requested.emit(None if auto else float(self._slider.value()))
 
     def _on_cleaning(self, _value: object) -> None:
+        smallest, largest = int(self._min_size.value), int(self._max_size.value)
+        if 0 < largest < smallest:
+            # While somebody types; the cleaning of before stays.
+            self.show_count(
+                f"No object has {smallest} px or more and {largest} or less."
+            )
+            return
         self.cleaning_requested.emit(
             Cleaning(
-                min_size=int(self._min_size.value),
+                min_size=smallest,
                 fill_holes=bool(self._fill.value),
                 split=bool(self._split.value),
+                max_size=largest or None,
             )
         )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from napari_dinoprompt.core.objects.counts import ObjectCounts
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
@@ -257,7 +258,7 @@ class Scoring(QObject):
         )
 
     def _clean_soon(self, result: LiveResult) -> None:
-        if result.scores.complete and self._session.cleaning != Cleaning():
+        if result.scores.complete:
             self._pause.start()
 
     def _clean(self) -> None:
@@ -265,17 +266,16 @@ class Scoring(QObject):
         if state is not None and state.result is not None:
             self._cleaned.start(state.result.iter_clean(self._session.cleaning))
 
-    def _on_cleaned(self, cleaned: Cleaned) -> None:
+    def _on_cleaned(self, found: tuple[Cleaned, ObjectCounts]) -> None:
         state = self._session.current
         if state is None or state.result is None:
             return
-        masks, instances = cleaned
+        (masks, instances), state.found_counts = found
         if self._session.cleaning.split:
             self._results.show_mask(state, state.result.plane, instances, None)
-        else:
+        elif self._session.cleaning != Cleaning():
             self._show_mask(state, state.result, masks)
-        if self._large:
-            self.changed.emit()
+        self.changed.emit()
 
     def _on_cleaning_failed(self, message: str) -> None:
         self._session.message = message

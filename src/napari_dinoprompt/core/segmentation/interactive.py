@@ -27,6 +27,7 @@ from napari_dinoprompt.core.images.intensity import (
     sample_planes,
 )
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
+from napari_dinoprompt.core.objects.counts import ObjectCounts, iter_counts
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
@@ -152,9 +153,14 @@ class LiveResult:
         yield Progress(0, 0)
         return self.cut(chosen)
 
-    def iter_clean(self, cleaning: Cleaning) -> Generator[Progress, None, Cleaned]:
-        """Clean the mask and number its objects."""
-        return (yield from self.scores.iter_clean(self.mask, cleaning))
+    def iter_clean(
+        self, cleaning: Cleaning
+    ) -> Generator[Progress, None, tuple[Cleaned, ObjectCounts]]:
+        """Clean the mask, number its objects and count them."""
+        cleaned = yield from self.scores.iter_clean(self.mask, cleaning)
+        masks, instances = cleaned
+        counts = yield from iter_counts(instances[0], masks[0], self.names)
+        return cleaned, counts
 
 
 def prepare_planes(
