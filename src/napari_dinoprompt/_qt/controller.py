@@ -23,6 +23,7 @@ from napari_dinoprompt._qt.recovery.offers import Recovery
 from napari_dinoprompt._qt.references.apply import ApplyJob
 from napari_dinoprompt._qt.references.batch import BatchJob
 from napari_dinoprompt._qt.references.library import LibraryJob
+from napari_dinoprompt._qt.segment.corrections import Corrections
 from napari_dinoprompt._qt.segment.features import FeatureController
 from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.segment.result_layers import ResultLayers
@@ -85,6 +86,9 @@ class Controller(QObject):
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
+        self.corrections = Corrections(viewer, session, results, self)
+        self.corrections.edited.connect(self.recovery.autosave.note)
+        self.corrections.handed_over.connect(self.recovery.turn_to)
         self.scoring = Scoring(session, results, self)
         self.features = FeatureController(session, prompts, self.scoring, self)
         self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
@@ -108,7 +112,7 @@ class Controller(QObject):
         self.prompts.tool_changed.connect(self.changed)
         for part in (
             *(self.recovery, self.features, self.scoring),
-            *(self.stacks, self._layer_sync),
+            *(self.stacks, self._layer_sync, self.corrections),
         ):
             part.changed.connect(self.changed)
         self.features.progressed.connect(self.progressed)
@@ -136,6 +140,7 @@ class Controller(QObject):
             or self._layer_sync.pending
             or self.prompts.pending
             or self.recovery.running
+            or self.corrections.running
             or self.tab_jobs.working
         )
 
@@ -286,6 +291,11 @@ class Controller(QObject):
         if state is None or offer is None:
             return
         record = offer.record
+        if record.labels is not None:
+            self.corrections.restore(offer, state)
+        if not record.classes:
+            self.recovery.note_restored(offer, state)
+            return
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
         self.scoring.choose_points_only(record.settings.points_only)

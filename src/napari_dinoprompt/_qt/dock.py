@@ -30,6 +30,7 @@ from napari_dinoprompt._qt.compare.tab import CompareTab
 from napari_dinoprompt._qt.controller import Controller, controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
+from napari_dinoprompt._qt.segment.corrections import CorrectionPanel
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
@@ -265,10 +266,11 @@ class SegmentTab(WorkTab):
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel()
+        self.correction = CorrectionPanel()
         self.fill(
             *(self.offer, self.image, self.weights),
             *(ruler(), self.recovery, self.prompts),
-            *(ruler(), self.result, self.stack),
+            *(ruler(), self.result, self.correction, self.stack),
         )
         self._connect()
         self._offer_weights()
@@ -298,6 +300,7 @@ class SegmentTab(WorkTab):
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.result.map_requested.connect(work.scoring.choose_map)
+        self.correction.correct_requested.connect(work.corrections.copy)
         self.stack.start_requested.connect(work.stacks.start)
         self.stack.stop_requested.connect(work.stacks.cancel)
         self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
@@ -368,6 +371,8 @@ class SegmentTab(WorkTab):
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
+        corrections = work.corrections
+        self.correction.show_corrected(corrections.line, can_copy=corrections.can_copy)
         self._refresh_stack()
 
     def _refresh_offer(self) -> None:

@@ -1,13 +1,18 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
 from napari_dinoprompt.layers.ownership import (
+    can_correct,
     can_prompt,
     can_segment,
+    corrected_layer,
+    correction_of,
     find_owned,
     find_prompt_layer,
     find_result_layers,
     give_up,
+    hand_over,
     is_ours,
+    noted_in,
     owned,
     truth_layers,
     turn_to,

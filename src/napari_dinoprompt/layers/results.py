@@ -16,11 +16,12 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
-from napari_dinoprompt.layers.ownership import OWNER, owned
+from napari_dinoprompt.core.progress import Progress
+from napari_dinoprompt.layers.ownership import APPLIED, OWNER, owned
 from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, stack_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from napari.layers import Layer
     from numpy.typing import DTypeLike, NDArray
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
-_APPLIED = "applied "
+_STRIP = 512
 _PLAIN = " (plain)"
 # From here on the colours of a map, added to the image's, come out white. Of 112 real
 # images those of fluorescence lie below 0.26, all others above 0.44.
@@ -117,7 +118,7 @@ def note_kind(layer: Image, kind: MapKind) -> bool:
 
 
 def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
-    kind = role.removeprefix(_APPLIED)
+    kind = role.removeprefix(APPLIED)
     return {
         "name": f"{image.name} {kind}{' (applied)' if kind != role else ''}",
         "metadata": owned(image, role),
@@ -126,12 +127,16 @@ def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
     }
 
 
-def colour_numbers(layer: Labels, colours: Sequence[str] | None) -> None:
-    """Colour a mask by class; without colours, give each object one of its own."""
+def colour_numbers(layer: Labels, colours: Mapping[str, str] | None) -> None:
+    """Colour a mask by class; without colours, give each object one of its own.
+
+    Classes are noted in the order of their numbers.
+    """
+    layer.metadata[OWNER]["classes"] = None if colours is None else tuple(colours)
     if colours is None:
         colour_instances(layer)
     else:
-        colour_classes(layer, colours)
+        colour_classes(layer, tuple(colours.values()))
 
 
 def colour_classes(layer: Labels, colours: Sequence[str]) -> None:
@@ -211,8 +216,24 @@ def put_plane(layer: Layer, index: PlaneIndex, *levels: Any) -> None:
     elif index:
         layer.data[index] = levels[0]
         layer.refresh()
+    elif isinstance(layer, Labels):
+        # A copy: what the user paints is not to be in what was found.
+        layer.data = np.array(levels[0])
     else:
         layer.data = levels[0]
+
+
+def iter_plane(
+    layer: Labels, index: PlaneIndex
+) -> Generator[Progress, None, NDArray[np.integer[Any]]]:
+    """Read a plane of a large result, strip by strip."""
+    full = layer.data[0]
+    plane = np.empty(full.shape[-2:], full.dtype)
+    for y in range(0, len(plane), _STRIP):
+        yield Progress(y, len(plane))
+        rows = slice(y, min(y + _STRIP, len(plane)))
+        plane[rows] = full[(*index, rows, slice(None))]
+    return plane
 
 
 def blank_planes(layer: Layer, indices: Iterable[PlaneIndex]) -> None:

@@ -53,7 +53,9 @@ class ImageState:
         Ours, or a layer of the user's own; None until it is made or after it was
         deleted.
     similarity, mask : layers or None
-        Ours; None until they are made or after the user deleted them.
+        Ours; None until they are made or after the user deleted or painted them.
+    corrected : napari.layers.Labels or None
+        A mask or objects that the user has corrected.
     thresholds : dict of str to float
         What the user set, by class; the rest is on auto.
     cleaning : Cleaning
@@ -100,6 +102,7 @@ class ImageState:
     prompts: Points | None = None
     similarity: Image | None = None
     mask: Labels | None = None
+    corrected: Labels | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     cleaning: Cleaning = field(default_factory=Cleaning)
     backbone: str = ""

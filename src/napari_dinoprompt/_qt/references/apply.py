@@ -34,7 +34,7 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -215,7 +215,7 @@ class ApplyJob(TabJob):
         self._layers.show(
             image,
             said,
-            [colours[name] for name in said.reference.object_classes],
+            {name: colours[name] for name in said.reference.object_classes},
             self._split,
         )
         self._events.watch(image)
@@ -268,7 +268,7 @@ class AppliedLayers:
         self._viewer = viewer
 
     def show(
-        self, image: Image, applied: Applied, colours: Sequence[str], split: bool
+        self, image: Image, applied: Applied, colours: Mapping[str, str], split: bool
     ) -> None:
         """Show one plane; of new layers the instances (split), or else the mask."""
         for kind, levels in applied.levels.items():
@@ -279,7 +279,7 @@ class AppliedLayers:
             if layer is not held and kind != "similarity":
                 layer.visible = (kind == "instances") == split
             if kind == "mask":
-                layers.colour_classes(layer, colours)
+                layers.colour_numbers(layer, colours)
             put_plane(layer, applied.plane, *levels)
 
     def begin(self, image: Image) -> None:
