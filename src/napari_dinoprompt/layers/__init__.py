@@ -1,5 +1,6 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
+from napari_dinoprompt.layers.drawn import drawn_layers, drawn_prompts
 from napari_dinoprompt.layers.ownership import (
     can_correct,
     can_prompt,
@@ -19,6 +20,7 @@ from napari_dinoprompt.layers.ownership import (
 )
 from napari_dinoprompt.layers.planes import (
     describe_odd_planes,
+    full_shape,
     lay_over,
     look_at,
     open_plane,

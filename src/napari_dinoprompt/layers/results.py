@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap, label_colormap
+from napari.utils.colormaps import DirectLabelColormap, ensure_colormap, label_colormap
 
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.ownership import APPLIED, OWNER, owned
-from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, stack_shape
+from napari_dinoprompt.layers.planes import (
+    full_shape,
+    plane_shape,
+    spatial_metadata,
+    stack_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -171,6 +176,20 @@ def colour_instances(layer: Labels) -> None:
         layer.colormap = label_colormap(49, seed=0.5)
 
 
+def score_colours(
+    labels: NDArray[np.integer[Any]], scores: NDArray[np.float64]
+) -> DirectLabelColormap:
+    """Give each object the colour of its score, the higher the brighter."""
+    least, most = (scores.min(), scores.max()) if len(scores) else (0.0, 1.0)
+    # Not the darkest, which would not be seen.
+    height = 0.3 + 0.7 * (scores - least) / max(most - least, 1e-9)
+    shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    shown.update(
+        zip(labels.tolist(), ensure_colormap("inferno").map(height), strict=True)
+    )
+    return DirectLabelColormap(color_dict=shown)
+
+
 def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
     """Make zeros for the results of an image; of a large one, a list of levels.
 
@@ -196,7 +215,7 @@ def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
 
 def fits(layer: Layer, image: Image) -> bool:
     """Tell whether a result layer still has the shape of its image."""
-    return tuple(layer.data.shape) == stack_shape(image) + plane_shape(image)
+    return tuple(layer.data.shape) == full_shape(image)
 
 
 def put_plane(layer: Layer, index: PlaneIndex, *levels: Any) -> None:
