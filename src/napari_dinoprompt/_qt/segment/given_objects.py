@@ -137,7 +137,7 @@ class GivenObjects(QObject):
             return
         if given is not None:
             # Once, however often; one that was left may speak, and is not asked.
-            for name in {"data", "paint"}.intersection(given.events.emitters):
+            for name in {"data", "labels_update"}.intersection(given.events.emitters):
                 given.events[name].connect(self._on_edited)
         self._job.cancel()
         state.take_objects(given)
