@@ -23,7 +23,9 @@ from napari_dinoprompt._qt.recovery.offers import Recovery
 from napari_dinoprompt._qt.references.apply import ApplyJob
 from napari_dinoprompt._qt.references.batch import BatchJob
 from napari_dinoprompt._qt.references.library import LibraryJob
+from napari_dinoprompt._qt.segment.corrections import Corrections
 from napari_dinoprompt._qt.segment.features import FeatureController
+from napari_dinoprompt._qt.segment.given_objects import GivenObjects
 from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
@@ -86,7 +88,11 @@ class Controller(QObject):
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
+        self.corrections = Corrections(viewer, session, results, self)
+        self.corrections.edited.connect(self.recovery.autosave.note)
+        self.corrections.handed_over.connect(self.recovery.turn_to)
         self.scoring = Scoring(session, results, self)
+        self.objects = GivenObjects(viewer, session, self)
         self.features = FeatureController(session, prompts, self.scoring, self)
         self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
         self.tab_jobs = TabJobs(viewer, session, self.features.shelf, self)
@@ -107,14 +113,16 @@ class Controller(QObject):
 
     def _connect(self) -> None:
         self.prompts.tool_changed.connect(self.changed)
+        self.prompts.refused.connect(self._on_refused)
         for part in (
             *(self.recovery, self.features, self.scoring),
-            *(self.stacks, self._layer_sync),
+            *(self.stacks, self._layer_sync, self.corrections, self.objects),
         ):
             part.changed.connect(self.changed)
         self.features.progressed.connect(self.progressed)
         self.scoring.progressed.connect(self.progressed)
         self.scoring.changed.connect(self.stacks.note_result)
+        self.scoring.changed.connect(self.objects.look)
         self._layer_sync.images_changed.connect(self.images_changed)
         self._layer_sync.image_lost.connect(self.choose_image)
         self._layer_sync.image_replaced.connect(self.stop)
@@ -137,12 +145,18 @@ class Controller(QObject):
             or self._layer_sync.pending
             or self.prompts.pending
             or self.recovery.running
+            or self.corrections.running
+            or self.objects.running
             or self.tab_jobs.working
         )
 
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
         return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    def _on_refused(self, message: str) -> None:
+        self.session.message = message
+        self.changed.emit()
 
     def note_dock(self, dock: QObject, there: bool) -> None:
         """Keep the keys bound while a dock is there; a closed one may live on."""
@@ -259,8 +273,13 @@ class Controller(QObject):
         """Set the threshold of the class on the slider higher or lower."""
         value, _auto = self.session.threshold_in_force()
         if value is not None:
-            self.scoring.choose_threshold(round(min(max(value + step, -1), 1), 2))
+            self.choose_threshold(round(min(max(value + step, -1), 1), 2))
             self.changed.emit()
+
+    def choose_threshold(self, value: float | None) -> None:
+        """Set the threshold of pixels, or of objects; None is auto."""
+        if not self.objects.choose_threshold(value):
+            self.scoring.choose_threshold(value)
 
     def flip(self, result: str) -> None:
         """Show a result of the image, *similarity* or *mask*, or hide it."""
@@ -290,6 +309,11 @@ class Controller(QObject):
         if state is None or offer is None:
             return
         record = offer.record
+        if record.labels is not None:
+            self.corrections.restore(offer, state)
+        if not record.classes:
+            self.recovery.note_restored(offer, state)
+            return
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
         self.scoring.choose_points_only(record.settings.points_only)

@@ -30,6 +30,8 @@ from napari_dinoprompt._qt.common.widgets import (
 from napari_dinoprompt._qt.compare.tab import CompareTab
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
+from napari_dinoprompt._qt.segment.corrections import CorrectionPanel
+from napari_dinoprompt._qt.segment.given_objects import ObjectsPanel
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
@@ -267,10 +269,12 @@ class SegmentTab(WorkTab):
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
         self.stack = StackPanel(controller.stacks)
+        self.correction = CorrectionPanel()
+        self.objects = ObjectsPanel()
         self.fill(
             *(self.offer, self.image, self.weights),
             *(ruler(), self.recovery, self.prompts),
-            *(ruler(), self.result, self.stack),
+            *(ruler(), self.objects, self.result, self.correction, self.stack),
         )
         self._connect()
         self._offer_weights()
@@ -291,15 +295,18 @@ class SegmentTab(WorkTab):
         self.prompts.class_requested.connect(work.choose_class)
         self.prompts.new_class_requested.connect(work.add_class)
         self.prompts.add_requested.connect(work.add_prompts)
+        self.prompts.drawn_requested.connect(work.prompts.add_drawn)
         self.prompts.undo_requested.connect(work.prompts.undo)
         self.prompts.redo_requested.connect(work.prompts.redo)
         self.prompts.clear_requested.connect(work.prompts.clear)
         self.prompts.layer_requested.connect(work.choose_prompts)
         self.prompts.points_only_requested.connect(work.scoring.choose_points_only)
-        self.result.threshold_requested.connect(work.scoring.choose_threshold)
+        self.result.threshold_requested.connect(work.choose_threshold)
+        self.objects.chosen.connect(work.objects.choose)
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.result.map_requested.connect(work.scoring.choose_map)
+        self.correction.correct_requested.connect(work.corrections.copy)
         work.progressed.connect(self.progressed)
 
     @property
@@ -353,10 +360,14 @@ class SegmentTab(WorkTab):
         self.prompts.show_layers(
             work.prompt_layers(), None if state is None else state.prompts
         )
+        own = state is not None and state.owns_prompts
+        stack = work.viewer.layers
+        drawn = [] if state is None else layers.drawn_layers(stack, state.image)
+        self.prompts.show_drawn(drawn if own else [])
         self.prompts.enable_changes(
             undo=state is not None and bool(state.history),
             redo=state is not None and bool(state.undone),
-            clear=state is not None and state.owns_prompts,
+            clear=own,
         )
         self.prompts.show_prompting(session.prompting)
         value, auto = session.threshold_in_force()
@@ -370,6 +381,10 @@ class SegmentTab(WorkTab):
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
+        given = None if state is None else state.given_objects
+        self.objects.show_objects(work.objects.offered(), given, work.objects.line)
+        corrections = work.corrections
+        self.correction.show_corrected(corrections.line, can_copy=corrections.can_copy)
         self.stack.refresh()
 
     def _refresh_offer(self) -> None:

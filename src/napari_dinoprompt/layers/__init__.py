@@ -1,19 +1,26 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
+from .drawn import drawn_layers, drawn_prompts
 from .ownership import (
+    can_correct,
     can_prompt,
     can_segment,
+    corrected_layer,
+    correction_of,
     find_owned,
     find_prompt_layer,
     find_result_layers,
     give_up,
+    hand_over,
     is_ours,
+    noted_in,
     owned,
     truth_layers,
     turn_to,
 )
 from .planes import (
     describe_view,
+    full_shape,
     lay_over,
     look_at,
     open_plane,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 OWNER = "napari-dinoprompt"
+_CORRECTED = f"{OWNER} corrected"
+APPLIED = "applied "
 _ASIDE = "set aside"
 # Others, such as additive, are for images that are looked at together.
 _COVERING = ("opaque", "translucent", "translucent_no_depth")
@@ -55,6 +57,38 @@ def is_ours(layer: Layer) -> bool:
 def give_up(layer: Layer) -> None:
     """Leave a layer of ours to the user, with all that is on it."""
     layer.metadata.pop(OWNER, None)
+
+
+def can_correct(layer: Layer) -> bool:
+    """Tell whether a layer is a result of ours that becomes the user's if painted."""
+    role = str(noted_in(layer.metadata).get("role", "")).removeprefix(APPLIED)
+    return isinstance(layer, Labels) and role in ("mask", "instances", "chosen objects")
+
+
+def hand_over(layer: Labels) -> None:
+    """Leave a result of ours that is corrected to the user, marked as such."""
+    mark = noted_in(layer.metadata)
+    names = mark.get("classes")
+    layer.metadata[_CORRECTED] = {"image": mark["image"], "classes": names, "edits": 0}
+    give_up(layer)
+    layer.name = f"{layer.name} corrected"
+
+
+def correction_of(layer: Layer) -> dict[str, Any]:
+    """Return what is noted of a corrected layer; empty if it is none.
+
+    ``classes`` are the names of its numbers, or None if these are objects' own;
+    ``edits`` counts changes.
+    """
+    noted = layer.metadata.get(_CORRECTED)
+    return noted if isinstance(noted, dict) and isinstance(layer, Labels) else {}
+
+
+def corrected_layer(stack: Iterable[Layer], image: Image) -> Labels | None:
+    """Find the result for an image that the user has corrected, the uppermost."""
+    mine = str(image.unique_id)
+    found = [one for one in stack if correction_of(one).get("image") == mine]
+    return found[-1] if found else None
 
 
 def noted_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +154,7 @@ def turn_to(viewer: ViewerModel, image: Image, before: Image | None) -> None:
     stack = list(viewer.layers)
     images = {str(one.unique_id): one for one in stack}
     for layer in stack:
-        mark = noted_in(layer.metadata)
+        mark = noted_in(layer.metadata) or correction_of(layer)
         whose = images.get(str(mark.get("image")), layer)
         if mark and whose is image:
             if mark.pop(_ASIDE, False):

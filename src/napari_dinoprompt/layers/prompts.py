@@ -30,7 +30,7 @@ _POINT_ON_SCREEN = (5, 10_000)
 
 def describe_own_points(points: Points, image: Image) -> str:
     """Say so if points from a file may lie elsewhere than on the image they are of."""
-    pairs = zip(_to_world(points), _to_world(image), strict=True)
+    pairs = zip(to_world(points), to_world(image), strict=True)
     if not points.source.path or all(np.allclose(*pair) for pair in pairs):
         return ""
     return (
@@ -61,8 +61,8 @@ def pixel_points(points: Points, image: Image) -> NDArray[np.float64]:
     (N, ndim); the last two are y and x in pixels of the full resolution.
     """
     # napari's own conversions take one point at a time, so the affine is read off.
-    matrix, shift = _to_world(points)
-    image_matrix, image_shift = _to_world(image)
+    matrix, shift = to_world(points)
+    image_matrix, image_shift = to_world(image)
     world = np.asarray(points.data, dtype=np.float64) @ matrix.T + shift
     world = world * unit_ratio(points.units, image.units)
     pixels = np.linalg.solve(image_matrix, (world - image_shift).T).T
@@ -76,15 +76,16 @@ def points_from_pixels(
 
     The inverse of `pixel_points`.
     """
-    image_matrix, image_shift = _to_world(image)
-    matrix, shift = _to_world(points)
+    image_matrix, image_shift = to_world(image)
+    matrix, shift = to_world(points)
     world = pixels @ image_matrix.T + image_shift
     world = world * unit_ratio(image.units, points.units)
     where = np.linalg.solve(matrix, (world - shift).T).T
     return np.asarray(where).reshape(-1, image.ndim)
 
 
-def _to_world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def to_world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what takes the data of a layer to the world: a matrix and a shift."""
     origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     columns = [
         np.asarray(layer.data_to_world(unit)) - origin for unit in np.eye(layer.ndim)

@@ -117,7 +117,7 @@ class Recovery(QObject):
         found = self._keeper.put_away(state.fingerprint, in_use)
         found += [one for one in state.found if one.record.key not in in_use]
         return sorted(
-            (one for one in found if len(one.record.points[0]) == state.image.ndim),
+            (one for one in found if _fits(one.record, state)),
             key=lambda one: one.record.changed,
             reverse=True,
         )
@@ -155,10 +155,19 @@ class Recovery(QObject):
         self.changed.emit()
 
 
+def _fits(record: ImageRecord, state: ImageState) -> bool:
+    """Tell whether there is something in a record that an image has not got."""
+    if not record.points:
+        return state.corrected is None
+    return bool(len(record.points[0]) == state.image.ndim)
+
+
 def describe_offer(record: ImageRecord) -> tuple[str, str]:
     """Say on a button and in its tooltip which prompts can be restored."""
     count = len(record.classes)
     prompts = "1 prompt" if count == 1 else f"{count} prompts"
+    if record.labels is not None:
+        prompts = f"{prompts} and a corrected mask" if count else "a corrected mask"
     return (
         f"Restore {prompts} of {describe_time(record.changed)}",
         f"This image had {prompts} when it was open the last time "

@@ -32,7 +32,7 @@ from napari_dinoprompt.layers.results import put_plane
 from .steps import Applied, Means, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -213,7 +213,7 @@ class ApplyJob(TabJob):
         self._layers.show(
             image,
             said,
-            [colours[name] for name in said.reference.object_classes],
+            {name: colours[name] for name in said.reference.object_classes},
             self._split,
         )
         self._events.watch(image)
@@ -266,7 +266,7 @@ class AppliedLayers:
         self._viewer = viewer
 
     def show(
-        self, image: Image, applied: Applied, colours: Sequence[str], split: bool
+        self, image: Image, applied: Applied, colours: Mapping[str, str], split: bool
     ) -> None:
         """Show one plane; of new layers the instances (split), or else the mask."""
         for kind, levels in applied.levels.items():

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QLineEdit,
+    QMenu,
     QStyle,
     QToolButton,
     QWidget,
@@ -32,7 +33,7 @@ from napari_dinoprompt._qt.common.widgets import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Points
+    from napari.layers import Layer, Points
     from qtpy.QtWidgets import QAbstractButton
 
 
@@ -96,6 +97,8 @@ class PromptPanel(QWidget):
     """The user chose whether prompts stand for their points alone."""
     layer_requested = Signal(object)
     """The user chose the Points layer that holds the prompts."""
+    drawn_requested = Signal(object)
+    """The regions of a Labels or Shapes layer are to be prompts, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,8 +137,14 @@ class PromptPanel(QWidget):
             "stands for the whole object that it is on.",
         )
         self._points_only.toggled.connect(self.points_only_requested)
+        self._drawn = button(
+            "From la&yer…",
+            "Each label or shape of a layer, on the plane in view, becomes a prompt of "
+            "the chosen class, or of its own in a column class.",
+        )
+        self._drawn.setMenu(QMenu(self))
         buttons = row_of(self._add, self._undo, self._redo, self._clear)
-        new = row_of(self._new, self._points_only)
+        new = row_of(self._new, self._drawn, self._points_only)
         in_column(self, self._layer, self._flow, new, buttons)
 
     def show_classes(
@@ -153,6 +162,20 @@ class PromptPanel(QWidget):
         self._layer.show_layers(points)
         self._layer.choose(chosen)
         self._layer.setVisible(len(points) > 1 or chosen not in points)
+
+    def show_drawn(self, offered: Sequence[Layer]) -> None:
+        """Offer layers whose regions can be prompts."""
+        menu = self._drawn.menu()
+        assert menu is not None
+        menu.clear()
+        for layer in offered:
+            choose = menu.addAction(literal(shorten(layer.name, _MOST_LETTERS)))
+            assert choose is not None
+            choose.triggered.connect(lambda _=0, one=layer: self._on_drawn(one))
+        self._drawn.setEnabled(bool(offered))
+
+    def _on_drawn(self, layer: Layer) -> None:
+        self.drawn_requested.emit(layer)
 
     def show_points_only(self, points_only: bool) -> None:
         """Show what prompts stand for."""

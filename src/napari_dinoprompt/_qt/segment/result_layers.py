@@ -14,7 +14,7 @@ from napari_dinoprompt import layers
 from napari_dinoprompt.layers.results import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.components import LayerList, ViewerModel
     from napari.layers import Image, Layer
@@ -92,6 +92,7 @@ class ResultLayers:
             state.similarity, state.mask = layers.find_result_layers(
                 self._viewer.layers, state.image
             )
+            state.corrected = layers.corrected_layer(self._viewer.layers, state.image)
             # Whether they are of the prompts as they are now, nobody knows.
             self._empty(state)
 
@@ -103,6 +104,8 @@ class ResultLayers:
             state.similarity = None
         elif gone is state.mask:
             state.mask = None
+        elif gone is state.corrected:
+            state.corrected = layers.corrected_layer(self._viewer.layers, state.image)
 
     def looked_at(self, image: Image) -> NDArray[np.float64]:
         """Return the middle of what the viewer shows, y and x in pixels of an image."""
@@ -131,7 +134,7 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         levels: Sequence[Any],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         """Show class numbers in the colours of their classes, or (None) objects.
 
@@ -145,7 +148,7 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         numbers: NDArray[np.integer[Any]],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         """Show a plane that was cleaned with all of its stack, as `show_mask`."""
         self._put_mask(state, plane, [numbers], colours)
@@ -156,7 +159,7 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         levels: Sequence[Any],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         held, image, stack = state.mask, state.image, self._viewer.layers
         below = [state.similarity or image]
@@ -196,4 +199,5 @@ class ResultLayers:
         """Put our layers where their image was moved to."""
         all_of_it = (state.similarity, state.mask, state.prompts)
         ours = [one for one in all_of_it if one is not None and layers.is_ours(one)]
-        layers.lay_over(state.image, ours)
+        corrected = [] if state.corrected is None else [state.corrected]
+        layers.lay_over(state.image, [*ours, *corrected])

@@ -254,7 +254,7 @@ class Scoring(QObject):
     ) -> None:
         colours = self._session.colours()
         self._results.show_mask(
-            state, result.plane, levels, [colours[name] for name in result.names]
+            state, result.plane, levels, {name: colours[name] for name in result.names}
         )
 
     def _clean_soon(self, result: LiveResult) -> None:

@@ -494,7 +494,7 @@ class StackJob(TabJob):
         colours = None
         if not self._session.cleaning.split:
             all_colours = self._session.colours()
-            colours = [all_colours[name] for name in kept.names]
+            colours = {name: all_colours[name] for name in kept.names}
         if result is not None:
             # A plane without data may be in view, which shows no class.
             name = self._session.shown_class() or kept.names[0]
