@@ -30,6 +30,7 @@ from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
+from napari_dinoprompt._qt.segment.table import TableJob
 from napari_dinoprompt._qt.study.job import StudyJob
 from napari_dinoprompt.core.images.plane import describe_odd_planes
 from napari_dinoprompt.core.progress import Notice
@@ -93,6 +94,7 @@ class Controller(QObject):
         self.corrections.handed_over.connect(self.recovery.turn_to)
         self.scoring = Scoring(session, results, self)
         self.objects = GivenObjects(viewer, session, self)
+        self.table = TableJob(viewer, session, self)
         self.features = FeatureController(session, prompts, self.scoring, self)
         self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
         self.tab_jobs = TabJobs(viewer, session, self.features.shelf, self)
@@ -116,13 +118,15 @@ class Controller(QObject):
         self.prompts.refused.connect(self._on_refused)
         for part in (
             *(self.recovery, self.features, self.scoring),
-            *(self.stacks, self._layer_sync, self.corrections, self.objects),
+            *(self.stacks, self._layer_sync, self.corrections),
+            *(self.objects, self.table),
         ):
             part.changed.connect(self.changed)
         self.features.progressed.connect(self.progressed)
         self.scoring.progressed.connect(self.progressed)
         self.scoring.changed.connect(self.stacks.note_result)
         self.scoring.changed.connect(self.objects.look)
+        self.scoring.changed.connect(self.table.look)
         self._layer_sync.images_changed.connect(self.images_changed)
         self._layer_sync.image_lost.connect(self.choose_image)
         self._layer_sync.image_replaced.connect(self.stop)
@@ -147,6 +151,7 @@ class Controller(QObject):
             or self.recovery.running
             or self.corrections.running
             or self.objects.running
+            or self.table.running
             or self.tab_jobs.working
         )
 

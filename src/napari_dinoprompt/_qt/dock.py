@@ -36,6 +36,7 @@ from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
 from napari_dinoprompt._qt.segment.stack import StackPanel
+from napari_dinoprompt._qt.segment.table import TablePanel
 from napari_dinoprompt._qt.segment.weights_panel import WeightsPanel
 from napari_dinoprompt._qt.study.tab import StudyTab
 from napari_dinoprompt.core.backbones.load import FILTERBANK
@@ -72,6 +73,7 @@ class PromptSegmentation(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        self._viewer = napari_viewer
         self.controller = controller_of(napari_viewer)
         session, tab_jobs = self.controller.session, self.controller.tab_jobs
         self.status = StatusPanel()
@@ -126,6 +128,13 @@ class PromptSegmentation(QWidget):
         for tab in (self.segment, self.references, self.compare, self.study):
             tab.progressed.connect(self._on_progress)
         self.tabs.currentChanged.connect(self._on_tab)
+        self.segment.table.measure_requested.connect(self._show_features)
+
+    def _show_features(self) -> None:
+        """Open napari's own table, which follows the active layer."""
+        window = getattr(self._viewer, "window", None)
+        if window is not None:
+            window.add_plugin_dock_widget("napari", "Features table widget")
 
     def event(self, event: QEvent | None) -> bool:
         """Note when napari puts the dock into its window, and takes it out."""
@@ -271,10 +280,12 @@ class SegmentTab(WorkTab):
         self.stack = StackPanel(controller.stacks)
         self.correction = CorrectionPanel()
         self.objects = ObjectsPanel()
+        self.table = TablePanel()
         self.fill(
             *(self.offer, self.image, self.weights),
             *(ruler(), self.recovery, self.prompts),
-            *(ruler(), self.objects, self.result, self.correction, self.stack),
+            *(ruler(), self.objects, self.result, self.correction, self.table),
+            self.stack,
         )
         self._connect()
         self._offer_weights()
@@ -307,6 +318,9 @@ class SegmentTab(WorkTab):
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.result.map_requested.connect(work.scoring.choose_map)
         self.correction.correct_requested.connect(work.corrections.copy)
+        self.table.measure_requested.connect(work.table.start)
+        self.table.channels_requested.connect(work.table.choose_channel)
+        self.table.save_requested.connect(work.table.save)
         work.progressed.connect(self.progressed)
 
     @property
@@ -377,7 +391,11 @@ class SegmentTab(WorkTab):
         found = None if state is None else state.found_counts
         lengths = None if state is None else layers.pixel_lengths(state.image)
         area = None if lengths is None else math.prod(lengths)
-        self.result.show_count("" if found is None else found.describe(area))
+        table = work.table
+        ready = table.measured is not None and not table.running
+        self.table.show_objects(found, area, ready=ready)
+        self.table.show_channels(table.offered(), table.chosen())
+        self.table.show_said(table.said)
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)

@@ -46,5 +46,6 @@ from .prompts import (
     remember_reference,
     remember_thresholds,
     set_prompts,
+    to_world,
 )
 from .results import colour_mask, make_mask_layer, make_similarity_layer, note_kind

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.scoring.places import PlaceKey
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.select import Selection
-    from napari_dinoprompt.core.segmentation.similarities import Scores
+    from napari_dinoprompt.core.segmentation.similarities import Cleaned, Scores
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class ImageState:
         The plane in view; empty in a 2-D image.
     result : LiveResult or None
         Of the prompts as they are now, or before their last change.
+    numbered : (levels, levels) or None
+        The clean mask and the object numbers of `result`, once they are there.
     found_counts : ObjectCounts or None
         Of the objects of `result`, once they are numbered.
     given : ndarray or None
@@ -134,6 +136,7 @@ class ImageState:
     planes: ImageFeatures = field(default_factory=ImageFeatures)
     view: PlaneIndex = ()
     result: LiveResult | None = None
+    numbered: Cleaned | None = None
     found_counts: ObjectCounts | None = None
     given: NDArray[np.float64] | None = None
     revision: int = 0
@@ -210,13 +213,13 @@ class ImageState:
 
     def take_result(self, result: LiveResult) -> None:
         """Go on with the result of what there is now; its plane will be shown."""
-        self.result, self.found_counts = result, None
+        self.result, self.numbered, self.found_counts = result, None, None
         self.outdated = False
         self.note_shown(result.plane)
 
     def drop_result(self) -> None:
         """Have no result, and none under way."""
-        self.result = self.found_counts = None
+        self.result = self.numbered = self.found_counts = None
         self.outdated = False
 
     def note_shown(self, plane: PlaneIndex) -> None:

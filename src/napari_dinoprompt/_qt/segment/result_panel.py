@@ -91,6 +91,8 @@ class ResultPanel(QWidget):
         )
         self._max_size = SpinBox(value=cleaning.max_size or 0, max=1_000_000_000)
         self._max_size.native.setSpecialValueText("none")
+        # Else the first digits would count as a size while somebody types.
+        self._max_size.native.setKeyboardTracking(False)
         explain(
             self._max_size.native,
             "Objects of more pixels than this are removed, after touching ones were "
@@ -127,14 +129,13 @@ class ResultPanel(QWidget):
         no_margins(mend)
         self._mend.setLayout(mend)
         self._mend.hide()
-        self._count = MessageLabel("how many objects there are")
         form = new_form()
         form.addRow("smallest ob&ject (px)", self._min_size.native)
         form.addRow("largest object (px)", self._max_size.native)
         row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
         shown = row_of(self._map, self._kind, self._mask)
-        in_column(self, self._title, row, self._count, self._mend, shown, form, *boxes)
+        in_column(self, self._title, row, self._mend, shown, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
         for widget in (self._min_size, self._max_size, self._fill, self._split):
@@ -156,10 +157,6 @@ class ResultPanel(QWidget):
             # Else it would go to the next widget, a number that a key would change.
             self._slider.setFocus()
         self._mend.setVisible(bool(advice))
-
-    def show_count(self, text: str) -> None:
-        """Show how many objects there are, and how large."""
-        self._count.setText(text)
 
     def show_layers(self, kind: str, *held: Layer | None) -> None:
         """Mirror the map and the mask of an image, and which kind of map it is."""
@@ -189,11 +186,9 @@ class ResultPanel(QWidget):
     def _on_cleaning(self, _value: object) -> None:
         smallest, largest = int(self._min_size.value), int(self._max_size.value)
         if 0 < largest < smallest:
-            # While somebody types; the cleaning of before stays.
-            self.show_count(
-                f"No object has {smallest} px or more and {largest} or less."
-            )
-            return
+            largest = smallest
+            with self._max_size.changed.blocked():
+                self._max_size.value = largest
         self.cleaning_requested.emit(
             Cleaning(
                 min_size=smallest,

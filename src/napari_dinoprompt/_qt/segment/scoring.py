@@ -270,7 +270,8 @@ class Scoring(QObject):
         state = self._session.current
         if state is None or state.result is None:
             return
-        (masks, instances), state.found_counts = found
+        state.numbered, state.found_counts = found
+        masks, instances = state.numbered
         if self._session.cleaning.split:
             self._results.show_mask(state, state.result.plane, instances, None)
         elif self._session.cleaning != Cleaning():

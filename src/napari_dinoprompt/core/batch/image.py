@@ -146,10 +146,10 @@ class ImageJob:
             return _reason(error, task.path)
         rows = summarise(task.shown, task.name, result)
         open_record(self.folder, task.name)
-        write_segmentation(self.folder, task.name, result)
         given = self.options.spacing
         series = self.objects.pick.series or 0
         size = given[1:] if given else read_pixel_size(task.path, series)
+        write_segmentation(self.folder, task.name, result, size)
         self.objects.export(self.folder, task.name, result, found.pixels, size)
         write_record(self.folder, task.name, found.job, rows)
         return rows

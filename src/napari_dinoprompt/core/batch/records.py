@@ -71,7 +71,10 @@ def result_paths(folder: Path, name: str) -> dict[str, Path]:
 
 
 def write_segmentation(
-    folder: Path, name: str, result: Segmentation | LargeSegmentation
+    folder: Path,
+    name: str,
+    result: Segmentation | LargeSegmentation,
+    pixel_size: tuple[float, float] | None = None,
 ) -> None:
     """Write similarity, mask and instances of one image."""
     paths = result_paths(folder, name)
@@ -79,7 +82,7 @@ def write_segmentation(
     maps = result.maps if several else result.similarity
     write_tiff(paths["similarity"], maps, f"similarity ({result.kind})")
     write_tiff(paths["mask"], result.mask)
-    write_tiff(paths["instances"], result.instances)
+    write_tiff(paths["instances"], result.instances, pixel_size=pixel_size)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -34,6 +34,8 @@ _ZIP_MAGIC = b"PK\x03\x04"
 # Up to so many bytes a plane is read at once.
 _IN_MEMORY = 2**26
 _TILE = 512
+# Of a centimetre.
+_MICROMETRES = 10_000
 # A classic TIFF holds 4 GiB, its directory included.
 _CLASSIC = 2**32 - 2**25
 
@@ -185,14 +187,24 @@ def _reason(error: Exception) -> str:
     return f"{text.rstrip('.')}."
 
 
-def write_tiff(path: Path, array: Any, name: str = "") -> None:
+def write_tiff(
+    path: Path,
+    array: Any,
+    name: str = "",
+    *,
+    pixel_size: tuple[float, ...] | None = None,
+) -> None:
     """Write a map, a mask or instances as a compressed TIFF.
 
     array: (H, W) or (K, H, W) float32, uint8, uint16 or int32. Instances of int32 are
     stored as uint16 where they fit: more programs open it. What is no ndarray, such as
-    a zarr array, is read and written tile by tile. A name goes into its description.
+    a zarr array, is read and written tile by tile. A name goes into its description,
+    and the pixel size, height and width in micrometres, into its resolution.
     """
     options: dict[str, Any] = {}
+    if pixel_size is not None:
+        y, x = (_MICROMETRES / step for step in pixel_size)
+        options = {"resolution": (x, y), "resolutionunit": "CENTIMETER"}
     dtype, axes = np.dtype(array.dtype), "YX" if len(array.shape) == 2 else "CYX"
     if dtype == np.int32 and math.prod(array.shape):
         dtype = np.dtype(np.uint16) if _fits(array) else dtype
@@ -200,7 +212,7 @@ def write_tiff(path: Path, array: Any, name: str = "") -> None:
         data: Any = np.ascontiguousarray(array.astype(dtype, copy=False))
     else:
         data = (tile.astype(dtype, copy=False) for tile in iter_tiles(array, _TILE))
-        options = {
+        options |= {
             "shape": tuple(array.shape),
             "dtype": dtype,
             "tile": (_TILE, _TILE),
