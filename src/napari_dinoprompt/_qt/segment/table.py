@@ -283,8 +283,10 @@ class TableJob(QObject):
         layer = layer_for(stack, held, image, _ROLE, found.levels, None, below)
         layers.colour_mask(layer, None)
         put_plane(layer, found.plane, *found.levels)
-        # napari takes the rows of labels from a column of this name.
-        layer.features = found.table.rename(columns={"label": "index"})
+        # To napari a row's place is its number, and the first is the background.
+        by_number = found.table.set_index("label", drop=False)
+        rows = range(int(found.table["label"].max()) + 1 if len(found.table) else 0)
+        layer.features = by_number.reindex(rows).reset_index(drop=True)
         if layer is not held:
             layer.events.selected_label.connect(self._on_row)
         layer.visible = True
