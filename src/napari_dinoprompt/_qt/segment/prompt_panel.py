@@ -103,6 +103,7 @@ class PromptPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._chips: dict[str, ClassChip] = {}
+        self._offered: list[tuple[str, Layer]] = []
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
         self._group.buttonClicked.connect(self._on_chip)
@@ -138,7 +139,7 @@ class PromptPanel(QWidget):
         )
         self._points_only.toggled.connect(self.points_only_requested)
         self._drawn = button(
-            "From la&yer…",
+            "From layer…",
             "Each label or shape of a layer, on the plane in view, becomes a prompt of "
             "the chosen class, or of its own in a column class.",
         )
@@ -165,17 +166,20 @@ class PromptPanel(QWidget):
 
     def show_drawn(self, offered: Sequence[Layer]) -> None:
         """Offer layers whose regions can be prompts."""
+        named = [(layer.name, layer) for layer in offered]
         menu = self._drawn.menu()
-        assert menu is not None
+        if menu is None or named == self._offered:
+            # It may be open.
+            return
+        self._offered = named
         menu.clear()
         for layer in offered:
             choose = menu.addAction(literal(shorten(layer.name, _MOST_LETTERS)))
             assert choose is not None
-            choose.triggered.connect(lambda _=0, one=layer: self._on_drawn(one))
+            choose.triggered.connect(
+                lambda _=0, one=layer: self.drawn_requested.emit(one)
+            )
         self._drawn.setEnabled(bool(offered))
-
-    def _on_drawn(self, layer: Layer) -> None:
-        self.drawn_requested.emit(layer)
 
     def show_points_only(self, points_only: bool) -> None:
         """Show what prompts stand for."""
