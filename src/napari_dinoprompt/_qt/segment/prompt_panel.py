@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari.layers import Layer, Points
+    from qtpy.QtGui import QAction
     from qtpy.QtWidgets import QAbstractButton
 
 
@@ -143,7 +144,9 @@ class PromptPanel(QWidget):
             "Each label or shape of a layer, on the plane in view, becomes a prompt of "
             "the chosen class, or of its own in a column class.",
         )
-        self._drawn.setMenu(QMenu(self))
+        menu = QMenu(self)
+        menu.triggered.connect(self._on_drawn)
+        self._drawn.setMenu(menu)
         buttons = row_of(self._add, self._undo, self._redo, self._clear)
         new = row_of(self._new, self._drawn, self._points_only)
         in_column(self, self._layer, self._flow, new, buttons)
@@ -176,10 +179,11 @@ class PromptPanel(QWidget):
         for layer in offered:
             choose = menu.addAction(literal(shorten(layer.name, _MOST_LETTERS)))
             assert choose is not None
-            choose.triggered.connect(
-                lambda _=0, one=layer: self.drawn_requested.emit(one)
-            )
+            choose.setData(layer)
         self._drawn.setEnabled(bool(offered))
+
+    def _on_drawn(self, chosen: QAction) -> None:
+        self.drawn_requested.emit(chosen.data())
 
     def show_points_only(self, points_only: bool) -> None:
         """Show what prompts stand for."""
