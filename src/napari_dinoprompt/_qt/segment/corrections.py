@@ -40,7 +40,7 @@ class CorrectionPanel(QWidget):
         super().__init__()
         self._said = MessageLabel("what became of a corrected mask")
         self._correct = button(
-            "Correct mas&k",
+            "Correct mask",
             "napari paints no pyramids: copy the mask of the plane in view to a layer "
             "that can be painted.",
         )

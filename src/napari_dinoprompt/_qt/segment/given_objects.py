@@ -57,7 +57,7 @@ class ObjectsPanel(QWidget):
             "objects from",
         )
         self._said = MessageLabel("objects that are kept")
-        title = label_of("ob&jects from", self._box)
+        title = label_of("objects from", self._box)
         in_column(self, row_of(title, self._box), self._said)
         self._box.activated.connect(self._on_activated)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari.layers import Layer, Points
+    from qtpy.QtGui import QAction
     from qtpy.QtWidgets import QAbstractButton
 
 
@@ -103,6 +104,7 @@ class PromptPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._chips: dict[str, ClassChip] = {}
+        self._offered: list[tuple[str, Layer]] = []
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
         self._group.buttonClicked.connect(self._on_chip)
@@ -138,11 +140,13 @@ class PromptPanel(QWidget):
         )
         self._points_only.toggled.connect(self.points_only_requested)
         self._drawn = button(
-            "From la&yer…",
+            "From layer…",
             "Each label or shape of a layer, on the plane in view, becomes a prompt of "
             "the chosen class, or of its own in a column class.",
         )
-        self._drawn.setMenu(QMenu(self))
+        menu = QMenu(self)
+        menu.triggered.connect(self._on_drawn)
+        self._drawn.setMenu(menu)
         buttons = row_of(self._add, self._undo, self._redo, self._clear)
         new = row_of(self._new, self._drawn, self._points_only)
         in_column(self, self._layer, self._flow, new, buttons)
@@ -165,17 +169,21 @@ class PromptPanel(QWidget):
 
     def show_drawn(self, offered: Sequence[Layer]) -> None:
         """Offer layers whose regions can be prompts."""
+        named = [(layer.name, layer) for layer in offered]
         menu = self._drawn.menu()
-        assert menu is not None
+        if menu is None or named == self._offered:
+            # It may be open.
+            return
+        self._offered = named
         menu.clear()
         for layer in offered:
             choose = menu.addAction(literal(shorten(layer.name, _MOST_LETTERS)))
             assert choose is not None
-            choose.triggered.connect(lambda _=0, one=layer: self._on_drawn(one))
+            choose.setData(layer)
         self._drawn.setEnabled(bool(offered))
 
-    def _on_drawn(self, layer: Layer) -> None:
-        self.drawn_requested.emit(layer)
+    def _on_drawn(self, chosen: QAction) -> None:
+        self.drawn_requested.emit(chosen.data())
 
     def show_points_only(self, points_only: bool) -> None:
         """Show what prompts stand for."""
