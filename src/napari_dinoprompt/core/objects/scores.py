@@ -159,4 +159,5 @@ def object_threshold(scores: NDArray[np.float64], pixels: float) -> float:
         before, threshold = threshold, (float(below.mean()) + like) / 2
         if abs(threshold - before) < _SAME:
             break
-    return threshold
+    # Where all are alike there are no two groups.
+    return min(threshold, pixels)
