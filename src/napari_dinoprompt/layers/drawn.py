@@ -10,9 +10,10 @@ from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.layers.ownership import is_ours
-from napari_dinoprompt.layers.planes import plane_shape, read_plane, unit_ratio
-from napari_dinoprompt.layers.prompts import CLASS_COLUMN, to_world
+
+from .ownership import is_ours
+from .planes import plane_shape, read_plane, unit_ratio
+from .prompts import CLASS_COLUMN, to_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,11 +153,10 @@ def _name(given: object, otherwise: str) -> str:
 
 def _check_count(layer: Layer, count: int) -> None:
     if count > _MOST:
-        msg = (
+        raise InputError(
             f"{layer.name} holds {count} regions, and at most {_MOST} become prompts: "
             "keep some that show what is meant."
         )
-        raise InputError(msg)
 
 
 def _plane_of(layer: Layer, image: Image, corner: NDArray[np.float64]) -> PlaneIndex:

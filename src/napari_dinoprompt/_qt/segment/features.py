@@ -45,10 +45,10 @@ class FeatureController(QObject):
     long as image, backbone and upscale stay the same.
     """
 
+    # Another phase, a message, an estimate or another remaining time.
     changed = Signal()
-    """Another phase, a message, an estimate or another remaining time."""
+    # Tiles done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Tiles done and in all; a total of 0 is unknown."""
 
     def __init__(
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject

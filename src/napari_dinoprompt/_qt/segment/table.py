@@ -157,8 +157,8 @@ class _Objects:
 class TableJob(QObject):
     """Measures the objects of the plane in view; they are never shown as newer ones."""
 
+    # There is another table, or none, or a message.
     changed = Signal()
-    """There is another table, or none, or a message."""
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)

@@ -31,12 +31,12 @@ class UpscaleFit(QObject):
     answering clicks until the new features are ready.
     """
 
+    # It has begun or ended, or there is another message.
     changed = Signal()
-    """It has begun or ended, or there is another message."""
+    # Tiles done and in all.
     progressed = Signal(int, int)
-    """Tiles done and in all."""
+    # An `ImageFeatures` and the `FeatureRequest` that it was made for.
     ready = Signal(object, object)
-    """An `ImageFeatures` and the `FeatureRequest` that it was made for."""
 
     def __init__(
         self,

@@ -15,13 +15,14 @@ from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
-from napari_dinoprompt.core.io.atomic import open_atomically, software_version
-from napari_dinoprompt.core.io.limits import check_regular
-from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
-from napari_dinoprompt.core.io.pictures import read_picture
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, open_tiff
-from napari_dinoprompt.core.io.views import PictureView, iter_tiles
-from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
+
+from .atomic import open_atomically, software_version
+from .limits import check_regular
+from .pick import EVERYTHING, Pick
+from .pictures import read_picture
+from .tiff import TIFF_MAGIC, open_tiff
+from .views import PictureView, iter_tiles
+from .zarr import is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,8 +89,7 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        msg = f"The image {path} cannot be used: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"The image {path} cannot be used: {error}") from error
 
 
 def open_array(
@@ -106,11 +106,9 @@ def open_array(
     ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):
-        msg = f"{path} is a folder; give the images in it."
-        raise InputError(msg)
+        raise InputError(f"{path} is a folder; give the images in it.")
     if not path.exists():
-        msg = f"There is no image file {path}."
-        raise InputError(msg)
+        raise InputError(f"There is no image file {path}.")
     with _explaining(path):
         if path.is_dir():
             return open_zarr(path, pick)
@@ -118,8 +116,7 @@ def open_array(
         with path.open("rb") as file:
             magic = file.read(4)
         if not magic:
-            msg = f"The image {path} is empty."
-            raise InputError(msg)
+            raise InputError(f"The image {path} is empty.")
         if magic == _ZIP_MAGIC:
             msg = f"{path} is a zip archive; unpack it and give what is in it."
             raise InputError(msg)
@@ -141,11 +138,10 @@ def _explaining(path: Path) -> Iterator[None]:
         raise
     except MemoryError as error:
         # Of what a file truly holds this was asked before.
-        msg = (
+        raise InputError(
             f"The image {path} cannot be read: it is damaged, or there is not enough "
             "memory."
-        )
-        raise InputError(msg) from error
+        ) from error
     # Decoders raise whatever they stumble over in a damaged file.
     except Exception as error:
         msg = f"The image {path} cannot be read: {_reason(error)}"

@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
-from napari_dinoprompt.core.objects.boxes import blocks_of
 from napari_dinoprompt.core.progress import Progress
+
+from .boxes import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -99,11 +100,10 @@ def iter_object_scores(
     """
     for one in similarities.values():
         if tuple(one.shape) != tuple(instances.shape):
-            msg = (
+            raise InputError(
                 f"The objects have shape {tuple(instances.shape)}, the image "
                 f"{tuple(one.shape)}; give objects that were found in this image."
             )
-            raise InputError(msg)
     sums: dict[int, NDArray[np.float64]] = {}
     blocks = list(blocks_of(tuple(instances.shape)))
     for done, block in enumerate(blocks, start=1):

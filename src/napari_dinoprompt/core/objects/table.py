@@ -11,8 +11,9 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
-from napari_dinoprompt.core.objects.boxes import SIDES, find_boxes, group_boxes
 from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .boxes import SIDES, find_boxes, group_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.objects.boxes import Group
+    from .boxes import Group
 
 
 # Of the box around objects that are measured on all their pixels.
@@ -75,11 +76,10 @@ class ObjectData:
     def __post_init__(self) -> None:
         shape = tuple(self.instances.shape)
         if len(shape) not in SIDES or np.dtype(self.instances.dtype).kind not in "ui":
-            msg = (
+            raise InputError(
                 "Objects are measured on whole numbers of shape (H, W) or (Z, H, W), "
                 f"not {self.instances.dtype} of {shape}."
             )
-            raise InputError(msg)
         others = {
             "mask": self.mask,
             **(self.channels or {}),

@@ -15,8 +15,9 @@ from napari_dinoprompt.core.objects.scores import ObjectScores, iter_object_scor
 from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 from napari_dinoprompt.core.progress import runs_to_end
 from napari_dinoprompt.core.references.reference import resolve_thresholds
-from napari_dinoprompt.core.segmentation.large import ResultStore
-from napari_dinoprompt.core.segmentation.similarities import maps_of, score_classes
+
+from .large import ResultStore
+from .similarities import maps_of, score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.similarities import Scores
+
+    from .similarities import Scores
 
 
 @dataclass(frozen=True, eq=False)
