@@ -31,13 +31,13 @@ from napari_dinoprompt.core.batch.run import (
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.io.atomic import temporary_path
-from napari_dinoprompt.core.io.pick import Pick
 from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.filterbank import FilterBank
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.references.reference import Reference
 
 
