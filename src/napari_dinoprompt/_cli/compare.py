@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .console import follow, results_console, tell
+from .console import follow, results_console, say, tell
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.comparison.report import Comparison
@@ -85,7 +85,7 @@ def compare(
     seen = options.parse_target_window(window)
     from napari_dinoprompt.core.batch.records import name_results
     from napari_dinoprompt.core.comparison.compare import iter_compare
-    from napari_dinoprompt.core.comparison.report import comparison_paths
+    from napari_dinoprompt.core.comparison.report import comparison_paths, is_unfinished
     from napari_dinoprompt.core.io.atomic import check_place
     from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.read import read_image, read_labels
@@ -103,6 +103,8 @@ def compare(
     )
     backbone = fitting_backbone(loaded, choice.fitting(loaded.backbone).load())
     check_place(output)
+    if is_unfinished(output):
+        say(f"the comparison in {output} did not finish; it is made anew.")
     pick = Pick(series, channel)
     named = name_results(fakes, output)
     names = list(named.values())

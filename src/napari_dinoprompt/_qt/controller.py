@@ -8,6 +8,7 @@ computed `FeatureController`'s.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
@@ -33,6 +34,7 @@ from napari_dinoprompt._qt.segment.stack import StackJob
 from napari_dinoprompt._qt.segment.table import TableJob
 from napari_dinoprompt._qt.study.job import StudyJob
 from napari_dinoprompt.core.images.plane import describe_odd_planes
+from napari_dinoprompt.core.memory import release_memory
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
@@ -56,6 +58,8 @@ _WEIGHTS_WANTED = (
 _controllers: WeakValueDictionary[int, Controller] = WeakValueDictionary()
 
 _SCROLL_DELAY_MS = 30
+# How often freed memory is given back while something happens.
+_TRIM_MS = 20_000
 
 
 def controller_of(viewer: ViewerModel) -> Controller:
@@ -109,6 +113,8 @@ class Controller(QObject):
             self,
         )
         self._file = LatestJob(self, "Looking at the image's file")
+        # glibc keeps what many short jobs have freed; a thread, for it takes a moment.
+        self._trim = later(self, _TRIM_MS, _release_beside)
         self._connect()
         self._docks: WeakSet[QObject] = WeakSet()
         self._unbind_keys = bind_keys(viewer, self)
@@ -135,6 +141,11 @@ class Controller(QObject):
         self.changed.connect(self.stacks.drop_stale)
         self.changed.connect(self.tab_jobs.studying.review)
         self.changed.connect(self.recovery.autosave.note)
+        self.changed.connect(self._trim_soon)
+
+    def _trim_soon(self) -> None:
+        if not self._trim.isActive():
+            self._trim.start()
 
     @property
     def working(self) -> bool:
@@ -331,6 +342,10 @@ class Controller(QObject):
             self.session.message = _WEIGHTS_WANTED
         self.recovery.note_restored(offer, state)
         self.choose_cleaning(record.settings.cleaning)
+
+
+def _release_beside() -> None:
+    Thread(target=release_memory, daemon=True).start()
 
 
 def look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:

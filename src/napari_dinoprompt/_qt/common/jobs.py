@@ -5,16 +5,14 @@ from __future__ import annotations
 import atexit
 import logging
 from dataclasses import dataclass
-from threading import Lock, Thread
-from time import monotonic
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import notification_manager, show_warning
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_dinoprompt.core.errors import explain, first_line
-from napari_dinoprompt.core.memory import release_memory
 from napari_dinoprompt.core.progress import Notice, without_repeats
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 
 
 _logger = logging.getLogger(__name__)
-
-# In seconds; what takes longer may have taken much memory.
-_LONG = 2.0
 
 # Under napari's event loop this is done when it ends. In a script without one, a worker
 # that is left would speak through signals that are gone, and abort the process.
@@ -93,9 +88,6 @@ class LatestJob(QObject):
         if run is not self._run:
             return
         self._run = None
-        if monotonic() - run.begun > _LONG:
-            # Beside, for it takes a moment; and when what was before has been let go.
-            QTimer.singleShot(0, Thread(target=release_memory, daemon=True).start)
         if not isinstance(result, _Failure):
             self.returned.emit(result)
             return
@@ -117,7 +109,6 @@ class _Run(QObject):
     def __init__(self, job: LatestJob, steps: Generator[Any, None, Any]) -> None:
         super().__init__(job)
         self._job = job
-        self.begun = monotonic()
         # Work on many planes would say the same of each.
         self.worker = create_worker(_catching, without_repeats(steps, set()))
         self.worker.yielded.connect(self._on_yielded)

@@ -16,6 +16,7 @@ from distributed import WorkerPlugin, get_worker
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import software_version
+from napari_dinoprompt.core.memory import release_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,6 +169,7 @@ def work_on(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", RuntimeWarning)
         result = _work_on(task, plugin, settings)
+    release_memory()
     said = [one for one in heard if issubclass(one.category, RuntimeWarning)]
     return result, [str(one.message) for one in said]
 

@@ -167,6 +167,11 @@ class Comparison(Findings):
         return [*written, write_bytes(folder / _SETTINGS, settings)]
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a comparison was stopped while it was written to a folder."""
+    return (folder / _TABLE).exists() and not (folder / _SETTINGS).exists()
+
+
 def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:
     """List the files that a comparison with fakes of these names is saved as."""
     tables = [_TABLE, _SETTINGS, _OBJECTS, "comparison.png", "comparison.pdf"]

@@ -57,8 +57,8 @@ def open_zarr(path: Path, pick: Pick = EVERYTHING) -> tuple[Any, str]:
         msg = f"{path} is a zarr; leave out --series and give the folder of the image."
         raise InputError(msg)
     if isinstance(node, zarr.Array):
-        check_array(node, path)
-        return pick.pick_channel(node, _plain_axes(node), (), path)
+        axes, node = _plain_axes(node), check_array(node, path)
+        return pick.pick_channel(node, axes, (), path)
     image = _image_of(node, path)
     described = _described(image, path)
     name = str(described["datasets"][0]["path"])
@@ -69,7 +69,7 @@ def open_zarr(path: Path, pick: Pick = EVERYTHING) -> tuple[Any, str]:
     array = image[name]
     if not isinstance(array, zarr.Array):
         raise InputError(f"{path} has no array {name}; it is damaged.")
-    check_array(array, path)
+    array = check_array(array, path)
     axes = _ome_axes(described.get("axes"), array)
     names, shades = _channels(image)
     if pick.channel is not None:
@@ -186,8 +186,13 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
             yield os.stat(os.path.join(where, name), follow_symlinks=False)
 
 
-def check_array(array: Any, path: Path) -> None:
-    """Refuse an array whose chunks need unknown codecs or more memory than is free."""
+def check_array(array: Any, path: Path) -> Any:
+    """Refuse an array whose chunks need unknown codecs or more memory than is free.
+
+    Returns it with chunks that unpack to no more than they declare.
+    """
+    from .zarr_chunks import bound_chunks
+
     for name in _codec_names(array.metadata):
         if name.startswith("imagecodecs_"):
             continue
@@ -198,6 +203,7 @@ def check_array(array: Any, path: Path) -> None:
             )
     chunk = getattr(array, "shards", None) or array.chunks
     check_fits(path, math.prod(chunk) * np.dtype(array.dtype).itemsize)
+    return bound_chunks(array, path)
 
 
 def _codec_names(metadata: Any) -> Iterator[str]:
