@@ -102,7 +102,7 @@ def mask_layer(picture: Image) -> Labels:
 
 
 def show_mask(layer: Labels, mask: np.ndarray, colours: list[str]) -> None:
-    layers.colour_mask(layer, colours)
+    layers.colour_mask(layer, dict(zip("abc", colours, strict=False)))
     put_plane(layer, (), mask)
 
 

@@ -186,7 +186,7 @@ def test_orders_are_those_of_the_box(study) -> None:
 
 
 def test_truth_of_another_shape_is_one_message(study) -> None:
-    layer = Labels(np.ones((10, 12), np.int32), name="small")
+    layer = Labels(np.eye(10, 12, dtype=np.int32), name="small")
     study.viewer.layers.append(layer)
     study.settle()
     study.dock.study._truth.choose(layer)
