@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.masks.volumes import finish_volume
+    from napari_dinoprompt.core.objects.export import export_objects
+    from napari_dinoprompt.core.objects.table import ObjectData, objects_table
     from napari_dinoprompt.core.prompt_study.report import Study
     from napari_dinoprompt.core.prompt_study.study import study
     from napari_dinoprompt.core.references.from_image import make_reference
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         SegmentOptions,
         segment,
     )
+    from napari_dinoprompt.core.segmentation.select import Selection, select_objects
     from napari_dinoprompt.core.segmentation.stack import segment_stack
     from napari_dinoprompt.core.segmentation.stack_results import StackSegmentation
 
@@ -46,12 +49,15 @@ __all__ = [
     "IntensityWindow",
     "LargeSegmentation",
     "LazyFeatures",
+    "ObjectData",
     "Reference",
     "SegmentOptions",
     "Segmentation",
+    "Selection",
     "StackSegmentation",
     "Study",
     "compare",
+    "export_objects",
     "extract_features",
     "finish_volume",
     "identify_checkpoint",
@@ -60,8 +66,10 @@ __all__ = [
     "load_backbone",
     "make_reference",
     "measure_window",
+    "objects_table",
     "segment",
     "segment_stack",
+    "select_objects",
     "similarity_map",
     "study",
 ]
@@ -69,8 +77,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from napari_dinoprompt import api
 
     return getattr(api, name)

@@ -25,6 +25,7 @@ from napari_dinoprompt._cli import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 
 _EXAMPLES = """Examples:
@@ -83,13 +84,19 @@ def _start(
         print(context.get_help())
 
 
+def _examples(module: ModuleType) -> str | None:
+    """Take from the text above a module, behind its first line, how it is used."""
+    text = (module.__doc__ or "").partition("\n\n")[2].strip()
+    return f"Examples:\n\n{text}" if text else None
+
+
 app.command()(demo.demo)
 app.command()(models.models)
 app.command()(cache.cache)
-app.command(epilog=reference.EXAMPLES)(reference.reference)
-app.command(epilog=segment.EXAMPLES)(segment.segment)
-app.command(epilog=compare.EXAMPLES)(compare.compare)
-app.command(epilog=study.EXAMPLES)(study.study)
+app.command(epilog=_examples(reference))(reference.reference)
+app.command(epilog=_examples(segment))(segment.segment)
+app.command(epilog=_examples(compare))(compare.compare)
+app.command(epilog=_examples(study))(study.study)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

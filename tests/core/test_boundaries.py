@@ -34,6 +34,7 @@ FLOORS = (
     "core.backbones",
     "core.features",
     "core.masks",
+    "core.objects",
     "core.scoring",
     "core.references",
     "core.segmentation",
@@ -56,11 +57,12 @@ FLOORS = (
 )
 
 
-def imported_names(source: str) -> Iterator[str]:
+def imported_names(source: str, folder: str = "") -> Iterator[str]:
     """Yield the dotted name of everything that is imported, wherever in the file.
 
-    For ``from a import b`` both ``a`` and ``a.b``, since b may be a module. Relative
-    imports stay inside the package and are left out.
+    For ``from a import b`` both ``a`` and ``a.b``, since b may be a module. What is
+    imported from the file's own folder, ``from .a import b``, is left out if the folder
+    is not given.
     """
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -69,6 +71,11 @@ def imported_names(source: str) -> Iterator[str]:
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=1) if folder:
+                modules = [module] if module else [alias.name for alias in names]
+                yield from (f"{folder}.{one}" for one in modules)
+            case ast.ImportFrom(level=level):
+                assert level < 2, "only the own folder is imported from by a dot"
             case ast.Call(
                 func=ast.Name(id="__import__" | "import_module")
                 | ast.Attribute(attr="import_module"),
@@ -102,7 +109,7 @@ def our_imports() -> dict[str, set[str]]:
     return {
         name: {
             found
-            for full in imported_names(source)
+            for full in imported_names(source, f"{ours}{folder_of(name)}".rstrip("."))
             if (found := full.removeprefix(ours)) in files
             and full.startswith(ours)
             and found != name
@@ -178,11 +185,18 @@ def run_python(code: str) -> str:
         ("from skimage import measure", {"skimage", "skimage.measure"}),
         ("def f():\n    import timm", {"timm"}),
         ("import importlib\nimportlib.import_module('scipy')", {"importlib", "scipy"}),
-        ("from . import torch", set()),
+        ("from .torch import nn", set()),
     ],
 )
 def test_the_check_itself_sees_imports(source: str, found: set[str]) -> None:
     assert set(imported_names(source)) == found
+
+
+def test_the_check_sees_imports_from_the_own_folder() -> None:
+    for source in ("from .a import b", "from . import a"):
+        assert set(imported_names(source, "core.io")) == {"core.io.a"}
+    with pytest.raises(AssertionError):
+        list(imported_names("from ..a import b", "core.io"))
 
 
 def test_core_names_neither_napari_nor_qt() -> None:

@@ -102,7 +102,7 @@ def mask_layer(picture: Image) -> Labels:
 
 
 def show_mask(layer: Labels, mask: np.ndarray, colours: list[str]) -> None:
-    layers.colour_classes(layer, colours)
+    layers.colour_mask(layer, dict(zip("abc", colours, strict=False)))
     put_plane(layer, (), mask)
 
 
@@ -142,7 +142,7 @@ def test_instances_have_colours_of_their_own(mask_layer: Labels) -> None:
     instances = np.zeros((40, 60), np.int32)
     instances[:20], instances[20:] = 1, 300
     show_mask(mask_layer, np.ones((40, 60), np.uint8), ["#ff0000"])
-    layers.colour_instances(mask_layer)
+    layers.colour_mask(mask_layer, None)
     put_plane(mask_layer, (), instances)
     assert mask_layer.data.dtype == np.int32
     np.testing.assert_array_equal(mask_layer.data, instances)

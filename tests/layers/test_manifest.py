@@ -32,6 +32,8 @@ COMMANDS = {
     f"{NAME}.write_reference": (
         "napari_dinoprompt.session.reference_layers:write_reference"
     ),
+    f"{NAME}.write_objects": "napari_dinoprompt.session.object_layers:write_objects",
+    f"{NAME}.read_points": "napari_dinoprompt.session.object_layers:get_points_reader",
 }
 
 
@@ -82,7 +84,8 @@ def test_menu(manifest: PluginManifest) -> None:
 def test_reader(manifest: PluginManifest) -> None:
     readers = manifest.contributions.readers or []
     assert [(one.command, one.filename_patterns) for one in readers] == [
-        (f"{NAME}.read_reference", ["*.reference.safetensors"])
+        (f"{NAME}.read_reference", ["*.reference.safetensors"]),
+        (f"{NAME}.read_points", ["*.roi", "*.zip", "*.geojson"]),
     ]
 
 
@@ -90,7 +93,10 @@ def test_writer(manifest: PluginManifest) -> None:
     writers = manifest.contributions.writers or []
     assert [
         (one.command, one.layer_types, one.filename_extensions) for one in writers
-    ] == [(f"{NAME}.write_reference", ["points"], [".reference.safetensors"])]
+    ] == [
+        (f"{NAME}.write_reference", ["points"], [".reference.safetensors"]),
+        (f"{NAME}.write_objects", ["labels"], [".geojson", ".zip", ".csv"]),
+    ]
 
 
 def test_sample_data(manifest: PluginManifest) -> None:

@@ -68,7 +68,8 @@ def test_all_planes_are_those_of_segment_stack(clicked) -> None:
     np.testing.assert_array_equal(similarity(clicked), found.similarity)
     np.testing.assert_array_equal(clicked.mask, found.mask)
     assert len(filled(clicked)) == 6
-    assert clicked.shows(f"6 of 6 planes: {found.instances.max()} objects")
+    said = f"6 of 6 planes, counted in each: {found.instances.max()} objects · median"
+    assert clicked.shows(said)
 
 
 def test_cleaned_and_numbered_planes_too(clicked) -> None:
@@ -90,7 +91,8 @@ def test_objects_through_the_planes(clicked) -> None:
     clicked.press("All planes")
     found = expected(clicked, objects_3d=True)
     np.testing.assert_array_equal(clicked.mask, found.instances)
-    assert clicked.shows(f"{found.instances.max()} objects through 6 planes")
+    assert clicked.shows(f"Through 6 planes: {found.instances.max()} objects · median")
+    assert clicked.shows("voxels")
     show(clicked, (1, 1))
     np.testing.assert_array_equal(clicked.mask, found.instances)
     clicked.dock.stack._objects_3d.setChecked(False)

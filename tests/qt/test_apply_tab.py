@@ -11,7 +11,7 @@ import pytest
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt.core.backbones.base import BackboneInfo
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 
@@ -240,8 +240,9 @@ def test_batch_is_that_of_the_command(prompted, files, tmp_path) -> None:
     target, other = tmp_path / "dock", tmp_path / "command"
     run_batch(prompted, [files], target)
     assert prompted.hint.startswith("5 done, 0 kept from before, 1 skipped.")
-    (line,) = prompted.dock.references.batch.lines
-    assert line.startswith("broken.png skipped")
+    log = prompted.dock.references.batch._log
+    assert log.count() == 1
+    assert log.item(0).text().startswith("broken.png skipped")
     images = sorted(files.glob("*.png"))
     backbone = dp.load_backbone("filterbank", device="cpu")
     steps = segment_batch(
@@ -265,7 +266,9 @@ def test_batch_goes_on_where_it_was(prompted, files, tmp_path) -> None:
     assert prompted.hint.startswith("3 done")
     run_batch(prompted, [files], target)
     assert prompted.hint.startswith("2 done, 3 kept from before, 1 skipped.")
-    assert "0.png kept: there already" in prompted.dock.references.batch.lines
+    log = prompted.dock.references.batch._log
+    lines = [log.item(row).text() for row in range(log.count())]
+    assert "0.png kept: there already" in lines
 
 
 def test_batch_is_stopped(prompted, files, tmp_path, gate, idle) -> None:

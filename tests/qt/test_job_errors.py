@@ -10,7 +10,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.compare.panel import CompareRequest
 from napari_dinoprompt.core.errors import InputError
 

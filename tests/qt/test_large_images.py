@@ -10,7 +10,7 @@ import zarr
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.segment import scoring
-from napari_dinoprompt.core.features import estimate, regions
+from napari_dinoprompt.core.features import extraction, regions
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.prompts import OBJECT
 
@@ -19,7 +19,7 @@ REPEATS = (5, 4)
 
 @pytest.fixture(autouse=True)
 def nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", 1)
     monkeypatch.setattr(regions, "_SIDE", 256)
     monkeypatch.setattr(scoring, "_REFRESH_MS", 10)
     monkeypatch.setattr(scoring, "_CLEANING_DELAY_MS", 10)
@@ -223,7 +223,7 @@ def test_a_threshold_keeps_the_map_of_a_stack_of_large_planes(bench, scene) -> N
 def test_turning_to_a_small_image_and_back(large, scene, monkeypatch) -> None:
     large.click(scene.bright[:3])
     before = full(large.mask_layer)
-    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 100_000_000)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", 100_000_000)
     small = large.add_image(scene.image, name="small")
     slide = large.state.image
     large.choose(small)
@@ -238,7 +238,7 @@ def test_turning_to_a_small_image_and_back(large, scene, monkeypatch) -> None:
 def test_layers_change_their_kind_with_the_features(large, scene, monkeypatch) -> None:
     large.click(scene.bright[:3])
     mask = large.mask_layer
-    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1_000_000_000)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", 1_000_000_000)
     large.choose_upscale("0.5")
     large.settle()
     assert mask not in large.viewer.layers

@@ -107,9 +107,10 @@ def test_each_image_keeps_its_own_cleaning(prompted, folder, other_scene) -> Non
     prompted.clean(min_size=0, fill=True)
     prompted.close()
     cleaning = {one["image"]: one["settings"]["cleaning"] for one in kept(folder)}
+    plain = {"min_size": 0, "max_size": None, "fill_holes": False, "split": False}
     assert cleaning == {
-        "scene": {"min_size": 9, "fill_holes": False, "split": False},
-        "other": {"min_size": 0, "fill_holes": True, "split": False},
+        "scene": {**plain, "min_size": 9},
+        "other": {**plain, "fill_holes": True},
     }
 
 

@@ -16,7 +16,7 @@ from skimage.draw import disk
 
 import napari_dinoprompt as dp
 from napari_dinoprompt import layers
-from napari_dinoprompt.core.features import estimate
+from napari_dinoprompt.core.features import extraction
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_orders_are_those_of_the_box(study) -> None:
 
 
 def test_truth_of_another_shape_is_one_message(study) -> None:
-    layer = Labels(np.ones((10, 12), np.int32), name="small")
+    layer = Labels(np.eye(10, 12, dtype=np.int32), name="small")
     study.viewer.layers.append(layer)
     study.settle()
     study.dock.study._truth.choose(layer)
@@ -240,7 +240,7 @@ def test_what_is_missing_is_said(ready, scene, bench) -> None:
 
 
 def test_large_image_is_one_message(bench, scene, monkeypatch) -> None:
-    monkeypatch.setattr(estimate, "_WHOLE_BYTES", 1)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", 1)
     bench.add_image(np.tile(scene.image, (11, 2)), name="slide")
     bench.open()
     bench.settle()

@@ -258,7 +258,7 @@ def test_the_filter_bank_enlarges_nothing(bench) -> None:
 
 def test_cancel_stays(fitting, network, scene, idle) -> None:
     fitting.button("Cancel").click()
-    assert not fitting.work.working
+    assert not fitting.work.features.fit.running
     assert fitting.hint == "Stopped. The upscale stays at ×1."
     assert fitting.button("Cancel").isHidden()
     assert fitting.work.session.phase is Phase.READY

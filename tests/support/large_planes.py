@@ -51,7 +51,7 @@ def cut_finely(monkeypatch: pytest.MonkeyPatch, side: int = 64) -> None:
 def hold_nothing_whole(monkeypatch: pytest.MonkeyPatch, side: int = 64) -> None:
     """Let every plane count as too large."""
     cut_finely(monkeypatch, side)
-    monkeypatch.setattr("napari_dinoprompt.core.features.estimate._WHOLE_BYTES", 1)
+    monkeypatch.setattr("napari_dinoprompt.core.features.extraction._WHOLE_BYTES", 1)
 
 
 def draw_plane(

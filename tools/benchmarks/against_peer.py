@@ -34,7 +34,7 @@ from speed_parts.seams import jump_ratio, tile_borders
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.comparison.metrics import measure_agreement
-from napari_dinoprompt.core.features.estimate import fits_whole
+from napari_dinoprompt.core.features.extraction import fits_whole
 from napari_dinoprompt.core.prompts import OBJECT
 from napari_dinoprompt.core.tiling.cache import TileCache
 from napari_dinoprompt.core.tiling.grid import CellGrid

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import tell
+from .console import tell
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.cache import TileCache

@@ -1,33 +1,4 @@
-"""`dinoprompt compare`: virtual stains against the real one."""
-
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from napari_dinoprompt._cli.console import follow, results_console, tell
-from napari_dinoprompt._cli.options import (
-    Checkpoint,
-    Device,
-    FillHoles,
-    MinSize,
-    OutputFolder,
-    Precision,
-    ReferenceFile,
-    Split,
-    Window,
-    choose_backbone,
-    parse_target_window,
-    refuse_overwriting,
-)
-
-if TYPE_CHECKING:
-    from napari_dinoprompt.core.comparison.report import Comparison
-
-
-EXAMPLES = """Examples:
+"""`dinoprompt compare`: virtual stains against the real one.
 
 dinoprompt compare real.tif fake.tif --reference nuclei.reference.safetensors \
 --output comparison --min-size 20 --fill-holes --split
@@ -41,7 +12,21 @@ what each figure means, settings and noise floor), objects.csv (objects without 
 partner), comparison.png and .pdf, and per fake NAME_agreement.tif (1 in both masks, 2 \
 only in the real, 3 only in the fake), NAME_ssim.tif, NAME_squared_error.tif and \
 NAME_feature_distance.tif. Without --truth the mask of the real, itself an estimate, \
-is what the fakes are compared with."""
+is what the fakes are compared with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+from .console import follow, results_console, say, tell
+
+if TYPE_CHECKING:
+    from napari_dinoprompt.core.comparison.report import Comparison
 
 
 def compare(
@@ -50,8 +35,8 @@ def compare(
         list[Path],
         typer.Argument(help="Virtual stains of the same field, of any pixel count."),
     ],
-    reference: ReferenceFile,
-    output: OutputFolder,
+    reference: options.ReferenceFile,
+    output: options.OutputFolder,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -80,13 +65,15 @@ def compare(
             "--class", help="Which class to compare. (default: the reference's first)"
         ),
     ] = None,
-    window: Window = "reference",
-    min_size: MinSize = 0,
-    fill_holes: FillHoles = False,
-    split: Split = False,
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    series: options.Series = None,
+    channel: options.Channel = None,
+    window: options.Window = "reference",
+    min_size: options.MinSize = 0,
+    fill_holes: options.FillHoles = False,
+    split: options.Split = False,
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Compare virtual stains with the real stain of the same field.
 
@@ -95,11 +82,12 @@ def compare(
     noise floor: the real against itself under such draws.
     """
     # A slip of the pen is told before torch is loaded.
-    seen = parse_target_window(window)
-    from napari_dinoprompt.core.batch.results import name_results
+    seen = options.parse_target_window(window)
+    from napari_dinoprompt.core.batch.records import name_results
     from napari_dinoprompt.core.comparison.compare import iter_compare
-    from napari_dinoprompt.core.comparison.report import comparison_paths
+    from napari_dinoprompt.core.comparison.report import comparison_paths, is_unfinished
     from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.read import read_image, read_labels
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
@@ -110,18 +98,23 @@ def compare(
 
     cleaning = Cleaning(min_size, fill_holes, split)
     loaded = Reference.load(reference)
-    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    choice = options.choose_backbone(
+        loaded.backbone.name, checkpoint, device, precision
+    )
     backbone = fitting_backbone(loaded, choice.fitting(loaded.backbone).load())
     check_place(output)
+    if is_unfinished(output):
+        say(f"the comparison in {output} did not finish; it is made anew.")
+    pick = Pick(series, channel)
     named = name_results(fakes, output)
     names = list(named.values())
-    refuse_overwriting(
+    options.refuse_overwriting(
         comparison_paths(output.resolve(), names), (real, *fakes, truth, input_image)
     )
     shown = None if input_image is None else read_image(input_image)
     steps = iter_compare(
-        read_image(real),
-        [read_image(path) for path in named],
+        read_image(real, pick),
+        [read_image(path, pick) for path in named],
         loaded,
         backbone=backbone,
         truth=None if truth is None else read_labels(truth),

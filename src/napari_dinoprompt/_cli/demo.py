@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import (
-    progress_bar,
-    results_console,
-    say,
-    side_console,
-    tell,
-)
-from napari_dinoprompt._cli.options import choose_backbone
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.sample_data import FIELDS, sample_files
+
+from .console import progress_bar, results_console, say, side_console, tell
+from .options import choose_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_dinoprompt._cli.demo_figure import FieldStory
     from napari_dinoprompt.core.backbones.base import Backbone
+
+    from .demo_figure import FieldStory
 
 
 # Role of each sample image that the reference is applied to, and what it shows.
@@ -158,20 +154,20 @@ def open_viewer() -> None:
     try:
         from napari_dinoprompt._qt.dock import open_demo
     except ImportError as error:
-        msg = (
+        raise InputError(
             f"napari cannot open a window ({error}). Install one of its Qt bindings, "
             'for example: pip install "napari[pyqt6]"; or run: dinoprompt demo '
             "--no-viewer"
-        )
-        raise InputError(msg) from error
+        ) from error
     open_demo()
 
 
 def write_demo(folder: Path, backbone: Backbone) -> None:
     """Compute both fields, write all that is shown of them, and print the figures."""
-    from napari_dinoprompt._cli.demo_figure import demo_rows, demo_table, draw_demo
-    from napari_dinoprompt.core.batch.results import write_segmentation, write_table
+    from napari_dinoprompt.core.batch.records import write_segmentation, write_table
     from napari_dinoprompt.core.io.atomic import check_place
+
+    from .demo_figure import demo_rows, demo_table, draw_demo
 
     check_place(folder)
     stories = []
@@ -197,7 +193,6 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
     """Make a reference on the real stain of a field and apply it to all its stains."""
     import numpy as np
 
-    from napari_dinoprompt._cli.demo_figure import FieldStory, StainResult
     from napari_dinoprompt.core.comparison.metrics import (
         measure_agreement,
         measure_extent,
@@ -208,6 +203,8 @@ def tell_field(name: str, backbone: Backbone) -> FieldStory:
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
+
+    from .demo_figure import FieldStory, StainResult
 
     files = sample_files(name)
     truth = read_image(files["nuclei_truth"]).astype(np.int32)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from napari_dinoprompt._cli.console import say
 from napari_dinoprompt.core.errors import InputError
+
+from .console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
     from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.objects.export import ExportKind
     from napari_dinoprompt.core.segmentation.segment import WindowPolicy
     from napari_dinoprompt.core.validation import Upscale
 
@@ -23,9 +25,30 @@ if TYPE_CHECKING:
 ImageFile = Annotated[
     Path, typer.Argument(help="The image that the prompts were placed on.")
 ]
-PointsFile = Annotated[Path, typer.Option(help="The prompts: a points CSV of napari.")]
+PointsFile = Annotated[
+    Path,
+    typer.Option(
+        help="The prompts: points of napari or Fiji (.csv), ImageJ (.roi, .zip) or "
+        "QuPath (.geojson); or a label image, of which each label is a prompt."
+    ),
+]
 OutputFolder = Annotated[
     Path, typer.Option(help="Folder for the results; made if it is not there.")
+]
+Series = Annotated[
+    int | None,
+    typer.Option(
+        help="Which image of a TIFF that holds several, from 0, such as fields or the "
+        "slide beside its label.",
+        min=0,
+    ),
+]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        help="One channel of the image, by its number, from 0, or its name.",
+        metavar="N|NAME",
+    ),
 ]
 SourceWindow = Annotated[
     str,
@@ -69,6 +92,10 @@ MinSize = Annotated[
         help="Remove objects of fewer pixels; without it specks count as objects.",
         min=0,
     ),
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(help="Remove objects of more pixels. (default: none)", min=1),
 ]
 FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes in objects.")]
 Split = Annotated[bool, typer.Option("--split", help="Separate objects that touch.")]
@@ -122,11 +149,10 @@ def refuse_overwriting(written: Iterable[Path], inputs: Iterable[Path | None]) -
     places = set(written)
     for given in inputs:
         if given is not None and given.resolve() in places:
-            msg = (
+            raise InputError(
                 f"The results would overwrite {given}; choose another folder with "
                 "--output."
             )
-            raise InputError(msg)
 
 
 def _parse_window(text: str, words: tuple[Word, ...]) -> IntensityWindow | Word:
@@ -180,6 +206,17 @@ def parse_threshold(text: str | None) -> float | None:
         msg = f"--threshold must be auto or a number in [-1, 1], not {text!r}."
         raise InputError(msg)
     return value
+
+
+def parse_exports(text: str) -> tuple[ExportKind, ...]:
+    """Take the kinds of files that objects are exported as."""
+    from napari_dinoprompt.core.objects.export import ENDINGS
+
+    known = {str(kind): kind for kind in ENDINGS}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    if unknown := [word for word in words if word not in known]:
+        raise InputError(f"--export takes {', '.join(known)}, not {unknown[0]!r}.")
+    return tuple(known[word] for word in dict.fromkeys(words))
 
 
 def parse_spacing(text: str | None) -> tuple[float, float, float] | None:

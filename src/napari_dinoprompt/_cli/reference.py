@@ -1,4 +1,13 @@
-"""`dinoprompt reference`: from an image and its prompts to a reference file."""
+"""`dinoprompt reference`: from an image and its prompts to a reference file.
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei
+
+dinoprompt reference real.tif --points prompts.csv --output nuclei \
+--backbone dinov2-base --upscale 2
+
+The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
+in axis-0 and x in axis-1, in pixels, and, if you like, a column class.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +16,13 @@ from typing import Annotated
 
 import typer
 
-from napari_dinoprompt._cli.console import follow, tell
-from napari_dinoprompt._cli.options import (
-    Checkpoint,
-    Device,
-    ImageFile,
-    PointsFile,
-    PointsOnly,
-    Precision,
-    SourceWindow,
-    choose_backbone,
-    parse_source_window,
-    parse_upscale,
-)
-
-EXAMPLES = """Examples:
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei
-
-dinoprompt reference real.tif --points prompts.csv --output nuclei \
---backbone dinov2-base --upscale 2
-
-The points file is what napari saves from a Points layer: index,axis-0,axis-1 with y \
-in axis-0 and x in axis-1, in pixels, and, if you like, a column class."""
+from . import options
+from .console import follow, tell
 
 
 def reference(
-    image: ImageFile,
-    points: PointsFile,
+    image: options.ImageFile,
+    points: options.PointsFile,
     output: Annotated[
         Path,
         typer.Option(
@@ -49,7 +37,7 @@ def reference(
             "dinov2-small if its weights are here, else filterbank)",
         ),
     ] = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: options.Checkpoint = None,
     upscale: Annotated[
         str,
         typer.Option(
@@ -65,24 +53,29 @@ def reference(
             "(default: the last)",
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    window: SourceWindow = "auto",
-    points_only: PointsOnly = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    series: options.Series = None,
+    channel: options.Channel = None,
+    window: options.SourceWindow = "auto",
+    points_only: options.PointsOnly = False,
 ) -> None:
     """Make a reference from an image and prompts placed on it."""
     from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.points import read_prompts
     from napari_dinoprompt.core.io.read import open_image
 
     # A slip of the pen is told before torch and the backbone are loaded.
-    seen, enlarged = parse_source_window(window), parse_upscale(upscale)
+    seen, enlarged = options.parse_source_window(window), options.parse_upscale(upscale)
     check_place(output.parent)
     prompts = read_prompts(points)
-    plane = open_image(image)
+    plane = open_image(image, Pick(series, channel))
     from napari_dinoprompt.core.references.from_image import iter_prompted_image
 
-    network = choose_backbone(backbone, checkpoint, device, precision, block).load()
+    network = options.choose_backbone(
+        backbone, checkpoint, device, precision, block
+    ).load()
     steps = iter_prompted_image(
         plane,
         prompts,

@@ -1,4 +1,24 @@
-"""`dinoprompt segment`: a reference applied to image files."""
+"""`dinoprompt segment`: a reference applied to image files.
+
+dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
+
+dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
+--output results --threshold 0.6 --min-size 50 --fill-holes --split
+
+dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
+--scheduler local:4
+
+dinoprompt segment ihc.png --reference positive.reference.safetensors --output results \
+--objects stardist_labels.tif --export csv,geojson
+
+Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
+NAME_instances.tif (object numbers); with --export also NAME_objects.csv, .geojson or \
+_rois.zip; for all of them segmentation.csv and objects.csv. Files of these \
+names that are there already are replaced, except where NAME_record.json tells that \
+they come from the same image, reference and options: a run that was stopped goes on. \
+Images of one name in two folders get the folder's name in front. An image that cannot \
+be read is reported and skipped, and the exit code is 2.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +30,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from napari_dinoprompt._cli.console import (
-    progress_bar,
-    results_console,
-    say,
-    side_console,
-    tell,
-)
-from napari_dinoprompt._cli.options import (
-    Checkpoint,
-    Device,
-    FillHoles,
-    MinSize,
-    OutputFolder,
-    Precision,
-    ReferenceFile,
-    Split,
-    Window,
-    choose_backbone,
-    parse_spacing,
-    parse_target_window,
-    parse_threshold,
-)
+from . import options
+from .console import progress_bar, results_console, say, side_console, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,24 +43,6 @@ if TYPE_CHECKING:
     Steps = Generator[BatchStep, None, BatchReport]
 
 
-EXAMPLES = """Examples:
-
-dinoprompt segment *.tif --reference nuclei.reference.safetensors --output results
-
-dinoprompt segment real/1.tif fake/1.tif --reference nuclei.reference.safetensors \
---output results --threshold 0.6 --min-size 50 --fill-holes --split
-
-dinoprompt segment fakes/ --reference nuclei.reference.safetensors --output results \
---scheduler local:4
-
-Written per image: NAME_similarity.tif, NAME_mask.tif (class numbers) and \
-NAME_instances.tif (object numbers); for all of them segmentation.csv. Files of these \
-names that are there already are replaced, except where NAME_record.json tells that \
-they come from the same image, reference and options: a run that was stopped goes on. \
-Images of one name in two folders get the folder's name in front. An image that cannot \
-be read is reported and skipped, and the exit code is 2."""
-
-
 def segment(
     images: Annotated[
         list[Path],
@@ -69,8 +51,8 @@ def segment(
             "of them."
         ),
     ],
-    reference: ReferenceFile,
-    output: OutputFolder,
+    reference: options.ReferenceFile,
+    output: options.OutputFolder,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +61,9 @@ def segment(
             "auto)",
         ),
     ] = None,
-    window: Window = "reference",
+    series: options.Series = None,
+    channel: options.Channel = None,
+    window: options.Window = "reference",
     like: Annotated[
         Path | None,
         typer.Option(
@@ -87,9 +71,10 @@ def segment(
             metavar="REAL",
         ),
     ] = None,
-    min_size: MinSize = 0,
-    fill_holes: FillHoles = False,
-    split: Split = False,
+    min_size: options.MinSize = 0,
+    max_size: options.MaxSize = None,
+    fill_holes: options.FillHoles = False,
+    split: options.Split = False,
     objects_3d: Annotated[
         bool,
         typer.Option(
@@ -101,11 +86,30 @@ def segment(
     pixel_size: Annotated[
         str | None,
         typer.Option(
-            help="Distance of the voxels of a stack, in micrometres, for --objects-3d. "
-            "(default: what the file says, else the same along all three)",
+            help="Distance of voxels, in micrometres, for --objects-3d and the sizes "
+            "in --export; of a plane Y and X count. (default: what the file says, "
+            "else voxels are cubes and sizes are in pixels)",
             metavar="Z,Y,X",
         ),
     ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            help="Objects that another program has found, as a label image, or a "
+            "folder with one of the same name for each image: those like the prompts "
+            "are kept, as they are. --threshold is then the mean similarity of an "
+            "object.",
+            metavar="LABELS",
+        ),
+    ] = None,
+    export: Annotated[
+        str,
+        typer.Option(
+            help="Files beside the masks, with commas between: geojson (QuPath), roi "
+            "(ImageJ and Fiji), csv (a table of objects, also of all images).",
+            metavar="KINDS",
+        ),
+    ] = "",
     again: Annotated[
         bool,
         typer.Option(
@@ -131,26 +135,29 @@ def segment(
             "is cut from, or the plain cosine of the cells. The mask is the same.",
         ),
     ] = "fitted",
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Find in images what resembles the prompts of a reference."""
     # A slip of the pen is told before torch is loaded.
-    cut = parse_threshold(threshold)
-    seen = parse_target_window(window)
-    spacing = parse_spacing(pixel_size)
+    cut = options.parse_threshold(threshold)
+    seen = options.parse_target_window(window)
+    spacing = options.parse_spacing(pixel_size)
+    exports = options.parse_exports(export)
+    from napari_dinoprompt.core.batch.objects import BatchFiles
     from napari_dinoprompt.core.batch.run import find_images
     from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.read import read_image
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-    options = SegmentOptions(
+    applied = SegmentOptions(
         window=seen,
         threshold=cut,
-        cleaning=Cleaning(min_size, fill_holes, split),
+        cleaning=Cleaning(min_size, fill_holes, split, max_size),
         objects_3d=objects_3d,
         spacing=spacing,
         map=map_kind,
@@ -162,15 +169,18 @@ def segment(
     if isinstance(seen, IntensityWindow):
         for line in loaded.warnings_for(window=seen):
             say(line)
-    choice = choose_backbone(loaded.backbone.name, checkpoint, device, precision)
+    choice = options.choose_backbone(
+        loaded.backbone.name, checkpoint, device, precision
+    )
     run = _runner(loaded, choice.fitting(loaded.backbone), scheduler)
     steps = run(
         find_images(images),
         output,
         loaded,
-        options=options,
+        options=applied,
         like=None if like is None else read_image(like),
         again=again,
+        objects=BatchFiles(exports, objects, Pick(series, channel)),
     )
     report = _follow_batch(steps)
     if report.rows:
@@ -218,10 +228,7 @@ def _follow_batch(steps: Steps) -> BatchReport:
             if step.state == "skipped":
                 say(f"{step.message} Skipped.", console)
             bar.update(
-                task,
-                description=step.path.name,
-                completed=step.done,
-                total=step.total,
+                task, description=step.path.name, completed=step.done, total=step.total
             )
 
 

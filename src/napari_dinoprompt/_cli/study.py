@@ -1,38 +1,4 @@
-"""`dinoprompt study`: what prompts, place, resolution and threshold do to a result."""
-
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from napari_dinoprompt._cli.console import follow, tell
-from napari_dinoprompt._cli.options import (
-    Checkpoint,
-    Device,
-    ImageFile,
-    OutputFolder,
-    PointsFile,
-    PointsOnly,
-    Precision,
-    SourceWindow,
-    choose_backbone,
-    parse_source_window,
-    parse_upscale,
-    refuse_overwriting,
-)
-from napari_dinoprompt.core.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_dinoprompt.core.validation import Upscale
-
-
-_TRIED = (1.0, 2.0, 4.0)
-
-EXAMPLES = """Examples:
+"""`dinoprompt study`: what prompts, place, resolution and threshold do to a result.
 
 dinoprompt study real.tif --points prompts.csv --output study
 
@@ -44,13 +10,34 @@ convergence,influence --orders 500
 
 Written: convergence.csv, influence.csv, resolution.csv and threshold.csv, a figure \
 .png of each, and study.json with all answers. The study takes the automatic \
-threshold."""
+threshold.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_dinoprompt.core.errors import InputError
+
+from . import options
+from .console import follow, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_dinoprompt.core.validation import Upscale
+
+
+_TRIED = (1.0, 2.0, 4.0)
 
 
 def study(
-    image: ImageFile,
-    points: PointsFile,
-    output: OutputFolder,
+    image: options.ImageFile,
+    points: options.PointsFile,
+    output: options.OutputFolder,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -66,7 +53,7 @@ def study(
             "here, else filterbank)",
         ),
     ] = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: options.Checkpoint = None,
     upscale: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,10 +92,12 @@ def study(
             "--class", help="Which class to study. (default: the first of the prompts)"
         ),
     ] = None,
-    points_only: PointsOnly = False,
-    window: SourceWindow = "auto",
-    device: Device = "auto",
-    precision: Precision = "auto",
+    points_only: options.PointsOnly = False,
+    series: options.Series = None,
+    channel: options.Channel = None,
+    window: options.SourceWindow = "auto",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Study why one prompt is better than another.
 
@@ -116,22 +105,23 @@ def study(
     resolution to take, and what the threshold does.
     """
     from napari_dinoprompt.core.io.atomic import check_place
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.io.points import read_prompts
     from napari_dinoprompt.core.io.read import read_image, read_labels
     from napari_dinoprompt.core.prompt_study.report import PARTS, study_paths
 
     # A slip of the pen is told before torch and the backbones are loaded.
-    seen = parse_source_window(window)
+    seen = options.parse_source_window(window)
     chosen, tried = _parse_upscales(upscale or ["auto"])
     words = tuple(word.strip() for word in parts.split(",") if word.strip())
     wanted = PARTS if words in ((), ("all",)) else words
     others = other or []
     check_place(output)
-    refuse_overwriting(
+    options.refuse_overwriting(
         study_paths(output.resolve(), wanted), (image, points, truth, *others)
     )
     prompts = read_prompts(points)
-    plane = read_image(image)
+    plane = read_image(image, Pick(series, channel))
     labels = None if truth is None else read_labels(truth)
     fields = {path.name: read_image(path) for path in others}
     from napari_dinoprompt.core.prompt_study.study import iter_study
@@ -141,7 +131,7 @@ def study(
         plane,
         prompts.points,
         prompts.classes,
-        choose_backbone(first, checkpoint, device, precision, block).load(),
+        options.choose_backbone(first, checkpoint, device, precision, block).load(),
         truth=labels,
         upscale=chosen,
         window=seen,
@@ -150,7 +140,8 @@ def study(
         upscales=tried or _TRIED,
         points_only=points_only,
         backbones=[
-            choose_backbone(name, None, device, precision).load() for name in more
+            options.choose_backbone(name, None, device, precision).load()
+            for name in more
         ],
         others=fields,
         parts=wanted,
@@ -164,7 +155,7 @@ def study(
 
 def _parse_upscales(given: Sequence[str]) -> tuple[Upscale, list[float]]:
     """Read the upscale of the study, and others to try."""
-    first, *others = map(parse_upscale, given)
+    first, *others = map(options.parse_upscale, given)
     tried = [one for one in others if one != "auto"]
     if len(tried) < len(others):
         msg = "Only the first --upscale may be auto; the others are numbers to try."

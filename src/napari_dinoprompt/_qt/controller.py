@@ -8,6 +8,7 @@ computed `FeatureController`'s.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
@@ -15,7 +16,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents, later
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
 from napari_dinoprompt._qt.common.keys import bind_keys
 from napari_dinoprompt._qt.common.preferences import read_preferences
 from napari_dinoprompt._qt.compare.job import CompareJob
@@ -23,13 +24,17 @@ from napari_dinoprompt._qt.recovery.offers import Recovery
 from napari_dinoprompt._qt.references.apply import ApplyJob
 from napari_dinoprompt._qt.references.batch import BatchJob
 from napari_dinoprompt._qt.references.library import LibraryJob
+from napari_dinoprompt._qt.segment.corrections import Corrections
 from napari_dinoprompt._qt.segment.features import FeatureController
+from napari_dinoprompt._qt.segment.given_objects import GivenObjects
 from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
 from napari_dinoprompt._qt.segment.result_layers import ResultLayers
 from napari_dinoprompt._qt.segment.scoring import Scoring
 from napari_dinoprompt._qt.segment.stack import StackJob
+from napari_dinoprompt._qt.segment.table import TableJob
 from napari_dinoprompt._qt.study.job import StudyJob
 from napari_dinoprompt.core.images.plane import describe_odd_planes
+from napari_dinoprompt.core.memory import release_memory
 from napari_dinoprompt.core.progress import Notice
 from napari_dinoprompt.session.image_state import FeatureRequest
 from napari_dinoprompt.session.records import restore_settings
@@ -43,7 +48,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 
@@ -54,6 +58,8 @@ _WEIGHTS_WANTED = (
 _controllers: WeakValueDictionary[int, Controller] = WeakValueDictionary()
 
 _SCROLL_DELAY_MS = 30
+# How often freed memory is given back while something happens.
+_TRIM_MS = 20_000
 
 
 def controller_of(viewer: ViewerModel) -> Controller:
@@ -71,12 +77,12 @@ def controller_of(viewer: ViewerModel) -> Controller:
 class Controller(QObject):
     """Session, layers and jobs of one viewer."""
 
+    # Something that panels show is different.
     changed = Signal()
-    """Something that panels show is different."""
+    # Images were opened, closed or renamed.
     images_changed = Signal()
-    """Images were opened, closed or renamed."""
+    # Tiles done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Tiles done and in all; a total of 0 is unknown."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -87,7 +93,12 @@ class Controller(QObject):
         self.recovery = Recovery(session, self)
         self.prompts = prompts = PromptLayer(viewer, session, self)
         self._results = results = ResultLayers(viewer)
+        self.corrections = Corrections(viewer, session, results, self)
+        self.corrections.edited.connect(self.recovery.autosave.note)
+        self.corrections.handed_over.connect(self.recovery.turn_to)
         self.scoring = Scoring(session, results, self)
+        self.objects = GivenObjects(viewer, session, self)
+        self.table = TableJob(viewer, session, self)
         self.features = FeatureController(session, prompts, self.scoring, self)
         self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
         self.tab_jobs = TabJobs(viewer, session, self.features.shelf, self)
@@ -102,20 +113,26 @@ class Controller(QObject):
             self,
         )
         self._file = LatestJob(self, "Looking at the image's file")
+        # glibc keeps what many short jobs have freed; a thread, for it takes a moment.
+        self._trim = later(self, _TRIM_MS, _release_beside)
         self._connect()
         self._docks: WeakSet[QObject] = WeakSet()
         self._unbind_keys = bind_keys(viewer, self)
 
     def _connect(self) -> None:
         self.prompts.tool_changed.connect(self.changed)
+        self.prompts.refused.connect(self._on_refused)
         for part in (
             *(self.recovery, self.features, self.scoring),
-            *(self.stacks, self._layer_sync),
+            *(self.stacks, self._layer_sync, self.corrections),
+            *(self.objects, self.table),
         ):
             part.changed.connect(self.changed)
         self.features.progressed.connect(self.progressed)
         self.scoring.progressed.connect(self.progressed)
         self.scoring.changed.connect(self.stacks.note_result)
+        self.scoring.changed.connect(self.objects.look)
+        self.scoring.changed.connect(self.table.look)
         self._layer_sync.images_changed.connect(self.images_changed)
         self._layer_sync.image_lost.connect(self.choose_image)
         self._layer_sync.image_replaced.connect(self.stop)
@@ -124,6 +141,11 @@ class Controller(QObject):
         self.changed.connect(self.stacks.drop_stale)
         self.changed.connect(self.tab_jobs.studying.review)
         self.changed.connect(self.recovery.autosave.note)
+        self.changed.connect(self._trim_soon)
+
+    def _trim_soon(self) -> None:
+        if not self._trim.isActive():
+            self._trim.start()
 
     @property
     def working(self) -> bool:
@@ -138,12 +160,19 @@ class Controller(QObject):
             or self._layer_sync.pending
             or self.prompts.pending
             or self.recovery.running
+            or self.corrections.running
+            or self.objects.running
+            or self.table.running
             or self.tab_jobs.working
         )
 
     def images(self) -> list[Image]:
         """Return the layers that can be segmented, as the viewer lists them."""
         return [layer for layer in self.viewer.layers if layers.can_segment(layer)]
+
+    def _on_refused(self, message: str) -> None:
+        self.session.message = message
+        self.changed.emit()
 
     def note_dock(self, dock: QObject, there: bool) -> None:
         """Keep the keys bound while a dock is there; a closed one may live on."""
@@ -260,8 +289,13 @@ class Controller(QObject):
         """Set the threshold of the class on the slider higher or lower."""
         value, _auto = self.session.threshold_in_force()
         if value is not None:
-            self.scoring.choose_threshold(round(min(max(value + step, -1), 1), 2))
+            self.choose_threshold(round(min(max(value + step, -1), 1), 2))
             self.changed.emit()
+
+    def choose_threshold(self, value: float | None) -> None:
+        """Set the threshold of pixels, or of objects; None is auto."""
+        if not self.objects.choose_threshold(value):
+            self.scoring.choose_threshold(value)
 
     def flip(self, result: str) -> None:
         """Show a result of the image, *similarity* or *mask*, or hide it."""
@@ -291,6 +325,11 @@ class Controller(QObject):
         if state is None or offer is None:
             return
         record = offer.record
+        if record.labels is not None:
+            self.corrections.restore(offer, state)
+        if not record.classes:
+            self.recovery.note_restored(offer, state)
+            return
         # Thresholds first, then features: with other ones nothing is to be computed.
         request = restore_settings(record, state, self.session)
         self.scoring.choose_points_only(record.settings.points_only)
@@ -303,6 +342,10 @@ class Controller(QObject):
             self.session.message = _WEIGHTS_WANTED
         self.recovery.note_restored(offer, state)
         self.choose_cleaning(record.settings.cleaning)
+
+
+def _release_beside() -> None:
+    Thread(target=release_memory, daemon=True).start()
 
 
 def look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
@@ -322,16 +365,16 @@ def look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
 class LayerSync(QObject):
     """Keeps the session in step with layers that come, go, move or change."""
 
+    # Something that panels show is different.
     changed = Signal()
-    """Something that panels show is different."""
+    # Images were opened, closed or renamed.
     images_changed = Signal()
-    """Images were opened, closed or renamed."""
+    # The current image is being removed.
     image_lost = Signal()
-    """The current image is being removed."""
+    # The current image has other pixels now.
     image_replaced = Signal()
-    """The current image has other pixels now."""
+    # Prompts of the current image came, as from a file.
     prompts_opened = Signal()
-    """Prompts of the current image came, as from a file."""
 
     def __init__(
         self,
@@ -491,8 +534,8 @@ class LayerSync(QObject):
 class TabJobs(QObject):
     """The works of one viewer, and what they said last."""
 
+    # Another line is to be shown, or work has begun or ended.
     changed = Signal()
-    """Another line is to be shown, or work has begun or ended."""
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -27,13 +28,15 @@ from napari_dinoprompt._qt.common.widgets import (
     wrap,
 )
 from napari_dinoprompt._qt.compare.tab import CompareTab
-from napari_dinoprompt._qt.controller import controller_of
 from napari_dinoprompt._qt.recovery.offers import describe_offer
 from napari_dinoprompt._qt.references.tab import ReferencesTab
+from napari_dinoprompt._qt.segment.corrections import CorrectionPanel
+from napari_dinoprompt._qt.segment.given_objects import ObjectsPanel
 from napari_dinoprompt._qt.segment.image_panel import ImagePanel
 from napari_dinoprompt._qt.segment.prompt_panel import PromptPanel
 from napari_dinoprompt._qt.segment.result_panel import ResultPanel
 from napari_dinoprompt._qt.segment.stack import StackPanel
+from napari_dinoprompt._qt.segment.table import TablePanel
 from napari_dinoprompt._qt.segment.weights_panel import WeightsPanel
 from napari_dinoprompt._qt.study.tab import StudyTab
 from napari_dinoprompt.core.backbones.load import FILTERBANK
@@ -42,13 +45,14 @@ from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.sample_data import sample_files
 from napari_dinoprompt.session.session import Phase
 
+from .controller import Controller, controller_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import napari
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.controller import Controller
     from napari_dinoprompt.session.image_state import FeatureRequest
 
 
@@ -69,6 +73,7 @@ class PromptSegmentation(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        self._viewer = napari_viewer
         self.controller = controller_of(napari_viewer)
         session, tab_jobs = self.controller.session, self.controller.tab_jobs
         self.status = StatusPanel()
@@ -123,6 +128,13 @@ class PromptSegmentation(QWidget):
         for tab in (self.segment, self.references, self.compare, self.study):
             tab.progressed.connect(self._on_progress)
         self.tabs.currentChanged.connect(self._on_tab)
+        self.segment.table.measure_requested.connect(self._show_features)
+
+    def _show_features(self) -> None:
+        """Open napari's own table, which follows the active layer."""
+        window = getattr(self._viewer, "window", None)
+        if window is not None:
+            window.add_plugin_dock_widget("napari", "Features table widget")
 
     def event(self, event: QEvent | None) -> bool:
         """Note when napari puts the dock into its window, and takes it out."""
@@ -184,10 +196,10 @@ class PromptSegmentation(QWidget):
 class StatusPanel(QWidget):
     """One line of advice, a progress bar, and Cancel or Compute."""
 
+    # The user wants the extraction stopped.
     cancel_requested = Signal()
-    """The user wants the extraction stopped."""
+    # The user wants the extraction started.
     compute_requested = Signal()
-    """The user wants the extraction started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,16 +277,16 @@ class SegmentTab(WorkTab):
         self.recovery = OfferRow("Forget", "Remove these prompts from the disk.")
         self.prompts = PromptPanel()
         self.result = ResultPanel(session.cleaning)
-        self.stack = StackPanel()
-        self.column.addWidget(self.offer)
-        panels = (self.image, self.weights, self.prompts, self.result, self.stack)
-        for panel in panels:
-            if panel in (self.prompts, self.result):
-                self.column.addWidget(ruler())
-            if panel is self.prompts:
-                self.column.addWidget(self.recovery)
-            self.column.addWidget(panel)
-        self.column.addStretch()
+        self.stack = StackPanel(controller.stacks)
+        self.correction = CorrectionPanel()
+        self.objects = ObjectsPanel()
+        self.table = TablePanel()
+        self.fill(
+            *(self.offer, self.image, self.weights),
+            *(ruler(), self.recovery, self.prompts),
+            *(ruler(), self.objects, self.result, self.correction, self.table),
+            self.stack,
+        )
         self._connect()
         self._offer_weights()
 
@@ -294,19 +306,21 @@ class SegmentTab(WorkTab):
         self.prompts.class_requested.connect(work.choose_class)
         self.prompts.new_class_requested.connect(work.add_class)
         self.prompts.add_requested.connect(work.add_prompts)
+        self.prompts.drawn_requested.connect(work.prompts.add_drawn)
         self.prompts.undo_requested.connect(work.prompts.undo)
         self.prompts.redo_requested.connect(work.prompts.redo)
         self.prompts.clear_requested.connect(work.prompts.clear)
         self.prompts.layer_requested.connect(work.choose_prompts)
         self.prompts.points_only_requested.connect(work.scoring.choose_points_only)
-        self.result.threshold_requested.connect(work.scoring.choose_threshold)
+        self.result.threshold_requested.connect(work.choose_threshold)
+        self.objects.chosen.connect(work.objects.choose)
         self.result.fit_requested.connect(work.scoring.fit_threshold)
         self.result.cleaning_requested.connect(work.choose_cleaning)
         self.result.map_requested.connect(work.scoring.choose_map)
-        self.stack.start_requested.connect(work.stacks.start)
-        self.stack.stop_requested.connect(work.stacks.cancel)
-        self.stack.objects_3d_requested.connect(work.stacks.choose_3d)
-        work.stacks.progressed.connect(self.stack.show_progress)
+        self.correction.correct_requested.connect(work.corrections.copy)
+        self.table.measure_requested.connect(work.table.start)
+        self.table.channels_requested.connect(work.table.choose_channel)
+        self.table.save_requested.connect(work.table.save)
         work.progressed.connect(self.progressed)
 
     @property
@@ -360,20 +374,36 @@ class SegmentTab(WorkTab):
         self.prompts.show_layers(
             work.prompt_layers(), None if state is None else state.prompts
         )
+        own = state is not None and state.owns_prompts
+        stack = work.viewer.layers
+        drawn = [] if state is None else layers.drawn_layers(stack, state.image)
+        self.prompts.show_drawn(drawn if own else [])
         self.prompts.enable_changes(
             undo=state is not None and bool(state.history),
             redo=state is not None and bool(state.undone),
-            clear=state is not None and state.owns_prompts,
+            clear=own,
         )
         self.prompts.show_prompting(session.prompting)
         value, auto = session.threshold_in_force()
         self.result.show_threshold(session.threshold_class(), value, auto)
         self.result.show_advice(session.advice())
         self.result.show_cleaning(session.cleaning)
+        found = None if state is None else state.found_counts
+        lengths = None if state is None else layers.pixel_lengths(state.image)
+        area = None if lengths is None else math.prod(lengths)
+        table = work.table
+        ready = table.measured is not None and not table.running
+        self.table.show_objects(found, area, ready=ready)
+        self.table.show_channels(table.offered(), table.chosen())
+        self.table.show_said(table.said)
         held = (None, None) if state is None else (state.similarity, state.mask)
         self.result.show_layers(session.map_kind, *held)
         self.prompts.show_points_only(session.points_only)
-        self._refresh_stack()
+        given = None if state is None else state.given_objects
+        self.objects.show_objects(work.objects.offered(), given, work.objects.line)
+        corrections = work.corrections
+        self.correction.show_corrected(corrections.line, can_copy=corrections.can_copy)
+        self.stack.refresh()
 
     def _refresh_offer(self) -> None:
         """Offer the image that was opened while another is in use."""
@@ -382,17 +412,6 @@ class SegmentTab(WorkTab):
             text = f"Switch to {shorten(offered.name, _MOST_LETTERS)}"
             tooltip = f"Show {offered.name} and let the next prompts go to it."
         self.offer.show_offer(text, tooltip)
-
-    def _refresh_stack(self) -> None:
-        """Offer all planes where there are several."""
-        stacks = self._controller.stacks
-        self.stack.setVisible(stacks.total > 0)
-        self.stack.show_stack(
-            can_start=stacks.can_start,
-            running=stacks.running,
-            objects_3d=stacks.objects_3d,
-            said=stacks.message,
-        )
 
     def _on_features_requested(self, request: FeatureRequest, auto: bool) -> None:
         session = self._controller.session

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 
+# Of what is quoted, in letters.
+_LONGEST = 200
 _FULL = "the disk is full. Make room there, or choose another place"
 _NOT_ALLOWED = (
     "this user is not allowed to. Change the permissions, or choose another place"
@@ -107,7 +109,8 @@ def explain(error: BaseException) -> str | None:
 
 def first_line(error: BaseException) -> str:
     """Return what an error says first, or its kind if it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    # Libraries quote what they stumble over, however long it is.
+    return str(error).strip().partition("\n")[0][:_LONGEST] or type(error).__name__
 
 
 def reason_of(error: OSError) -> str:

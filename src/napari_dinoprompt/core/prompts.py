@@ -1,18 +1,18 @@
-"""Prompts: points with a class, on the planes of one image."""
+"""Prompts: points or regions with a class, on the planes of one image."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.validation import as_points
+from .errors import InputError
+from .validation import as_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -38,19 +38,22 @@ class Prompts:
         ``"object"``, ``"background"`` or names.
     planes : tuple of N tuples of int
         Plane of each point; by default those of a 2-D image, which are empty.
+    regions : tuple of N ((n, 2) ndarrays of int64 or None)
+        The pixels of a prompt that was drawn; None of a point, which stands for the
+        object that it is on.
     """
 
     points: NDArray[np.float64]
     classes: tuple[str, ...]
     planes: tuple[PlaneIndex, ...] = ()
+    regions: tuple[NDArray[np.int64] | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2:
-            msg = (
+            raise InputError(
                 "Prompts must be (N, 2) points (y, x), not of shape "
                 f"{self.points.shape}."
             )
-            raise InputError(msg)
         count = len(self.points)
         if len(self.classes) != count:
             msg = f"There are {count} prompts but {len(self.classes)} classes."
@@ -59,6 +62,8 @@ class Prompts:
             _check_class(name)
         if not self.planes:
             object.__setattr__(self, "planes", ((),) * count)
+        if not self.regions:
+            object.__setattr__(self, "regions", (None,) * count)
         if len(self.planes) != count:
             msg = f"There are {count} prompts but {len(self.planes)} planes."
             raise InputError(msg)
@@ -89,17 +94,46 @@ class Prompts:
             points=self.points[kept],
             classes=tuple(self.classes[i] for i in kept),
             planes=tuple(self.planes[i] for i in kept),
+            regions=tuple(self.regions[i] for i in kept),
         )
+
+    @classmethod
+    def of_regions(
+        cls,
+        labels: NDArray[np.integer[Any]],
+        classes: Mapping[int, str] | None = None,
+        plane: PlaneIndex = (),
+    ) -> Prompts:
+        """Make a prompt of each label of a plane, at the pixel that is furthest inside.
+
+        labels: (H, W); classes: by label, objects by default.
+        """
+        from scipy import ndimage as ndi
+
+        points, names, regions = [], [], []
+        for label, box in enumerate(ndi.find_objects(labels), start=1):
+            if box is None:
+                continue
+            region = np.pad(labels[box] == label, 1)
+            corner = np.array([one.start - 1 for one in box])
+            depth = ndi.distance_transform_edt(region)
+            deepest = np.unravel_index(int(depth.argmax()), region.shape)
+            points.append(np.array(deepest, dtype=np.float64) + corner)
+            names.append((classes or {}).get(label, OBJECT))
+            regions.append(np.argwhere(region) + corner)
+        if not points:
+            raise InputError("There are no prompts: no region is drawn on the image.")
+        planes = (plane,) * len(points)
+        return cls(np.array(points), tuple(names), planes, tuple(regions))
 
 
 def _check_class(name: object) -> None:
     """Refuse what could later be neither shown nor saved."""
     if not is_class_name(name):
-        msg = (
+        raise InputError(
             f"A class is a text of 1 to {_LONGEST_NAME} letters on one line, not "
             f"{_shorten(name)}."
         )
-        raise InputError(msg)
 
 
 def is_class_name(name: object) -> bool:

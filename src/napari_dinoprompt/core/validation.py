@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
+from .errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -78,8 +78,7 @@ def check_upscale(given: object) -> Upscale:
 def check_seed(seed: int) -> None:
     """Refuse what chance cannot start from."""
     if whole_from_zero(seed) is None:
-        msg = f"The seed is a whole number from 0, not {seed}."
-        raise InputError(msg)
+        raise InputError(f"The seed is a whole number from 0, not {seed}.")
 
 
 def whole_from_zero(number: int) -> int | None:

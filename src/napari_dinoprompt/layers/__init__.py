@@ -1,28 +1,30 @@
 """Between napari's layers and the plain arrays and pixels of `core`. No Qt."""
 
-from napari_dinoprompt.layers.coordinates import (
-    CLASS_COLUMN,
-    describe_own_points,
-    pixel_points,
-    placed_prompts,
-    points_from_pixels,
-    prompt_classes,
-)
-from napari_dinoprompt.layers.ownership import (
+from .drawn import drawn_layers, drawn_prompts
+from .ownership import (
+    can_correct,
     can_prompt,
     can_segment,
+    corrected_layer,
+    correction_of,
     find_owned,
     find_prompt_layer,
     find_result_layers,
     give_up,
+    hand_over,
     is_ours,
+    noted_in,
     owned,
     truth_layers,
+    turn_to,
 )
-from napari_dinoprompt.layers.planes import (
+from .planes import (
     describe_view,
+    full_shape,
+    lay_over,
     look_at,
     open_plane,
+    pixel_lengths,
     pixel_size,
     plane_in_view,
     plane_shape,
@@ -31,61 +33,19 @@ from napari_dinoprompt.layers.planes import (
     spatial_metadata,
     stack_shape,
 )
-from napari_dinoprompt.layers.prompts import (
+from .prompts import (
+    CLASS_COLUMN,
+    describe_own_points,
     make_prompt_layer,
+    pixel_points,
+    placed_prompts,
+    points_from_pixels,
+    prompt_classes,
     recall_reference,
     recall_thresholds,
     remember_reference,
     remember_thresholds,
     set_prompts,
+    to_world,
 )
-from napari_dinoprompt.layers.results import (
-    colour_classes,
-    colour_instances,
-    colour_numbers,
-    make_mask_layer,
-    make_similarity_layer,
-    note_kind,
-)
-from napari_dinoprompt.layers.visibility import turn_to
-
-__all__ = [
-    "CLASS_COLUMN",
-    "can_prompt",
-    "can_segment",
-    "colour_classes",
-    "colour_instances",
-    "colour_numbers",
-    "describe_own_points",
-    "describe_view",
-    "find_owned",
-    "find_prompt_layer",
-    "find_result_layers",
-    "give_up",
-    "is_ours",
-    "look_at",
-    "make_mask_layer",
-    "make_prompt_layer",
-    "make_similarity_layer",
-    "note_kind",
-    "open_plane",
-    "owned",
-    "pixel_points",
-    "pixel_size",
-    "placed_prompts",
-    "plane_in_view",
-    "plane_shape",
-    "points_from_pixels",
-    "prompt_classes",
-    "read_plane",
-    "reader_of",
-    "recall_reference",
-    "recall_thresholds",
-    "remember_reference",
-    "remember_thresholds",
-    "set_prompts",
-    "spatial_metadata",
-    "stack_shape",
-    "truth_layers",
-    "turn_to",
-]
+from .results import colour_mask, make_mask_layer, make_similarity_layer, note_kind

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-from napari_dinoprompt.layers.ownership import can_segment
+from napari_dinoprompt.core.images.lazy_plane import LazyPlane, level_shapes
+
+from .ownership import can_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -37,9 +38,41 @@ def pixel_size(image: Image) -> tuple[float, float] | None:
     return None if height == width == 1 else (height, width)
 
 
+def pixel_lengths(image: Image, axes: int = 2) -> tuple[float, ...] | None:
+    """Return the lengths of a pixel along the last axes, in micrometres, if known."""
+    lengths = []
+    for step, unit in zip(image.scale[-axes:], image.units[-axes:], strict=True):
+        if not unit.is_compatible_with("micrometer"):
+            return None
+        lengths.append(abs(float((step * unit).to("micrometer").magnitude)))
+    return tuple(lengths)
+
+
 def stack_shape(image: Image) -> tuple[int, ...]:
     """Return the lengths of the axes before the plane; empty for a 2-D image."""
     return tuple(int(n) for n in _full_resolution(image).shape[: image.ndim - 2])
+
+
+def full_shape(layer: Layer) -> tuple[int, ...]:
+    """Return the lengths of the axes before the plane, and of the plane."""
+    return stack_shape(layer) + plane_shape(layer)
+
+
+def plane_levels(layer: Layer, index: PlaneIndex, *, pyramid: bool) -> list[Any]:
+    """Return a plane of labels, unread; as levels of a pyramid if it is large."""
+    from dask.array import from_zarr
+    from zarr import Array
+
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    # zarr reads at once what is sliced.
+    levels = [
+        from_zarr(one) if isinstance(one, Array) else one  # type: ignore[no-untyped-call]
+        for one in levels
+    ]
+    if pyramid and len(levels) == 1:
+        steps = [2**k for k in range(len(level_shapes(plane_shape(layer))))]
+        levels = [levels[0][..., ::step, ::step] for step in steps]
+    return [one[index] if index else one for one in levels[: None if pyramid else 1]]
 
 
 def plane_in_view(viewer: ViewerModel, layer: Layer) -> PlaneIndex:
@@ -145,6 +178,13 @@ def read_plane(image: Image, index: PlaneIndex = ()) -> NDArray[np.generic]:
 def reader_of(viewer: ViewerModel, layer: Layer) -> partial[NDArray[np.generic]]:
     """Return what reads the plane of a layer that a viewer shows now."""
     return partial(read_plane, layer, plane_in_view(viewer, layer))
+
+
+def lay_over(image: Image, ours: Iterable[Layer]) -> None:
+    """Put layers where their image was moved to."""
+    for layer in ours:
+        for name, value in spatial_metadata(image).items():
+            setattr(layer, name, value)
 
 
 def spatial_metadata(layer: Layer) -> dict[str, Any]:

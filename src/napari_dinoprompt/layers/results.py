@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap, label_colormap
+from napari.utils.colormaps import DirectLabelColormap, ensure_colormap, label_colormap
 
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
-from napari_dinoprompt.layers.ownership import OWNER, owned
-from napari_dinoprompt.layers.planes import plane_shape, spatial_metadata, stack_shape
+from napari_dinoprompt.core.progress import Progress
+
+from .ownership import APPLIED, OWNER, owned
+from .planes import full_shape, plane_shape, spatial_metadata, stack_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping
 
     from napari.layers import Layer
     from numpy.typing import DTypeLike, NDArray
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.similarities import MapKind
 
 
-_APPLIED = "applied "
+_STRIP = 512
 _PLAIN = " (plain)"
 # From here on the colours of a map, added to the image's, come out white. Of 112 real
 # images those of fluorescence lie below 0.26, all others above 0.44.
@@ -117,7 +119,7 @@ def note_kind(layer: Image, kind: MapKind) -> bool:
 
 
 def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
-    kind = role.removeprefix(_APPLIED)
+    kind = role.removeprefix(APPLIED)
     return {
         "name": f"{image.name} {kind}{' (applied)' if kind != role else ''}",
         "metadata": owned(image, role),
@@ -126,27 +128,26 @@ def _over(image: Image, data: Any, role: str) -> dict[str, Any]:
     }
 
 
-def colour_numbers(layer: Labels, colours: Sequence[str] | None) -> None:
-    """Colour a mask by class; without colours, give each object one of its own."""
-    if colours is None:
-        colour_instances(layer)
-    else:
-        colour_classes(layer, colours)
+def colour_mask(layer: Labels, colours: Mapping[str, str] | None) -> None:
+    """Colour a mask by class; without colours, give each object one of its own.
 
-
-def colour_classes(layer: Labels, colours: Sequence[str]) -> None:
-    """Colour a mask by class.
+    Classes are noted in the order of their numbers.
 
     Parameters
     ----------
     layer : napari.layers.Labels
-    colours : sequence of K str
-        Of classes 1 to K.
+    colours : mapping of str to str, or None
+        By class, in the order of the class numbers.
     """
-    wanted: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    wanted.update(enumerate(colours, start=1))
-    colormap = DirectLabelColormap(color_dict=wanted)
+    layer.metadata[OWNER]["classes"] = None if colours is None else tuple(colours)
     current = layer.colormap
+    if colours is None:
+        if isinstance(current, DirectLabelColormap):
+            layer.colormap = label_colormap(49, seed=0.5)
+        return
+    wanted: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    wanted.update(enumerate(colours.values(), start=1))
+    colormap = DirectLabelColormap(color_dict=wanted)
     if not (
         isinstance(current, DirectLabelColormap) and _same_colours(current, colormap)
     ):
@@ -160,10 +161,18 @@ def _same_colours(one: DirectLabelColormap, other: DirectLabelColormap) -> bool:
     )
 
 
-def colour_instances(layer: Labels) -> None:
-    """Give each object of a layer a colour of its own."""
-    if isinstance(layer.colormap, DirectLabelColormap):
-        layer.colormap = label_colormap(49, seed=0.5)
+def score_colours(
+    labels: NDArray[np.integer[Any]], scores: NDArray[np.float64]
+) -> DirectLabelColormap:
+    """Give each object the colour of its score, the higher the brighter."""
+    least, most = (scores.min(), scores.max()) if len(scores) else (0.0, 1.0)
+    # Not the darkest, which would not be seen.
+    height = 0.3 + 0.7 * (scores - least) / max(most - least, 1e-9)
+    shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    shown.update(
+        zip(labels.tolist(), ensure_colormap("inferno").map(height), strict=True)
+    )
+    return DirectLabelColormap(color_dict=shown)
 
 
 def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
@@ -191,7 +200,7 @@ def empty_result(image: Image, dtype: DTypeLike, *, large: bool = False) -> Any:
 
 def fits(layer: Layer, image: Image) -> bool:
     """Tell whether a result layer still has the shape of its image."""
-    return tuple(layer.data.shape) == stack_shape(image) + plane_shape(image)
+    return tuple(layer.data.shape) == full_shape(image)
 
 
 def put_plane(layer: Layer, index: PlaneIndex, *levels: Any) -> None:
@@ -211,8 +220,24 @@ def put_plane(layer: Layer, index: PlaneIndex, *levels: Any) -> None:
     elif index:
         layer.data[index] = levels[0]
         layer.refresh()
+    elif isinstance(layer, Labels):
+        # A copy: what the user paints is not to be in what was found.
+        layer.data = np.array(levels[0])
     else:
         layer.data = levels[0]
+
+
+def iter_plane(
+    layer: Labels, index: PlaneIndex
+) -> Generator[Progress, None, NDArray[np.integer[Any]]]:
+    """Read a plane of a large result, strip by strip."""
+    full = layer.data[0]
+    plane = np.empty(full.shape[-2:], full.dtype)
+    for y in range(0, len(plane), _STRIP):
+        yield Progress(y, len(plane))
+        rows = slice(y, min(y + _STRIP, len(plane)))
+        plane[rows] = full[(*index, rows, slice(None))]
+    return plane
 
 
 def blank_planes(layer: Layer, indices: Iterable[PlaneIndex]) -> None:

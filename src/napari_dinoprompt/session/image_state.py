@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_dinoprompt import layers
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
 
 if TYPE_CHECKING:
-    import numpy as np
-    from napari.layers import Image, Labels, Points
+    from napari.layers import Image, Labels, Layer, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.prompts import PlaneIndex
+    from napari_dinoprompt.core.objects.counts import ObjectCounts
+    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+    from napari_dinoprompt.core.scoring.places import PlaceKey
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
+    from napari_dinoprompt.core.segmentation.select import Selection
+    from napari_dinoprompt.core.segmentation.similarities import Cleaned, Scores
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,24 @@ class ImageState:
         Ours, or a layer of the user's own; None until it is made or after it was
         deleted.
     similarity, mask : layers or None
-        Ours; None until they are made or after the user deleted them.
+        Ours; None until they are made or after the user deleted or painted them.
+    corrected : napari.layers.Labels or None
+        A mask or objects that the user has corrected.
     thresholds : dict of str to float
         What the user set, by class; the rest is on auto.
+    regions : dict
+        Pixels of prompts that were drawn, (n, 2), by plane, y and x of their points:
+        one that is moved or deleted has none, and has it again if that is undone.
     cleaning : Cleaning
         Of its masks.
+    given_objects : layer or None
+        Of the user's, whose objects are kept or dropped instead of pixels.
+    object_thresholds : dict of str to float
+        What the user set for these.
+    selection : Selection or None
+        Those that are kept.
+    objects_of : Scores or None
+        What they were scored by.
     backbone : str
         The backbone that the thresholds are for; empty before the first features.
     request : FeatureRequest or None
@@ -70,6 +88,10 @@ class ImageState:
         The plane in view; empty in a 2-D image.
     result : LiveResult or None
         Of the prompts as they are now, or before their last change.
+    numbered : (levels, levels) or None
+        The clean mask and the object numbers of `result`, once they are there.
+    found_counts : ObjectCounts or None
+        Of the objects of `result`, once they are numbered.
     given : ndarray or None
         Points that came with a sample, in the coordinates of `prompts`: while nobody
         has changed them they are not worth keeping.
@@ -100,14 +122,22 @@ class ImageState:
     prompts: Points | None = None
     similarity: Image | None = None
     mask: Labels | None = None
+    corrected: Labels | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    regions: dict[PlaceKey, NDArray[np.int64]] = field(default_factory=dict)
     cleaning: Cleaning = field(default_factory=Cleaning)
+    given_objects: Layer | None = None
+    object_thresholds: dict[str, float] = field(default_factory=dict)
+    selection: Selection | None = None
+    objects_of: Scores | None = None
     backbone: str = ""
     request: FeatureRequest | None = None
     fitted: str = ""
     planes: ImageFeatures = field(default_factory=ImageFeatures)
     view: PlaneIndex = ()
     result: LiveResult | None = None
+    numbered: Cleaned | None = None
+    found_counts: ObjectCounts | None = None
     given: NDArray[np.float64] | None = None
     revision: int = 0
     shown: dict[PlaneIndex, int] = field(default_factory=dict)
@@ -136,6 +166,23 @@ class ImageState:
         self.snapshot = None
         self.history.clear()
         self.undone.clear()
+
+    def note_regions(self, drawn: Prompts) -> None:
+        """Remember the pixels of prompts that were drawn."""
+        for key, region in zip(_keys(drawn), drawn.regions, strict=True):
+            if region is not None:
+                self.regions[key] = region
+
+    def with_regions(self, prompts: Prompts) -> Prompts:
+        """Return prompts with the pixels of those that were drawn."""
+        found = tuple(self.regions.get(key) for key in _keys(prompts))
+        return replace(prompts, regions=found)
+
+    def take_objects(self, given: Layer | None) -> None:
+        """Go on with the objects of another layer, or with those of the mask."""
+        self.given_objects = given
+        self.object_thresholds = {}
+        self.selection = self.objects_of = None
 
     def invalidate(self) -> None:
         """Note that prompts, thresholds or cleaning changed: results are stale."""
@@ -166,13 +213,13 @@ class ImageState:
 
     def take_result(self, result: LiveResult) -> None:
         """Go on with the result of what there is now; its plane will be shown."""
-        self.result = result
+        self.result, self.numbered, self.found_counts = result, None, None
         self.outdated = False
         self.note_shown(result.plane)
 
     def drop_result(self) -> None:
         """Have no result, and none under way."""
-        self.result = None
+        self.result = self.numbered = self.found_counts = None
         self.outdated = False
 
     def note_shown(self, plane: PlaneIndex) -> None:
@@ -202,3 +249,9 @@ class ImageState:
         for plane in stale:
             del self.shown[plane]
         return stale
+
+
+def _keys(prompts: Prompts) -> list[PlaceKey]:
+    """Name prompts by where they are, as exactly as layers give it back."""
+    places = np.round(prompts.points, 3).tolist()
+    return [(plane, y, x) for plane, (y, x) in zip(prompts.planes, places, strict=True)]

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt import layers
+from napari_dinoprompt.core.autosave.labels import DTYPES, MOST_PIXELS, KeptLabels
 from napari_dinoprompt.core.autosave.records import (
     Coordinates,
     ImageRecord,
     KeptSettings,
 )
-from napari_dinoprompt.session.image_state import FeatureRequest
+
+from .image_state import FeatureRequest, ImageState
 
 if TYPE_CHECKING:
-    from napari.layers import Points
+    from napari.layers import Labels, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.keeper import Keeper
-    from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
+
+    from .session import Session
 
 
 _LONGEST_NAME = 200
@@ -46,25 +48,24 @@ def describe_session(session: Session, keeper: Keeper) -> None:
     for state in session:
         key = record_key(state)
         points = state.prompts
-        if key is None or points is None or len(points.data) > _MOST_PROMPTS:
-            continue
-        if state.given is not None and np.array_equal(points.data, state.given):
-            keeper.drop(key)
+        if key is None or (points is not None and len(points.data) > _MOST_PROMPTS):
             continue
         record = _describe(state, points, session, keeper.known(key), key)
-        if record.classes:
-            keeper.note(record)
+        given = () if state.given is None else state.given
+        came = points is not None and np.array_equal(points.data, given)
+        if record.labels is not None or (record.classes and not came):
+            held = state.corrected
+            keeper.note(record, None if held is None else held.data)
         else:
             keeper.drop(key)
 
 
 def record_key(state: ImageState) -> str | None:
     """Name image and layer; None if it is not known yet which image it is."""
-    if not state.fingerprint or state.prompts is None:
+    held = state.corrected if state.prompts is None else state.prompts
+    if not state.fingerprint or held is None or held.ndim != state.image.ndim:
         return None
-    if state.prompts.ndim != state.image.ndim:
-        return None
-    return f"{state.image.unique_id}/{state.prompts.unique_id}"
+    return f"{state.image.unique_id}/{held.unique_id}"
 
 
 def keep_last(session: Session, keeper: Keeper) -> None:
@@ -80,16 +81,19 @@ def keys_in_use(session: Session) -> set[str]:
 
 def _describe(
     state: ImageState,
-    points: Points,
+    points: Points | None,
     session: Session,
     known: ImageRecord | None,
     key: str,
 ) -> ImageRecord:
     # The layer, and not the snapshot: that comes a turn of the event loop later.
-    placed = np.asarray(points.data, dtype=np.float64)
-    pixels = layers.pixel_points(points, state.image)
+    placed = pixels = np.empty((0, state.image.ndim))
+    names: tuple[str, ...] = ()
+    if points is not None:
+        placed = np.asarray(points.data, dtype=np.float64)
+        pixels = layers.pixel_points(points, state.image)
+        names = layers.prompt_classes(points)
     held = np.array(np.isfinite(pixels).all(axis=1), dtype=bool)
-    names = layers.prompt_classes(points)
     here = state is session.current or known is None
     own = state.backbone in ("", session.request.backbone.layer) or not here
     return ImageRecord(
@@ -102,7 +106,22 @@ def _describe(
         # Those of another backbone go as soon as the features are there.
         thresholds=dict(state.thresholds) if own else {},
         settings=_settings(session, state) if here or known is None else known.settings,
+        labels=_describe_labels(state.corrected, known),
     )
+
+
+def _describe_labels(
+    layer: Labels | None, known: ImageRecord | None
+) -> KeptLabels | None:
+    """Say what is kept of corrected labels; those whose layer is gone stay."""
+    if layer is None:
+        return None if known is None else known.labels
+    if layer.data.size > MOST_PIXELS or str(layer.dtype) not in DTYPES:
+        return None
+    noted = layers.correction_of(layer)
+    name = f"{layer.unique_id}-{noted['edits']:x}"
+    shape = tuple(int(n) for n in layer.data.shape)
+    return KeptLabels(name, shape, str(layer.dtype), tuple(noted["classes"] or ()))
 
 
 def restore_settings(

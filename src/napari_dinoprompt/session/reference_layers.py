@@ -13,7 +13,8 @@ from napari_dinoprompt.core.images.fingerprint import hash_plane, hash_planes
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.references.file import SUFFIX
 from napari_dinoprompt.core.references.library import Library
-from napari_dinoprompt.session.session import Session
+
+from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,11 +70,10 @@ def reference_of_layer(data: Any, meta: dict[str, Any]) -> Reference:
     classes = tuple(str(name) for name in column)
     reference = layers.recall_reference(meta.get("metadata", {}), data, classes)
     if reference is None:
-        msg = (
+        raise ReferenceFileError(
             "These prompts have not been used as they are now: place some on objects, "
             "wait for the mask in the dock Prompt segmentation, and save again."
         )
-        raise ReferenceFileError(msg)
     return reference
 
 

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.prompts import BACKGROUND, OBJECT
-from napari_dinoprompt.session.image_state import (
-    FeatureRequest,
-    ImageState,
-)
+
+from .image_state import FeatureRequest, ImageState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,10 +177,13 @@ class Session:
         state, name = self.current, self.threshold_class()
         if state is None:
             return None, True
-        value = state.thresholds.get(name)
-        if value is None and state.result is not None:
-            value = state.result.thresholds.get(name)
-        return value, name not in state.thresholds
+        whole = state.given_objects is not None
+        chosen = state.object_thresholds if whole else state.thresholds
+        found = state.selection if whole else state.result
+        value = chosen.get(name)
+        if value is None and found is not None:
+            value = found.thresholds.get(name)
+        return value, name not in chosen
 
     def reference(self) -> Reference | None:
         """Return the reference of the prompts as they are now, if there is one.
@@ -207,6 +208,8 @@ class Session:
         """
         state, name = self.current, self.threshold_class()
         if state is None or state.result is None or state.outdated:
+            return ""
+        if state.given_objects is not None:
             return ""
         return _ADVICE[state.result.judge(name)]
 

@@ -149,7 +149,7 @@ def test_damaged_files_are_set_aside(folder, record, content: bytes) -> None:
 def test_files_of_a_newer_version_stay(folder, record) -> None:
     path = leave(folder, record)
     path.write_text(
-        path.read_text().replace('"format_version": 3', '"format_version": 4')
+        path.read_text().replace('"format_version": 5', '"format_version": 6')
     )
     assert find_records(folder, record.fingerprint) == []
     assert path.exists()

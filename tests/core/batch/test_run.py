@@ -21,7 +21,7 @@ from batch_images import write_images
 
 from napari_dinoprompt.core.batch import image as batch_image
 from napari_dinoprompt.core.batch import run
-from napari_dinoprompt.core.batch.results import result_paths, write_table
+from napari_dinoprompt.core.batch.records import result_paths, write_table
 from napari_dinoprompt.core.batch.run import (
     BatchReport,
     BatchStep,
@@ -37,6 +37,7 @@ from napari_dinoprompt.core.segmentation.segment import SegmentOptions, segment
 
 if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.filterbank import FilterBank
+    from napari_dinoprompt.core.io.pick import Pick
     from napari_dinoprompt.core.references.reference import Reference
 
 
@@ -198,7 +199,7 @@ def test_never_more_than_two_images_are_in_memory(
         def __hash__(self) -> int:
             return id(self)
 
-    def watched(path: Path) -> LazyPlane:
+    def watched(path: Path, _pick: Pick) -> LazyPlane:
         pixels = read_image(path).view(Pixels)
         alive.add(pixels)
         most.append(len(alive))
@@ -383,7 +384,7 @@ def test_a_record_is_emptied_before_its_results_are_replaced(
         written.append(path)
         tifffile.imwrite(path, array)
 
-    monkeypatch.setattr("napari_dinoprompt.core.batch.results.write_tiff", fail_later)
+    monkeypatch.setattr("napari_dinoprompt.core.batch.records.write_tiff", fail_later)
     with pytest.raises(InputError, match="full"):
         bench.run(images, options=other)
     assert written

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 from napari_dinoprompt._cli.options import parse_spacing
 from napari_dinoprompt.cli import app
 from napari_dinoprompt.core.batch import stack_files
-from napari_dinoprompt.core.batch.records import COLUMNS
-from napari_dinoprompt.core.batch.results import result_paths
+from napari_dinoprompt.core.batch.records import COLUMNS, result_paths
 from napari_dinoprompt.core.batch.stack_files import (
     is_stack_file,
     iter_segment_stack_file,

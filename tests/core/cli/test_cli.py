@@ -21,7 +21,7 @@ import napari_dinoprompt as dp
 from napari_dinoprompt import cli
 from napari_dinoprompt._cli import demo
 from napari_dinoprompt.core.backbones.vit import import_timm
-from napari_dinoprompt.core.batch.results import name_results
+from napari_dinoprompt.core.batch.records import name_results
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.points import write_prompts
 from napari_dinoprompt.core.io.read import read_image
@@ -393,7 +393,10 @@ def test_bad_input_is_one_line(run: Run, bench: Bench, blob_reference) -> None:
     assert "lies outside" in reference(bench.image, *good, "--points", outside)
     assert "no points" in reference(bench.image, *good, "--points", empty)
     assert "no points file" in reference(bench.image, *good, "--points", "none")
-    assert "not UTF-8" in reference(bench.image, *good, "--points", bench.other)
+    assert "no pixel is 0" in reference(bench.image, *good, "--points", bench.other)
+    text = bench.folder / "utf16.csv"
+    text.write_bytes("axis-0,axis-1\n1,2\n".encode("utf-16"))
+    assert "not UTF-8" in reference(bench.image, *good, "--points", text)
     for wrong in ("0", "big", "nan"):
         assert "upscale" in reference(bench.image, *good, "--upscale", wrong)
     assert "Unknown backbone" in reference(bench.image, *good, "--backbone", "dino")

@@ -69,6 +69,24 @@ def bench(tmp_path: Path, blobs, blob_reference) -> Bench:
     return Bench(tmp_path, reference=blob_reference.save(tmp_path / "blobs"), **paths)
 
 
+def test_a_comparison_that_was_killed_is_told_from_a_whole_one(
+    run, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = bench.folder / "out"
+    options = ("--reference", bench.reference, "--output", out, "--draws", 0)
+    command = ("compare", bench.real, bench.fake, *options)
+
+    def killed(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(figure, "render", killed)
+        assert run(*command).code == 130
+    line = f"dinoprompt: the comparison in {out} did not finish; it is made anew.\n"
+    assert run(*command).err == line
+    assert run(*command).err == ""
+
+
 def table_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -17,7 +17,6 @@ from napari_dinoprompt.core.comparison.objects import (
     match_objects,
 )
 from napari_dinoprompt.core.comparison.shapes import compare_shapes
-from napari_dinoprompt.core.errors import InputError
 
 small = settings(deadline=None, max_examples=40)
 
@@ -45,7 +44,7 @@ def test_labels_match_themselves() -> None:
         (k, k, 1.0) for k in range(1, 49)
     ]
     assert found.unmatched == ()
-    assert (found.f1, found.precision, found.recall) == (1, 1, 1)
+    assert found.f1 == 1
 
 
 def test_numbers_of_objects_do_not_matter() -> None:
@@ -76,7 +75,6 @@ def test_planted_objects_are_only_in_the_fake_and_removed_only_in_the_real(
         assert (one.count(found), one.count(missing)) == (k, 0)
         assert one.count("displaced or split") == 0
         assert one.f1 == pytest.approx(2 * (48 - k) / (96 - k))
-    assert (removed.recall, removed.precision) == ((48 - k) / 48, 1)
 
 
 def test_an_unmatched_object_is_described() -> None:
@@ -176,13 +174,7 @@ def test_without_objects_nothing_can_be_said() -> None:
     one = nothing.copy()
     one[1, 1] = 3
     found = match_objects(one, nothing)
-    assert (found.f1, found.recall) == (0, 0)
-    assert math.isnan(found.precision)
-
-
-def test_shapes_must_agree() -> None:
-    with pytest.raises(InputError, match=r"\(5, 6\).*\(6, 5\)"):
-        match_objects(np.zeros((5, 6), np.int32), np.zeros((6, 5), np.int32))
+    assert found.f1 == 0
 
 
 labels = st.integers(0, 2**32 - 1).map(
@@ -236,7 +228,6 @@ def test_exchanging_the_sides_exchanges_the_answers(
 ) -> None:
     one, other = match_objects(a, b), match_objects(b, a)
     np.testing.assert_equal(one.f1, other.f1)
-    np.testing.assert_equal(one.precision, other.recall)
     assert one.count("only in real") == other.count("only in fake")
     assert one.count("displaced or split") == other.count("displaced or split")
 

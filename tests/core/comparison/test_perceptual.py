@@ -15,7 +15,6 @@ from napari_dinoprompt.core.comparison.perceptual import (
     distance_map,
     mean_distance,
 )
-from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.tiling.grid import CellGrid
 
 ZERO, ONE = torch.zeros(2), torch.ones(2)
@@ -103,8 +102,3 @@ def test_the_map_has_the_cells_values_at_their_centres() -> None:
     weights = torch.tensor([1.0, 6.0, 1.0]) / 8
     expected = weights @ neighbours @ weights
     assert inner == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_grids_must_agree() -> None:
-    with pytest.raises(InputError, match=r"\(1, 2, 2\).*\(1, 1, 2\)"):
-        cell_distances(cells([1.0, 0], [1.0, 0]), cells([1.0, 0]), ZERO, ONE)

@@ -265,7 +265,7 @@ def test_a_plane_in_parts_tells(
     filterbank: Backbone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_dinoprompt.core.features.estimate._WHOLE_BYTES", 0)
+    monkeypatch.setattr("napari_dinoprompt.core.features.extraction._WHOLE_BYTES", 0)
     image = blobs.image[:64, :64].astype(np.uint16) * 257
     with pytest.warns(RuntimeWarning, match=SAID):
         dp.segment(image, blob_reference, filterbank)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_dinoprompt.core.batch.results import append_table, write_table
+from napari_dinoprompt.core.batch.records import append_table, write_table
 from napari_dinoprompt.core.errors import (
     CannotWriteError,
     WeightsNotFoundError,

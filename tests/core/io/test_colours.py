@@ -263,11 +263,13 @@ def test_what_napari_shows_otherwise_is_described(tmp_path: Path) -> None:
     (tmp_path / "wide.png").write_bytes(imagecodecs.png_encode(WIDE))
     tifffile.imwrite(tmp_path / "plain.tif", GREY)
     (tmp_path / "text.tif").write_text("no image")
+    Image.fromarray(RGB).convert("CMYK").save(tmp_path / "inks.jpg")
     for name, words in (
         ("white.tif", "white is stored as 0"),
         ("palette.tif", "its numbers stand for colours"),
         ("6.tif", "turned or mirrored"),
         ("deep.png", "16 bits a colour"),
+        ("inks.jpg", "other colours than RGB"),
     ):
         assert words in describe_otherwise(tmp_path / name)
     for name in ("wide.png", "plain.tif", "text.tif", "missing.tif"):
@@ -328,4 +330,10 @@ def test_colours_that_napari_shows_apart_are_described(tmp_path: Path) -> None:
         tifffile.imwrite(path, apart, **options)
     np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif"), RGB)
     assert "the colours of one picture" in describe_otherwise(tmp_path / "a.ome.tif")
+    path = tmp_path / "c.tif"
+    tifffile.imwrite(path, apart, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image(path), RGB)
+    assert "the colours of one picture" in describe_otherwise(path)
+    tifffile.imwrite(path, RGB, photometric="rgb")
+    assert describe_otherwise(path) == ""
     assert describe_otherwise(tmp_path / "b.ome.tif") == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -275,3 +276,14 @@ def test_chunks_that_cannot_be_decoded_are_one_line(tmp_path: Path) -> None:
     chunk.write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"a\.zarr cannot be read"):
         read_image(path)
+
+
+def test_what_a_library_quotes_stays_one_line(tmp_path: Path) -> None:
+    """A damaged file may hold any word where a library expects one of a few."""
+    root = tmp_path / "a.zarr"
+    zarr.create_array(str(root), shape=(4, 4), dtype="u1", zarr_format=2)
+    described = json.loads((root / ".zarray").read_text())
+    (root / ".zarray").write_text(json.dumps({**described, "order": "x" * 5000}))
+    with pytest.raises(InputError, match=r"cannot be read: .*'C', 'F'") as said:
+        read_image(root)
+    assert len(str(said.value)) < 300 + len(str(root))

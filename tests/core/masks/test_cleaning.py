@@ -14,6 +14,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.masks.cleaning import (
     Cleaning,
     class_mask,
+    clean_and_label,
     clean_mask,
     split_instances,
 )
@@ -225,3 +226,24 @@ def test_tiny_masks_work(shape: tuple[int, int], value: int) -> None:
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(InputError):
         Cleaning(min_size=-1)
+
+
+def test_objects_above_the_largest_size_are_removed_after_splitting() -> None:
+    y, x = np.mgrid[:40, :90]
+    mask = np.zeros(y.shape, np.uint8)
+    # Two discs that touch, and one that is larger than both.
+    for column, radius in ((12, 9), (29, 9), (65, 17)):
+        mask[(y - 20) ** 2 + (x - column) ** 2 < radius**2] = 1
+    cleaned, instances = clean_and_label(mask, Cleaning(split=True, max_size=300))
+    assert instances.max() == 2
+    assert not cleaned[:, 48:].any()
+    cleaned, _ = clean_and_label(mask, Cleaning(max_size=300))
+    assert not cleaned.any()
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "few"])
+def test_a_largest_size_is_a_number_above_the_smallest(size: object) -> None:
+    with pytest.raises(InputError, match="largest object must have"):
+        Cleaning(max_size=size)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="No object has at least 9"):
+        Cleaning(min_size=9, max_size=4)

@@ -72,6 +72,7 @@ def streamed(
         st.sampled_from([0, 1, 2, 5, 12]),
         st.booleans(),
         st.just(False),
+        st.sampled_from([None, 12, 60]),
     ),
     st.integers(9, 40),
     st.booleans(),
@@ -95,7 +96,8 @@ def test_the_same_as_the_whole_at_once(
 def test_objects_that_fit_a_window_are_split_the_same(seed: int, side: int) -> None:
     """Smooth blobs: no two markers of an object are of exactly one height."""
     mask = smooth(seed, (150, 130), 1 + seed % 2)
-    cleaning = Cleaning(min_size=9 * (seed % 3), fill_holes=seed > 3, split=True)
+    largest = 200 if seed % 2 else None
+    cleaning = Cleaning(9 * (seed % 3), seed > 3, split=True, max_size=largest)
     expected = clean_and_label(mask, cleaning)
     found = streamed(mask, cleaning, None, SplitSizes(block=side, window=200))
     np.testing.assert_array_equal(found[0], expected[0])

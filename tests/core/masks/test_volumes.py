@@ -188,3 +188,12 @@ def test_the_number_of_regions_may_be_large() -> None:
     _, instances = finish_volume(mask, SPLIT)
     assert instances.max() == 108
     np.testing.assert_array_equal(instances > 0, mask > 0)
+
+
+def test_objects_above_the_largest_size_are_removed_and_the_rest_renumbered() -> None:
+    mask = np.zeros((4, 20, 20), dtype=np.uint8)
+    mask[:, :10, :10] = 1
+    mask[1, 15:17, 15:17] = 1
+    cleaned, instances = finish_volume(mask, Cleaning(max_size=100))
+    assert (int(cleaned.sum()), int(instances.max())) == (4, 1)
+    assert instances[1, 15, 15] == 1

@@ -44,8 +44,11 @@ def test_the_same_place_twice_says_the_same(blobs, blob_features) -> None:
 
 
 def test_leaving_out_is_what_the_others_make(blobs, blob_features) -> None:
-    from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-    from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
+    from napari_dinoprompt.core.prompt_study.prompt_maps import (
+        Subset,
+        iou,
+        make_prompt_maps,
+    )
 
     found = study(blob_features, blobs.prompts)
     reference = Reference.from_prompts(blob_features, blobs.prompts)

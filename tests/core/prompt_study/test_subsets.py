@@ -10,11 +10,12 @@ import torch
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.prompt_study.prompt_maps import (
+    Subset,
     block_means,
+    iou,
     make_prompt_maps,
 )
 from napari_dinoprompt.core.prompt_study.subject import make_subject
-from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.scoring.similarity import score_plane
 

@@ -10,9 +10,8 @@ from large_planes import hold_nothing_whole
 
 import napari_dinoprompt as dp
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features import estimate as estimates
 from napari_dinoprompt.core.features import extraction
-from napari_dinoprompt.core.features.estimate import estimate
+from napari_dinoprompt.core.features.extraction import estimate
 from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference
@@ -100,7 +99,7 @@ def test_a_study_stays_where_the_image_is_held_as_a_whole(
     blobs, toy_vit, monkeypatch
 ) -> None:
     least = estimate(blobs.image.shape, toy_vit, 1).bytes
-    monkeypatch.setattr(estimates, "_WHOLE_BYTES", least)
+    monkeypatch.setattr(extraction, "_WHOLE_BYTES", least)
     with pytest.warns(RuntimeWarning, match="it stays at 1"):
         found = dp.study(blobs.image, blobs.prompts, None, toy_vit, parts=["threshold"])
     assert found.settings["upscale"] == 1

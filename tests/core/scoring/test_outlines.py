@@ -56,7 +56,8 @@ def outline_at(
     window = Window.around((values.shape[0], values.shape[1]), point, scale, 1)
     if window is None:
         return None
-    rows, columns = window.samples
+    sides = (window.rows, window.columns)
+    rows, columns = ((one.stop - one.start) // scale for one in sides)
     maps = (
         one[window.rows, window.columns]
         .reshape(rows, scale, columns, scale)

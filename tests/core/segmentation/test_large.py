@@ -14,8 +14,7 @@ from large_planes import Recording, draw_plane, hold_nothing_whole
 
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
-from napari_dinoprompt.core.batch.records import summarise
-from napari_dinoprompt.core.batch.results import write_segmentation
+from napari_dinoprompt.core.batch.records import summarise, write_segmentation
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.features.extraction import extract_features
 from napari_dinoprompt.core.features.feature_map import FeatureMap

@@ -11,7 +11,7 @@ from large_planes import Recording, draw_plane, hold_nothing_whole
 from napari_dinoprompt.core.backbones.filterbank import FilterBank
 from napari_dinoprompt.core.backbones.vit import VisionTransformer
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import Estimate
+from napari_dinoprompt.core.features.extraction import Estimate
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.images.intensity import sample_planes
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
@@ -23,8 +23,8 @@ from napari_dinoprompt.core.segmentation.interactive import (
     prepare_planes,
     score_prompts,
 )
+from napari_dinoprompt.core.segmentation.large import ResultStore
 from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -209,7 +209,7 @@ def test_the_mask_is_cleaned_as_that_of_a_small_plane(
     assert not plain[np.isnan(plane)].any()
     expected = clean_and_label(plain, cleaning, np.isnan(plane))
     for _ in range(2):  # what was there before goes
-        masks, instances = run_to_end(result.iter_clean(cleaning))
+        (masks, instances), _ = run_to_end(result.iter_clean(cleaning))
         for levels, whole in zip((masks, instances), expected, strict=True):
             assert whole.any()
             assert len(levels) == len(store_of(result).winning_class)

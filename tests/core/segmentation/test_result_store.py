@@ -26,7 +26,7 @@ from napari_dinoprompt.core.io.scratch import scratch_folder, scratch_store
 from napari_dinoprompt.core.progress import Notice, run_to_end
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.scoring.similarity import similarity_map
-from napari_dinoprompt.core.segmentation.result_store import (
+from napari_dinoprompt.core.segmentation.large import (
     RegionScores,
     ResultStore,
     iter_scores,
@@ -205,7 +205,7 @@ def test_a_full_disk_is_told_beforehand(
     folder: Path, plan: RegionPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "napari_dinoprompt.core.segmentation.result_store.free_bytes",
+        "napari_dinoprompt.core.segmentation.large.free_bytes",
         lambda _: 7_000_000,
     )
     with pytest.raises(InputError, match="DINOPROMPT_CACHE"):

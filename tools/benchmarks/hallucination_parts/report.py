@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hallucination_parts.trials import HARMLESS, MAPS
-from napari_dinoprompt.core.comparison.columns import COLUMNS, column
+from napari_dinoprompt.core.comparison.columns import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The real does not change, and cuts of their own are not made here.
 _IDLE = ("objects_in_real", "own_threshold_iou")
+_BY_KEY = {one.key: one for one in COLUMNS}
 SHOWN = tuple(one for one in COLUMNS if one.key not in _IDLE)
 _DRAWN = (
     "only_in_fake",
@@ -51,7 +52,7 @@ def detection(key: str, wrong: Iterable[Trial], right: Iterable[Trial]) -> float
     float
         Area under the ROC curve: 1 always, 0.5 by chance; NaN if it says nothing.
     """
-    better = column(key).better
+    better = _BY_KEY[key].better
     wrong, right = list(wrong), list(right)
     found = []
     for field in dict.fromkeys(trial.field for trial in right):
@@ -189,7 +190,7 @@ def draw(path: Path, trials: Sequence[Trial], counts: Sequence[int]) -> None:
             for number, key in enumerate(_DRAWN):
                 values = [seen(trials, key, edit, c, rough=rough) for c in counts]
                 style = "-" if number < 4 else "--"
-                title = column(key).title
+                title = _BY_KEY[key].title
                 axes.plot(counts, values, style, marker="o", ms=4, label=title)
             axes.axhline(0.5, color="0.6", lw=1)
             axes.set_xscale("log")

@@ -115,7 +115,7 @@ def large(*, backbone: str, side: int, path: str, threads: int | None) -> Any:
 
 
 def _clean(result: LiveResult) -> int:
-    _, (finest, *_) = run_to_end(result.iter_clean(_CLEANING))
+    (_, (finest, *_)), _ = run_to_end(result.iter_clean(_CLEANING))
     step = 2048
     return max(
         int(np.asarray(finest[y : y + step]).max())

@@ -13,9 +13,12 @@ from napari_dinoprompt.core.prompt_study.convergence import (
     iter_convergence,
     stop_without_truth,
 )
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
+from napari_dinoprompt.core.prompt_study.prompt_maps import (
+    Subset,
+    iou,
+    make_prompt_maps,
+)
 from napari_dinoprompt.core.prompt_study.subject import make_subject
-from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
 from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
 from study_parts.cases import Case, lay_out, subject_of
 

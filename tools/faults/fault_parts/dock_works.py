@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import toy_dinov2
 from hub_stand_in import Hub, stall
 
-from napari_dinoprompt._qt.common.window_box import WindowChoice
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.compare.panel import CompareRequest
-from napari_dinoprompt.core.features import estimate, regions
+from napari_dinoprompt.core.features import extraction, regions
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Work:
 
 def count_as_large() -> None:
     """Let every plane count as too large, and have many regions."""
-    estimate._WHOLE_BYTES = 1
+    extraction._WHOLE_BYTES = 1
     regions._SIDE = 96
 
 

@@ -27,7 +27,7 @@ from napari_dinoprompt.core.backbones import vit
 from napari_dinoprompt.core.batch import run as _batch
 from napari_dinoprompt.core.comparison import compare as _comparison
 from napari_dinoprompt.core.comparison import figure as _figure
-from napari_dinoprompt.core.features import estimate, extraction, regions
+from napari_dinoprompt.core.features import extraction, regions
 from napari_dinoprompt.core.io.points import read_prompts
 from napari_dinoprompt.core.io.read import read_image
 from napari_dinoprompt.core.prompt_study import figures as _figures
@@ -55,7 +55,7 @@ def command(arguments: list[str]) -> None:
 
 def compute_as_large(arguments: list[str]) -> None:
     """Run the command as if every plane were too large to hold."""
-    estimate._WHOLE_BYTES = 1  # type: ignore[attr-defined]
+    extraction._WHOLE_BYTES = 1  # type: ignore[attr-defined]
     regions._SIDE = 64  # type: ignore[attr-defined]
     cli.main(arguments)
 

@@ -191,9 +191,10 @@ def try_record(case: Case) -> None:
         Job,
         other_rows,
         read_record,
+        result_paths,
         write_record,
+        write_table,
     )
-    from napari_dinoprompt.core.batch.results import result_paths, write_table
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -37,7 +37,7 @@ def try_parts(case: Case) -> None:
     """`segment` of a plane that is too large to hold; here any is."""
     image = case["picture"].array()
     reference = subjects.reference(case["source"], case["classes"])
-    with patch("napari_dinoprompt.core.features.estimate._WHOLE_BYTES", 0):
+    with patch("napari_dinoprompt.core.features.extraction._WHOLE_BYTES", 0):
         found = dp.segment(
             image,
             reference,

@@ -9,10 +9,10 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels, Points
 from napari.utils.notifications import notification_manager
+from napari_dinoprompt._qt.common.window_box import WindowChoice
 from qtpy.QtWidgets import QApplication
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.window_box import WindowChoice
 from napari_dinoprompt._qt.compare.panel import CompareRequest
 from napari_dinoprompt._qt.dock import PromptSegmentation
 from situation_parts.contents import Situation, grey, prompts

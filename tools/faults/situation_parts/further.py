@@ -436,10 +436,11 @@ FURTHER = [
     ),
     Situation(
         0,
-        "fake stretched by its percentiles",
+        "fake stretched by its percentiles: measured as it is",
         "stardist/stardist#84",
         tiff(lambda: np.clip((grey(1) - 25) / 140, 0, 1).astype(np.float32)),
         "fake",
+        like="none",
     ),
     Situation(
         0,
@@ -529,6 +530,7 @@ FURTHER = [
         "TIFF of 8 bits in colour and 16 in grey",
         "hyperspy/hyperspy#2511",
         two_depths,
+        like="none",
     ),
     Situation(
         0,
@@ -695,7 +697,12 @@ FURTHER = [
         "truth",
     ),
     Situation(
-        0, "a mask an object, stacked", "MouseLand/cellpose#446", mask_list, "truth"
+        0,
+        "a mask an object, stacked",
+        "MouseLand/cellpose#446",
+        mask_list,
+        "truth",
+        like="none",
     ),
     Situation(
         0,

@@ -212,9 +212,7 @@ def _call(
     if situation.role == "points":
         given = read_prompts(path)
         backbone = dp.load_backbone("filterbank", device="cpu")
-        made = dp.make_reference(
-            grey(), backbone, given.points, classes=list(given.classes)
-        )
+        made = dp.make_reference(grey(), given.points, given.classes, backbone)
         return np.asarray(dp.segment(grey(), made).mask), []
     if situation.role == "fake":
         compared = dp.compare(grey(), read.read_image(path), reference, draws=0)

@@ -19,8 +19,10 @@ from qtpy.QtWidgets import (
     QListWidget,
     QMessageBox,
     QPushButton,
+    QWidget,
 )
 
+from napari_dinoprompt._qt.common.layer_boxes import LayerBox, LayerChecklist
 from napari_dinoprompt._qt.dock import PromptSegmentation
 
 if TYPE_CHECKING:
@@ -215,11 +217,18 @@ class User:
         if not shown.count():
             return False
         shown.setCurrentRow(self.dice.randrange(shown.count()))
-        QApplication.processEvents()
+        self._tick(self.dock.references, self.dice.sample(self.images[:5], 2))
         return self._press("Apply", "References")
 
     def compare(self) -> bool:
         self._turn("Compare")
+        real, fakes = self._named("real"), [self._named("fake")]
+        if not {real, *fakes} <= set(self.viewer.layers):
+            return False
+        box = self.dock.compare.findChildren(LayerBox)[0]
+        box.choose(real)
+        box.chosen.emit()
+        self._tick(self.dock.compare, fakes)
         return self._press("Compare", "Compare")
 
     def study(self) -> bool:
@@ -305,6 +314,10 @@ class User:
         tabs = self.dock.tabs
         texts = [tabs.tabText(i).replace("&", "") for i in range(tabs.count())]
         tabs.setCurrentIndex(texts.index(title))
+        QApplication.processEvents()
+
+    def _tick(self, tab: QWidget, images: list[Image]) -> None:
+        tab.findChildren(LayerChecklist)[0].tick(images)
         QApplication.processEvents()
 
     def _press(self, text: str, tab: str = "") -> bool:

@@ -157,7 +157,7 @@ def compare_and_jump(lesson: Lesson) -> None:
     settle(dock)
     viewer.camera.zoom *= 3  # as with the mouse wheel
     scroll()
-    print(dock.compare.objects.lines[0])
+    print(dock.compare.objects._list.item(0).text())
     lesson.take("9-jump")
 
 

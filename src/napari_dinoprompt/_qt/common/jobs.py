@@ -5,16 +5,14 @@ from __future__ import annotations
 import atexit
 import logging
 from dataclasses import dataclass
-from threading import Lock, Thread
-from time import monotonic
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import notification_manager, show_warning
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_dinoprompt.core.errors import explain, first_line
-from napari_dinoprompt.core.memory import release_memory
 from napari_dinoprompt.core.progress import Notice, without_repeats
 
 if TYPE_CHECKING:
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# In seconds; what takes longer may have taken much memory.
-_LONG = 2.0
-
 # Under napari's event loop this is done when it ends. In a script without one, a worker
 # that is left would speak through signals that are gone, and abort the process.
 atexit.register(GeneratorWorker.await_workers)
@@ -45,12 +40,12 @@ class LatestJob(QObject):
     "Comparing", for the message about a bug.
     """
 
+    # What the generator yields, but for notices: napari shows those.
     yielded = Signal(object)
-    """What the generator yields, but for notices: napari shows those."""
+    # What the generator returns.
     returned = Signal(object)
-    """What the generator returns."""
+    # The message of an error that the user can do something about, or of a bug.
     failed = Signal(str)
-    """The message of an error that the user can do something about, or of a bug."""
 
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
@@ -93,9 +88,6 @@ class LatestJob(QObject):
         if run is not self._run:
             return
         self._run = None
-        if monotonic() - run.begun > _LONG:
-            # Beside, for it takes a moment; and when what was before has been let go.
-            QTimer.singleShot(0, Thread(target=release_memory, daemon=True).start)
         if not isinstance(result, _Failure):
             self.returned.emit(result)
             return
@@ -117,7 +109,6 @@ class _Run(QObject):
     def __init__(self, job: LatestJob, steps: Generator[Any, None, Any]) -> None:
         super().__init__(job)
         self._job = job
-        self.begun = monotonic()
         # Work on many planes would say the same of each.
         self.worker = create_worker(_catching, without_repeats(steps, set()))
         self.worker.yielded.connect(self._on_yielded)
@@ -204,10 +195,10 @@ class TabJob(QObject):
     `what` is done, as in "Comparing", for the message about a bug.
     """
 
+    # Work has begun or ended, or there is another result.
     changed = Signal()
-    """Work has begun or ended, or there is another result."""
+    # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Steps done and in all; a total of 0 is unknown."""
 
     def __init__(
         self,
@@ -252,8 +243,8 @@ class Export(QObject):
     `what` is written, as in "Tables and figure were written", for the user.
     """
 
+    # Where it was written, or what went wrong.
     said = Signal(str)
-    """Where it was written, or what went wrong."""
 
     def __init__(self, parent: QObject, what: str = "Written") -> None:
         super().__init__(parent)

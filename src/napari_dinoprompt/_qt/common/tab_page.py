@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from .widgets import add_all
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Layer
+    from qtpy.QtWidgets import QLayout
 
 
 # The dock has its own; width is scarce.
@@ -33,6 +36,11 @@ class TabPage(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(self._content)
+
+    def fill(self, *parts: QWidget | QLayout) -> None:
+        """Put parts below each other, at the top where there is room to spare."""
+        add_all(self.column, *parts)
+        self.column.addStretch()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask for room when the content needs more of it."""
@@ -67,8 +75,8 @@ class TabPage(QScrollArea):
 class WorkTab(TabPage):
     """A page with work of its own, which the dock shows above its tabs."""
 
+    # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Steps done and in all; a total of 0 is unknown."""
 
     @property
     def hint(self) -> str:

@@ -115,7 +115,7 @@ def new_form() -> QFormLayout:
 def row_of(*parts: QWidget | QLayout) -> QHBoxLayout:
     """Lay parts out side by side."""
     row = QHBoxLayout()
-    _add_all(row, parts)
+    add_all(row, *parts)
     return row
 
 
@@ -123,10 +123,11 @@ def in_column(owner: QWidget, *parts: QWidget | QLayout) -> None:
     """Fill a widget with parts below each other, without margins of its own."""
     column = QVBoxLayout(owner)
     no_margins(column)
-    _add_all(column, parts)
+    add_all(column, *parts)
 
 
-def _add_all(box: QBoxLayout, parts: tuple[QWidget | QLayout, ...]) -> None:
+def add_all(box: QBoxLayout, *parts: QWidget | QLayout) -> None:
+    """Add parts one after the other."""
     for part in parts:
         if isinstance(part, QWidget):
             box.addWidget(part)
@@ -149,10 +150,10 @@ def no_margins(layout: QLayout) -> None:
 class OfferRow(QWidget):
     """A button that takes what is offered, and one that does without."""
 
+    # The user wants it.
     accepted = Signal()
-    """The user wants it."""
+    # The user does not want it.
     dismissed = Signal()
-    """The user does not want it."""
 
     def __init__(self, dismiss: str, tooltip: str) -> None:
         super().__init__()

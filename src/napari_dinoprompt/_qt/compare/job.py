@@ -8,11 +8,12 @@ import numpy as np
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import Export, TabJob
-from napari_dinoprompt._qt.common.window_box import WindowChoice
-from napari_dinoprompt._qt.compare.layers import CompareLayers
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
+from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.references import steps as work_steps
 from napari_dinoprompt._qt.references.apply import means_of
+
+from .layers import CompareLayers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.compare.panel import CompareRequest
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.session.session import Session
+
+    from .panel import CompareRequest
 
 
 class CompareJob(TabJob):

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
 
 
+# Word for each value of an agreement map.
 AGREEMENT = {
     BOTH: "in both",
     ONLY_IN_REAL: "only in real",
     ONLY_IN_FAKE: "only in fake",
 }
-"""Word for each value of an agreement map."""
 
 _MOST_IN_A_ROW = 3
 _SHOWN_AS = {
@@ -117,8 +117,7 @@ class CompareLayers:
 
     def follow(self, real: Image) -> None:
         """Put all layers where the real was moved to."""
-        for layer in self._made.values():
-            lay_over(layer, real)
+        layers.lay_over(real, self._made.values())
 
     def clear(self) -> None:
         """Remove all layers of the comparison."""
@@ -126,12 +125,7 @@ class CompareLayers:
         self._remove(*_SHOWN_AS, "agreement")
 
     def _put(
-        self,
-        real: Image,
-        plane: PlaneIndex,
-        name: str,
-        kind: str,
-        values: NDArray[Any],
+        self, real: Image, plane: PlaneIndex, name: str, kind: str, values: NDArray[Any]
     ) -> Layer:
         """Return the layer that shows (H, W) values; it is made if it is not there."""
         made = self._made.get((name, kind))
@@ -190,12 +184,6 @@ def remove(stack: LayerList, made: Sequence[Layer]) -> None:
     for layer in made:
         if layer in stack:
             stack.remove(layer)
-
-
-def lay_over(layer: Layer, image: Image) -> None:
-    """Put a layer where its image was moved to."""
-    for name, value in layers.spatial_metadata(image).items():
-        setattr(layer, name, value)
 
 
 class SideBySide:

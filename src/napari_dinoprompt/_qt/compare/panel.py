@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSpinBox, QWidget
 
 from napari_dinoprompt._qt.common.layer_boxes import (
     LayerBox,
     LayerChecklist,
     ReferenceBox,
+    WindowBox,
+    WindowChoice,
 )
 from napari_dinoprompt._qt.common.widgets import (
     NarrowBox,
     button,
     explain,
+    in_column,
     label_of,
     new_form,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox
 from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.references.reference import Reference
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
 
 
@@ -63,48 +64,42 @@ class CompareRequest:
 class ComparePanel(QWidget):
     """Boxes for the real, the fakes and the reference, and Compare."""
 
+    # A `CompareRequest`.
     compare_requested = Signal(object)
-    """A `CompareRequest`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._images: list[Image] = []
         self._chosen = False
-        self._real = LayerBox()
-        explain(self._real, "The stain that was measured.")
-        self._fakes = LayerChecklist()
-        explain(
-            self._fakes,
+        self._real = explain(LayerBox(), "The stain that was measured.")
+        self._fakes = explain(
+            LayerChecklist(),
             "One or several generated stains of the same field; they may differ in "
             "number of pixels and in type.",
         )
-        self._input = LayerBox("none")
-        explain(
-            self._input,
+        self._input = explain(
+            LayerBox("none"),
             "What the fakes were generated from, to be shown beside them and in the "
             "figure; it is not compared.",
         )
-        self._truth = LayerBox("none")
-        explain(
-            self._truth,
+        self._truth = explain(
+            LayerBox("none"),
             "Labels of the objects that are really there, or an image of whole "
             "numbers. Only with them can missed and hallucinated objects be told from "
             "errors of the prompts.",
         )
         self._reference = ReferenceBox()
-        self._class = NarrowBox()
-        explain(self._class, "The class of objects that is compared.")
+        self._class = explain(NarrowBox(), "The class of objects that is compared.")
         self._class_title = label_of("cl&ass", self._class)
         self._window = WindowBox(real=True)
-        self._draws = QSpinBox()
-        self._draws.setRange(0, 1000)
-        self._draws.setValue(_DRAWS)
-        self._draws.setSpecialValueText("none")
-        explain(
-            self._draws,
+        self._draws = explain(
+            QSpinBox(),
             "How often the prompts are drawn anew, for intervals and noise floor. More "
             "takes longer.",
         )
+        self._draws.setRange(0, 1000)
+        self._draws.setValue(_DRAWS)
+        self._draws.setSpecialValueText("none")
         self._compare = button("Co&mpare", "Apply the reference to all, and compare.")
         self._lay_out()
         self._real.chosen.connect(self._show_fakes)
@@ -124,10 +119,7 @@ class ComparePanel(QWidget):
         form.addRow(self._class_title, self._class)
         form.addRow("win&dow", self._window)
         form.addRow("draws", self._draws)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self._compare)
+        in_column(self, form, self._compare)
 
     def show_layers(
         self,

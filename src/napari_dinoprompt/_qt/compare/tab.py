@@ -5,25 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QFileDialog, QLabel
+from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
-from napari_dinoprompt._qt.common.widgets import MessageLabel, button
-from napari_dinoprompt._qt.compare.layers import AGREEMENT
-from napari_dinoprompt._qt.compare.objects import CompareObjects
-from napari_dinoprompt._qt.compare.panel import ComparePanel
-from napari_dinoprompt._qt.compare.table import CompareTable
+from napari_dinoprompt._qt.common.widgets import MessageLabel, button, row_of
 from napari_dinoprompt.core.comparison.columns import AGREEMENT_COLOURS
+
+from .layers import AGREEMENT
+from .panel import ComparePanel
+from .table import CompareObjects, CompareTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.compare.job import CompareJob
     from napari_dinoprompt._qt.references.library import LibraryJob
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.session.session import Session
+
+    from .job import CompareJob
 
 
 # For two fakes with the noise floor beside them; more are scrolled to.
@@ -75,9 +77,6 @@ class CompareTab(WorkTab):
         self.objects.clicked.connect(self._work.go_to)
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        for one in (self._maps, self._beside, self._export):
-            buttons.addWidget(one)
         self._meaning = MessageLabel("meaning of the figure")
         self._legend = QLabel(
             "&nbsp;&nbsp;".join(
@@ -85,26 +84,13 @@ class CompareTab(WorkTab):
                 for value, word in AGREEMENT.items()
             )
         )
-        self._rest = (
-            ruler(),
-            self.table,
-            self._meaning,
-            self._maps,
-            self._beside,
-            self._export,
-            self._legend,
-            self.objects,
-        )
+        buttons = (self._maps, self._beside, self._export)
+        above = (ruler(), self.table, self._meaning)
+        below = (self._legend, self.objects)
+        self._rest = (*above, *buttons, *below)
         # A dock does not grow by itself when there is a result to show.
         self.panel.setMinimumWidth(_WIDTH)
-        self.column.addWidget(self.panel)
-        self.column.addWidget(self._rest[0])
-        self.column.addWidget(self.table)
-        self.column.addWidget(self._meaning)
-        self.column.addLayout(buttons)
-        self.column.addWidget(self._legend)
-        self.column.addWidget(self.objects)
-        self.column.addStretch()
+        self.fill(self.panel, *above, row_of(*buttons), *below)
         self._show(None)
 
     @property
@@ -129,9 +115,8 @@ class CompareTab(WorkTab):
         self.panel.show_references(self._session.reference(), self._library.entries)
         if self._work.comparison is not self._shown:
             self._show(self._work.comparison)
-        blocked = self._beside.blockSignals(True)
-        self._beside.setChecked(self._work.side_by_side)
-        self._beside.blockSignals(blocked)
+        with signals_blocked(self._beside):
+            self._beside.setChecked(self._work.side_by_side)
 
     def _show(self, comparison: Comparison | None) -> None:
         self._shown = comparison

@@ -1,4 +1,4 @@
-"""All figures of a comparison: one line each, a column for every image."""
+"""What a comparison found: all figures in a table, and objects without a partner."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QListWidget, QTableWidget, QTableWidgetItem, QWidget
+from superqt.utils import signals_blocked
 
-from napari_dinoprompt._qt.common.widgets import explain, shorten, wrap
-from napari_dinoprompt.core.comparison.columns import format_figure
+from napari_dinoprompt._qt.common.widgets import (
+    NarrowBox,
+    explain,
+    in_column,
+    label_of,
+    shorten,
+    wrap,
+)
+from napari_dinoprompt.core.comparison.columns import Column, format_figure
 
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.comparison.columns import Column
     from napari_dinoprompt.core.comparison.measures import Report
+    from napari_dinoprompt.core.comparison.objects import UnmatchedObject
     from napari_dinoprompt.core.comparison.report import Comparison
 
 
@@ -28,6 +36,12 @@ _DIRECTIONS = {
 _FLOOR = "noise\nfloor"
 _ROWS_ON_SHOW = 11
 _MOST_LETTERS = 14
+_KEYS = {
+    "only in fake": "only_in_fake",
+    "only in real": "only_in_real",
+    "displaced or split": "displaced",
+}
+_HEIGHT = 110
 
 
 class CompareTable(QTableWidget):
@@ -36,10 +50,10 @@ class CompareTable(QTableWidget):
     In a narrow dock the figures go down and the images across.
     """
 
+    # The user turned to the column of an image, by its place in `rows`.
     chosen = Signal(int)
-    """The user turned to the column of an image, by its place in `rows`."""
+    # What the figure that the user turned to means.
     explained = Signal(str)
-    """What the figure that the user turned to means."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,3 +179,73 @@ def _shared(parts: list[list[str]]) -> int:
     """Count with how many equal parts all lists begin."""
     places = zip(*parts, strict=False)
     return sum(1 for _ in takewhile(lambda place: len(set(place)) == 1, places))
+
+
+class CompareObjects(QWidget):
+    """A list for one fake: hallucinated or only in fake first, large ones first."""
+
+    # The centre (y, x) of an object, in pixels of the real.
+    clicked = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._comparison: Comparison | None = None
+        self._objects: list[UnmatchedObject] = []
+        self._fake = explain(NarrowBox(), "The image whose objects are listed.")
+        self._fake.currentIndexChanged.connect(self._fill)
+        self._list = explain(
+            QListWidget(),
+            "Objects with their area in pixels and their centre (y, x). Click on one, "
+            "or turn to it with the arrow keys, to look at it; Enter looks again.",
+            "objects without a partner",
+        )
+        self._list.setMinimumHeight(_HEIGHT)
+        self._list.setUniformItemSizes(True)
+        self._list.itemClicked.connect(self._on_click)
+        self._list.itemActivated.connect(self._on_click)
+        self._list.currentRowChanged.connect(self._on_row)
+        self._title = label_of("Ob&jects without a partner", self._fake)
+        in_column(self, self._title, self._fake, self._list)
+
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Show the objects of the first fake, or none."""
+        self._comparison = comparison
+        with signals_blocked(self._fake):
+            self._fake.clear()
+            if comparison is not None:
+                self._fake.addItems([report.name for report in comparison.rows])
+                self._fake.setCurrentIndex(comparison.real_report is not None)
+        self._fill()
+
+    def choose(self, place: int) -> None:
+        """List the objects of another image, by its place in `rows`."""
+        if place < self._fake.count():
+            self._fake.setCurrentIndex(place)
+
+    def _fill(self, _index: int = 0) -> None:
+        self._objects, titles = [], {}
+        place, comparison = self._fake.currentIndex(), self._comparison
+        if comparison is not None and place >= 0:
+            order = list(_KEYS)
+            self._objects = sorted(
+                comparison.rows[place].measures.unmatched,
+                key=lambda one: (order.index(one.kind), -one.area),
+            )
+            titles = {one.key: comparison.title(one) for one in comparison.columns}
+        with signals_blocked(self._list):
+            self._list.clear()
+            self._list.addItems([_line(one, titles) for one in self._objects])
+
+    def _on_row(self, row: int) -> None:
+        # By the keys; a click on the line that is current already comes by itself.
+        if 0 <= row < len(self._objects):
+            self.clicked.emit(self._objects[row].centre)
+
+    def _on_click(self, _item: object) -> None:
+        self._on_row(self._list.currentRow())
+
+
+def _line(one: UnmatchedObject, titles: dict[str, str]) -> str:
+    y, x = one.centre
+    side = f" ({one.side})" if one.kind == "displaced or split" else ""
+    return f"{titles[_KEYS[one.kind]]}{side}: {one.area} px at ({y:.0f}, {x:.0f})"

@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.recovery.autosave import Autosave
 from napari_dinoprompt.core.autosave.files import (
     default_recovery_folder,
     find_records,
@@ -20,6 +19,8 @@ from napari_dinoprompt.core.autosave.files import (
 from napari_dinoprompt.core.autosave.keeper import Keeper
 from napari_dinoprompt.core.images.fingerprint import fingerprint_image
 from napari_dinoprompt.session.records import keys_in_use, record_key
+
+from .autosave import Autosave
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 class Recovery(QObject):
     """Tells images by their pixels, one after the other, and offers what was kept."""
 
+    # There is another offer, or none, or a message.
     changed = Signal()
-    """There is another offer, or none, or a message."""
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -116,7 +117,7 @@ class Recovery(QObject):
         found = self._keeper.put_away(state.fingerprint, in_use)
         found += [one for one in state.found if one.record.key not in in_use]
         return sorted(
-            (one for one in found if len(one.record.points[0]) == state.image.ndim),
+            (one for one in found if _fits(one.record, state)),
             key=lambda one: one.record.changed,
             reverse=True,
         )
@@ -154,10 +155,19 @@ class Recovery(QObject):
         self.changed.emit()
 
 
+def _fits(record: ImageRecord, state: ImageState) -> bool:
+    """Tell whether there is something in a record that an image has not got."""
+    if not record.points:
+        return state.corrected is None
+    return bool(len(record.points[0]) == state.image.ndim)
+
+
 def describe_offer(record: ImageRecord) -> tuple[str, str]:
     """Say on a button and in its tooltip which prompts can be restored."""
     count = len(record.classes)
     prompts = "1 prompt" if count == 1 else f"{count} prompts"
+    if record.labels is not None:
+        prompts = f"{prompts} and a corrected mask" if count else "a corrected mask"
     return (
         f"Restore {prompts} of {describe_time(record.changed)}",
         f"This image had {prompts} when it was open the last time "

@@ -11,8 +11,12 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import TabJob
-from napari_dinoprompt._qt.common.layer_boxes import LayerChecklist
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
+from napari_dinoprompt._qt.common.layer_boxes import (
+    LayerChecklist,
+    WindowBox,
+    WindowChoice,
+)
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -20,26 +24,20 @@ from napari_dinoprompt._qt.common.widgets import (
     in_column,
     label_of,
 )
-from napari_dinoprompt._qt.common.window_box import WindowBox
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.references.steps import Applied, Means, Target
-from napari_dinoprompt._qt.segment.result_layers import (
-    empty_layer,
-    layer_for,
-    move_over,
-)
+from napari_dinoprompt._qt.segment.result_layers import empty_layer, layer_for
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.results import put_plane
 
+from .steps import Applied, Means, Target
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.session.session import Session
@@ -51,8 +49,8 @@ _KINDS = ("similarity", "mask", "instances")
 class ApplyPanel(QWidget):
     """A list of images with ticks, the window policy, and Apply."""
 
+    # The reference is to be applied to the ticked images.
     apply_requested = Signal()
-    """The reference is to be applied to the ticked images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,8 +140,8 @@ def means_of(
 class ApplyJob(TabJob):
     """Applies one reference at a time to image layers; the latest request wins."""
 
+    # What was found, or what went wrong.
     said = Signal(str)
-    """What was found, or what went wrong."""
 
     def __init__(
         self,
@@ -215,7 +213,7 @@ class ApplyJob(TabJob):
         self._layers.show(
             image,
             said,
-            [colours[name] for name in said.reference.object_classes],
+            {name: colours[name] for name in said.reference.object_classes},
             self._split,
         )
         self._events.watch(image)
@@ -268,7 +266,7 @@ class AppliedLayers:
         self._viewer = viewer
 
     def show(
-        self, image: Image, applied: Applied, colours: Sequence[str], split: bool
+        self, image: Image, applied: Applied, colours: Mapping[str, str], split: bool
     ) -> None:
         """Show one plane; of new layers the instances (split), or else the mask."""
         for kind, levels in applied.levels.items():
@@ -279,7 +277,7 @@ class AppliedLayers:
             if layer is not held and kind != "similarity":
                 layer.visible = (kind == "instances") == split
             if kind == "mask":
-                layers.colour_classes(layer, colours)
+                layers.colour_mask(layer, colours)
             put_plane(layer, applied.plane, *levels)
 
     def begin(self, image: Image) -> None:
@@ -294,7 +292,7 @@ class AppliedLayers:
 
     def follow(self, image: Image) -> None:
         """Put the layers where their image was moved to."""
-        move_over(image, self._all_of(image))
+        layers.lay_over(image, self._all_of(image))
 
     def link(self, images: Sequence[Image]) -> None:
         """Give all similarity maps the same contrast limits, now and later."""

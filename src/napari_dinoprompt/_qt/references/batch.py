@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QListWidget, QProgressBar, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     ElidedLabel,
     button,
@@ -17,8 +17,9 @@ from napari_dinoprompt._qt.common.widgets import (
     row_of,
 )
 from napari_dinoprompt._qt.references import steps
-from napari_dinoprompt._qt.references.apply import means_of
 from napari_dinoprompt.core.progress import Progress
+
+from .apply import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.common.window_box import WindowChoice
+    from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
@@ -41,10 +41,10 @@ _LOG_HEIGHT = 90
 class BatchPanel(QWidget):
     """Files or a folder, where results go, Run, progress and what was skipped."""
 
+    # The chosen files are to be segmented.
     run_requested = Signal()
-    """The chosen files are to be segmented."""
+    # The batch is to be stopped.
     cancel_requested = Signal()
-    """The batch is to be stopped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,12 +65,12 @@ class BatchPanel(QWidget):
             "already are kept, so that a stopped batch goes on where it was.",
         )
         self._cancel = button("Cancel batch", "Stop after the file under way.")
-        self._bar = QProgressBar()
-        explain(self._bar, "How many files are through.", "progress")
-        self._log = QListWidget()
+        self._bar = explain(QProgressBar(), "How many files are through.", "progress")
+        self._log = explain(
+            QListWidget(), "Files that were kept or skipped, and why.", "batch report"
+        )
         self._log.setFixedHeight(_LOG_HEIGHT)
         self._log.setWordWrap(True)
-        explain(self._log, "Files that were kept or skipped, and why.", "batch report")
         self._lay_out()
         self._files.clicked.connect(self._on_files)
         self._source.clicked.connect(self._on_source)
@@ -128,12 +128,6 @@ class BatchPanel(QWidget):
         self._log.scrollToBottom()
         self._log.setVisible(True)
 
-    @property
-    def lines(self) -> list[str]:
-        """What was reported."""
-        items = (self._log.item(row) for row in range(self._log.count()))
-        return [item.text() for item in items if item is not None]
-
     def _show(self) -> None:
         if not self.images:
             text = "no images chosen"
@@ -173,10 +167,10 @@ class BatchPanel(QWidget):
 class BatchJob(TabJob):
     """One batch at a time."""
 
+    # A line on a file that was kept or skipped.
     reported = Signal(str)
-    """A line on a file that was kept or skipped."""
+    # What was done in all, or what went wrong.
     said = Signal(str)
-    """What was done in all, or what went wrong."""
 
     def __init__(
         self,

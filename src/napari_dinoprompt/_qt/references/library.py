@@ -46,35 +46,22 @@ class LibraryPanel(QWidget):
     The first line stands for the prompts in the viewer, where there are some.
     """
 
+    # Another line is selected.
     chosen = Signal()
-    """Another line is selected."""
-    save_requested = Signal(str)
-    """The current prompts are to be kept under this name."""
-    join_requested = Signal(object)
-    """The current prompts are to be added to this entry."""
-    rename_requested = Signal(object, str)
-    """An entry is to get another name."""
-    remove_requested = Signal(object)
-    """The file of an entry is to be deleted; the user was asked."""
-    import_requested = Signal(object)
-    """A list of files is to be copied into the library."""
-    export_requested = Signal(object, object)
-    """An entry is to be copied to a path."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: LibraryJob) -> None:
         super().__init__()
+        self._work = work
         self._entries: list[Entry] = []
         self._current: Reference | None = None
-        self._folder: Path | None = None
-        self._list = QListWidget()
-        self._list.setMinimumHeight(_LIST_HEIGHT)
-        self._list.setSpacing(2)
-        explain(
-            self._list,
+        self._list = explain(
+            QListWidget(),
             "The references on this machine; one is applied or compared with after it "
             "is selected here.",
             "references",
         )
+        self._list.setMinimumHeight(_LIST_HEIGHT)
+        self._list.setSpacing(2)
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.currentRowChanged.connect(self._on_row)
@@ -131,18 +118,11 @@ class LibraryPanel(QWidget):
         names += [entry.name for entry in self._entries]
         self._list.setCurrentRow(names.index(name) if name in names else -1)
 
-    def show_folder(self, folder: Path | None) -> None:
-        """Note where the library is."""
-        self._folder = folder
-        self._enable()
-
-    def show_references(
-        self, current: Reference | None, entries: Sequence[Entry]
-    ) -> None:
+    def show_references(self, current: Reference | None) -> None:
         """Show the current prompts and the library; what is selected stays so."""
         name = "" if self.entry is None else self.entry.name
         self._current = current
-        self._entries = list(entries)
+        self._entries = list(self._work.entries)
         with signals_blocked(self._list):
             self._list.clear()
             if current is not None:
@@ -175,7 +155,8 @@ class LibraryPanel(QWidget):
         self._rename.setEnabled(entry is not None)
         self._remove.setEnabled(entry is not None)
         self._export.setEnabled(readable)
-        self._show.setEnabled(self._folder is not None and self._folder.is_dir())
+        folder = self._work.folder
+        self._show.setEnabled(folder is not None and folder.is_dir())
 
     def _on_row(self, _row: int) -> None:
         self._enable()
@@ -186,19 +167,19 @@ class LibraryPanel(QWidget):
             return
         offered = self._current.sources[0].name
         name = self._ask_name("Save prompts as reference", offered)
-        if name:
-            self.save_requested.emit(name)
+        if name and self._current is not None:
+            self._work.add(self._current, name)
 
     def _on_join(self) -> None:
-        if self.entry is not None:
-            self.join_requested.emit(self.entry)
+        if self.entry is not None and self._current is not None:
+            self._work.join(self.entry, self._current)
 
     def _on_rename(self) -> None:
         entry = self.entry
         if entry is not None:
             name = self._ask_name("Rename reference", entry.name)
             if name and name != entry.name:
-                self.rename_requested.emit(entry, name)
+                self._work.rename(entry, name)
 
     def _ask_name(self, title: str, offered: str) -> str:
         name, accepted = QInputDialog.getText(self, title, "Name:", text=offered)
@@ -212,16 +193,16 @@ class LibraryPanel(QWidget):
             self, "Remove reference", f"Delete the reference {entry.name} for good?"
         )
         if answer == QMessageBox.StandardButton.Yes:
-            self.remove_requested.emit(entry)
+            self._work.remove(entry)
 
     def _on_show(self) -> None:
-        if self._folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+        if self._work.folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._work.folder)))
 
     def _on_import(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self, "Import references", "", _FILTER)
         if names:
-            self.import_requested.emit([Path(name) for name in names])
+            self._work.import_files([Path(name) for name in names])
 
     def _on_export(self) -> None:
         entry = self.entry
@@ -230,7 +211,7 @@ class LibraryPanel(QWidget):
                 self, "Export reference", f"{entry.name}{_SUFFIX}", _FILTER
             )
             if name:
-                self.export_requested.emit(entry, Path(name))
+                self._work.export(entry, Path(name))
 
 
 def _describe_reference(reference: Reference | ReferenceHeader) -> tuple[str, str]:
@@ -278,10 +259,10 @@ class LibraryJob(QObject):
     A request to write is never dropped for a later one.
     """
 
+    # There are other entries.
     changed = Signal()
-    """There are other entries."""
+    # What was done, or why it was not.
     said = Signal(str)
-    """What was done, or why it was not."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt._qt.references.library import resolve
+from .library import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt._qt.common.tab_page import WorkTab, ruler
 from napari_dinoprompt._qt.common.widgets import Section
-from napari_dinoprompt._qt.references.apply import ApplyPanel
-from napari_dinoprompt._qt.references.batch import BatchPanel
-from napari_dinoprompt._qt.references.library import LibraryPanel
+
+from .apply import ApplyJob, ApplyPanel
+from .batch import BatchJob, BatchPanel
+from .library import LibraryJob, LibraryPanel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Image, Layer
 
-    from napari_dinoprompt._qt.references.apply import ApplyJob
-    from napari_dinoprompt._qt.references.batch import BatchJob
-    from napari_dinoprompt._qt.references.library import LibraryJob
-    from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.session.session import Session
 
 
@@ -40,8 +37,8 @@ class ReferencesTab(WorkTab):
     ) -> None:
         super().__init__()
         self._session = session
-        self._library, self._applying, self._batches = library, applying, batches
-        self.library = LibraryPanel()
+        self._applying, self._batches = applying, batches
+        self.library = LibraryPanel(library)
         self.apply = ApplyPanel()
         self.batch = BatchPanel()
         files = Section(
@@ -49,20 +46,11 @@ class ReferencesTab(WorkTab):
             "Show or hide what applies the reference to image files.",
             self.batch,
         )
-        for widget in (self.library, ruler(), self.apply, ruler(), files):
-            self.column.addWidget(widget)
-        self.column.addStretch()
+        self.fill(self.library, ruler(), self.apply, ruler(), files)
         self._connect()
 
     def _connect(self) -> None:
-        work, panel = self._library, self.library
-        panel.save_requested.connect(self._on_save)
-        panel.join_requested.connect(self._on_join)
-        panel.rename_requested.connect(work.rename)
-        panel.remove_requested.connect(work.remove)
-        panel.import_requested.connect(work.import_files)
-        panel.export_requested.connect(work.export)
-        panel.chosen.connect(self._on_chosen)
+        self.library.chosen.connect(self._on_chosen)
         self.apply.apply_requested.connect(self._on_apply)
         self.batch.run_requested.connect(self._on_run)
         self.batch.cancel_requested.connect(self._batches.cancel)
@@ -86,8 +74,7 @@ class ReferencesTab(WorkTab):
 
     def refresh(self, images: Sequence[Image], _labels: Sequence[Layer]) -> None:
         """Show library, prompts and images as they are."""
-        self.library.show_references(self._session.reference(), self._library.entries)
-        self.library.show_folder(self._library.folder)
+        self.library.show_references(self._session.reference())
         self.apply.show_images(images)
         self.batch.show_running(self._batches.running)
         self._on_chosen()
@@ -99,16 +86,6 @@ class ReferencesTab(WorkTab):
         name = "the current prompts" if entry is None else entry.name
         self.apply.show_reference(name if usable else "")
         self.batch.show_ready(usable)
-
-    def _on_save(self, name: str) -> None:
-        reference = self._session.reference()
-        if reference is not None:
-            self._library.add(reference, name)
-
-    def _on_join(self, entry: Entry) -> None:
-        reference = self._session.reference()
-        if reference is not None:
-            self._library.join(entry, reference)
 
     def _on_apply(self) -> None:
         choice, images = self.library.choice, self.apply.images

@@ -12,32 +12,25 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
-from napari_dinoprompt._qt.segment.prompt_layer import placed_prompts
-from napari_dinoprompt._qt.segment.upscale import UpscaleFit
-from napari_dinoprompt.core.backbones.load import FILTERBANK
+from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
-from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
-from napari_dinoprompt.session.image_state import FeatureRequest
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.core.progress import Notice, Progress
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
+from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+from napari_dinoprompt.session.session import Phase, Session
+
+from .prompt_layer import PromptLayer, placed_prompts
+from .upscale import UpscaleFit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari.layers import Image
-
-    from napari_dinoprompt._qt.segment.prompt_layer import PromptLayer
-    from napari_dinoprompt._qt.segment.scoring import Scoring
-    from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.features.estimate import Estimate
-    from napari_dinoprompt.core.progress import Notice
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
+    from napari_dinoprompt.core.segmentation.interactive import Prepared
+
+    from .scoring import Scoring
 
 
 # Features of images other than the current one are kept up to this size.
@@ -52,10 +45,10 @@ class FeatureController(QObject):
     long as image, backbone and upscale stay the same.
     """
 
+    # Another phase, a message, an estimate or another remaining time.
     changed = Signal()
-    """Another phase, a message, an estimate or another remaining time."""
+    # Tiles done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Tiles done and in all; a total of 0 is unknown."""
 
     def __init__(
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
@@ -71,7 +64,7 @@ class FeatureController(QObject):
         self._prompts.changed.connect(self.take_prompts)
         self._scoring = scoring
         # Not a method: in a circle of references a closed dock would live on.
-        self.fit = UpscaleFit(session, partial(_extract_needed, self.shelf), self)
+        self.fit = UpscaleFit(session, partial(_extract, self.shelf), self)
         self.fit.ready.connect(self._on_fitted)
         self.fit.changed.connect(self.changed)
         self.fit.progressed.connect(self.progressed)
@@ -231,7 +224,7 @@ class FeatureController(QObject):
         self._owner, self._target = (state, self._session.request), target
         self._started = monotonic()
         self._job.start(
-            _extract(target, state.image, self.shelf, self._session.request, missing)
+            _extract(self.shelf, state, target, self._session.request, missing)
         )
 
     def _on_fitted(self, planes: ImageFeatures, request: FeatureRequest) -> None:
@@ -248,9 +241,7 @@ class FeatureController(QObject):
         self._job.cancel()
         self.seconds_left = None
 
-    def _on_yielded(
-        self, said: Progress | Estimate | tuple[PlaneIndex, PlaneFeatures]
-    ) -> None:
+    def _on_yielded(self, said: Prepared) -> None:
         if isinstance(said, tuple):
             self._target.add(*said)
         elif isinstance(said, Progress):
@@ -344,39 +335,25 @@ def _identify(
     return found
 
 
-def _extract_needed(
+def _extract(
     shelf: BackboneShelf,
     state: ImageState,
     target: ImageFeatures,
     request: FeatureRequest,
-) -> Generator[
-    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-]:
-    """Extract all that is needed for an image now."""
-    return _extract(target, state.image, shelf, request, _needed(state))
-
-
-def _extract(
-    target: ImageFeatures,
-    image: Image,
-    shelf: BackboneShelf,
-    request: FeatureRequest,
-    wanted: list[PlaneIndex],
-) -> Generator[
-    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-]:
-    """Extract planes, in a thread."""
+    wanted: list[PlaneIndex] | None = None,
+) -> Generator[Prepared | Notice, None, None]:
+    """Extract planes of an image, by default all that are needed now, in a thread."""
     # torch takes seconds to import; the window stays alive meanwhile.
     from napari_dinoprompt.core.segmentation.interactive import prepare_planes
 
     yield from prepare_planes(
         target,
-        partial(layers.open_plane, image),
-        layers.stack_shape(image),
-        layers.plane_shape(image),
+        partial(layers.open_plane, state.image),
+        layers.stack_shape(state.image),
+        layers.plane_shape(state.image),
         lambda: shelf.get(request.backbone),
         request.upscale,
-        wanted,
+        _needed(state) if wanted is None else wanted,
     )
 
 

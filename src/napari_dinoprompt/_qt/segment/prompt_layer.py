@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import later, transform_events
-from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
 from napari_dinoprompt.core.tiling.grid import lies_on_plane
-from napari_dinoprompt.session.image_state import PromptSnapshot
+from napari_dinoprompt.session.image_state import ImageState, PromptSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Points
+    from napari.layers import Layer, Points
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.autosave.records import ImageRecord
-    from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
 
 
@@ -40,7 +40,7 @@ def placed_prompts(state: ImageState) -> Prompts:
         all(0 <= at < length for at, length in zip(plane, stack, strict=True))
         for plane in prompts.planes
     ]
-    return prompts.keep(inside & np.array(on_stack, dtype=bool))
+    return state.with_regions(prompts.keep(inside & np.array(on_stack, dtype=bool)))
 
 
 def usable_prompts(state: ImageState) -> tuple[Prompts, int]:
@@ -68,10 +68,12 @@ class PromptLayer(QObject):
     user's own is never changed.
     """
 
+    # Prompts were added, moved, removed or given another class.
     changed = Signal()
-    """Prompts were added, moved, removed or given another class."""
+    # Why regions cannot be prompts.
+    refused = Signal(str)
+    # Clicks place prompts from now on, or do not any more.
     tool_changed = Signal()
-    """Clicks place prompts from now on, or do not any more."""
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -84,6 +86,9 @@ class PromptLayer(QObject):
         self._timer = later(self, 0, self._take)
         # Results that come turn the user's tool away and back.
         self._tool_timer = later(self, 0, self._look_at_tool)
+        self._drawn = LatestJob(self, "Taking regions as prompts")
+        self._drawn.returned.connect(self._on_drawn)
+        self._drawn.failed.connect(self.refused)
         viewer.layers.selection.events.active.connect(self._on_tool)
         self._put_aside = False
         viewer.dims.events.ndisplay.connect(self._on_display)
@@ -91,7 +96,8 @@ class PromptLayer(QObject):
     @property
     def pending(self) -> bool:
         """Whether a change has not been taken yet."""
-        return self._timer.isActive() or self._tool_timer.isActive()
+        waiting = self._timer.isActive() or self._tool_timer.isActive()
+        return waiting or self._drawn.running
 
     @property
     def _ours(self) -> Points | None:
@@ -227,6 +233,33 @@ class PromptLayer(QObject):
         if self._ours is not None:
             layers.set_prompts(self._ours, self._on_plane(pixels), classes)
 
+    def add_drawn(self, layer: Layer) -> None:
+        """Add a prompt for each region of a layer on the plane in view."""
+        state = self._state
+        if state is None or self._ours is None:
+            self.refused.emit("Regions become prompts in the layer made here alone.")
+            return
+        labels = isinstance(layer, Labels)
+        on = layers.plane_in_view(self._viewer, layer) if labels else ()
+        name = self._session.selected_class
+        self._drawn.start(_draw(layer, state, on, name))
+
+    def _on_drawn(self, found: tuple[ImageState, Prompts]) -> None:
+        state, drawn = found
+        ours = self._ours
+        if state is not self._state or ours is None:
+            return
+        for name in drawn.classes:
+            self._session.add_class(name)
+        self.show_colours()
+        state.note_regions(drawn)
+        planes = np.array(drawn.planes, dtype=np.float64).reshape(len(drawn.points), -1)
+        pixels = np.concatenate((planes, drawn.points), axis=1)
+        where = layers.points_from_pixels(pixels, ours, state.image)
+        classes = (*layers.prompt_classes(ours), *drawn.classes)
+        layers.set_prompts(ours, np.concatenate((ours.data, where)), classes)
+        self.flush()
+
     def remove(self, row: int) -> None:
         """Remove one prompt."""
         ours = self._ours
@@ -345,6 +378,14 @@ class PromptLayer(QObject):
         return self._pixels.shape != pixels.shape or not np.allclose(
             self._pixels, pixels, atol=1e-6
         )
+
+
+def _draw(
+    layer: Layer, state: ImageState, on: PlaneIndex, name: str
+) -> Generator[None, None, tuple[ImageState, Prompts]]:
+    """Make prompts of the regions of a layer, in a thread."""
+    yield
+    return state, layers.drawn_prompts(layer, state.image, state.view, on, name)
 
 
 def _snapshot(points: Points) -> PromptSnapshot:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QLineEdit,
+    QMenu,
     QStyle,
     QToolButton,
     QWidget,
@@ -32,7 +33,8 @@ from napari_dinoprompt._qt.common.widgets import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Points
+    from napari.layers import Layer, Points
+    from qtpy.QtGui import QAction
     from qtpy.QtWidgets import QAbstractButton
 
 
@@ -80,26 +82,29 @@ class ClassChip(QToolButton):
 class PromptPanel(QWidget):
     """Chooses the class of the next prompt and takes prompts back."""
 
+    # The user chose a class; selected prompts are to become of it.
     class_requested = Signal(str)
-    """The user chose a class; selected prompts are to become of it."""
+    # The user typed the name of a new class.
     new_class_requested = Signal(str)
-    """The user typed the name of a new class."""
+    # The user wants to click prompts.
     add_requested = Signal()
-    """The user wants to click prompts."""
+    # The user wants the last change of the prompts taken back.
     undo_requested = Signal()
-    """The user wants the last change of the prompts taken back."""
+    # The user wants the change made again that was taken back last.
     redo_requested = Signal()
-    """The user wants the change made again that was taken back last."""
+    # The user wants all prompts of the image removed.
     clear_requested = Signal()
-    """The user wants all prompts of the image removed."""
+    # The user chose whether prompts stand for their points alone.
     points_only_requested = Signal(bool)
-    """The user chose whether prompts stand for their points alone."""
+    # The user chose the Points layer that holds the prompts.
     layer_requested = Signal(object)
-    """The user chose the Points layer that holds the prompts."""
+    # The regions of a Labels or Shapes layer are to be prompts, too.
+    drawn_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._chips: dict[str, ClassChip] = {}
+        self._offered: list[tuple[str, Layer]] = []
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
         self._group.buttonClicked.connect(self._on_chip)
@@ -114,9 +119,10 @@ class PromptPanel(QWidget):
         )
         self._layer.activated.connect(self._on_layer)
         self._layer.hide()
-        self._new = QLineEdit()
+        self._new = explain(
+            QLineEdit(), "Type a name and press Enter to add a class.", "new class"
+        )
         self._new.setPlaceholderText("new class…")
-        explain(self._new, "Type a name and press Enter to add a class.", "new class")
         self._new.returnPressed.connect(self._on_new)
         tip = with_key("Clicks on the image place prompts from now on.", "prompts")
         self._add = button("Add pro&mpts", tip)
@@ -127,15 +133,22 @@ class PromptPanel(QWidget):
         self._redo.clicked.connect(self.redo_requested)
         self._clear = button("Clear", "Remove all prompts of this image.")
         self._clear.clicked.connect(self.clear_requested)
-        self._points_only = QCheckBox("Points onl&y")
-        explain(
-            self._points_only,
+        self._points_only = explain(
+            QCheckBox("Points onl&y"),
             "Take the features at the clicked points alone. If not ticked, a prompt "
             "stands for the whole object that it is on.",
         )
         self._points_only.toggled.connect(self.points_only_requested)
+        self._drawn = button(
+            "From layer…",
+            "Each label or shape of a layer, on the plane in view, becomes a prompt of "
+            "the chosen class, or of its own in a column class.",
+        )
+        menu = QMenu(self)
+        menu.triggered.connect(self._on_drawn)
+        self._drawn.setMenu(menu)
         buttons = row_of(self._add, self._undo, self._redo, self._clear)
-        new = row_of(self._new, self._points_only)
+        new = row_of(self._new, self._drawn, self._points_only)
         in_column(self, self._layer, self._flow, new, buttons)
 
     def show_classes(
@@ -153,6 +166,24 @@ class PromptPanel(QWidget):
         self._layer.show_layers(points)
         self._layer.choose(chosen)
         self._layer.setVisible(len(points) > 1 or chosen not in points)
+
+    def show_drawn(self, offered: Sequence[Layer]) -> None:
+        """Offer layers whose regions can be prompts."""
+        named = [(layer.name, layer) for layer in offered]
+        menu = self._drawn.menu()
+        if menu is None or named == self._offered:
+            # It may be open.
+            return
+        self._offered = named
+        menu.clear()
+        for layer in offered:
+            choose = menu.addAction(literal(shorten(layer.name, _MOST_LETTERS)))
+            assert choose is not None
+            choose.setData(layer)
+        self._drawn.setEnabled(bool(offered))
+
+    def _on_drawn(self, chosen: QAction) -> None:
+        self.drawn_requested.emit(chosen.data())
 
     def show_points_only(self, points_only: bool) -> None:
         """Show what prompts stand for."""

@@ -14,7 +14,7 @@ from napari_dinoprompt import layers
 from napari_dinoprompt.layers.results import blank_planes, empty_result, fits, put_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.components import LayerList, ViewerModel
     from napari.layers import Image, Layer
@@ -80,14 +80,6 @@ def empty_layer(layer: Layer, image: Image) -> None:
     layer.data = empty_result(image, dtype, large=layer.multiscale)
 
 
-def move_over(image: Image, ours: Iterable[Layer | None]) -> None:
-    """Put our layers where their image was moved to."""
-    for layer in ours:
-        if layer is not None:
-            for name, value in layers.spatial_metadata(image).items():
-                setattr(layer, name, value)
-
-
 class ResultLayers:
     """Shows results in a viewer; layers are known by identity, never by name."""
 
@@ -100,6 +92,7 @@ class ResultLayers:
             state.similarity, state.mask = layers.find_result_layers(
                 self._viewer.layers, state.image
             )
+            state.corrected = layers.corrected_layer(self._viewer.layers, state.image)
             # Whether they are of the prompts as they are now, nobody knows.
             self._empty(state)
 
@@ -111,6 +104,8 @@ class ResultLayers:
             state.similarity = None
         elif gone is state.mask:
             state.mask = None
+        elif gone is state.corrected:
+            state.corrected = layers.corrected_layer(self._viewer.layers, state.image)
 
     def looked_at(self, image: Image) -> NDArray[np.float64]:
         """Return the middle of what the viewer shows, y and x in pixels of an image."""
@@ -139,7 +134,7 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         levels: Sequence[Any],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         """Show class numbers in the colours of their classes, or (None) objects.
 
@@ -153,7 +148,7 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         numbers: NDArray[np.integer[Any]],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         """Show a plane that was cleaned with all of its stack, as `show_mask`."""
         self._put_mask(state, plane, [numbers], colours)
@@ -164,13 +159,13 @@ class ResultLayers:
         state: ImageState,
         plane: PlaneIndex,
         levels: Sequence[Any],
-        colours: Sequence[str] | None,
+        colours: Mapping[str, str] | None,
     ) -> None:
         held, image, stack = state.mask, state.image, self._viewer.layers
         below = [state.similarity or image]
         layer = layer_for(stack, held, image, "mask", levels, None, below)
         state.mask = layer
-        layers.colour_numbers(layer, colours)
+        layers.colour_mask(layer, colours)
         put_plane(layer, plane, *levels)
 
     def drop_stale(self, state: ImageState) -> None:
@@ -202,7 +197,7 @@ class ResultLayers:
 
     def follow(self, state: ImageState) -> None:
         """Put our layers where their image was moved to."""
-        ours = state.prompts
-        if ours is not None and not layers.is_ours(ours):
-            ours = None
-        move_over(state.image, (state.similarity, state.mask, ours))
+        all_of_it = (state.similarity, state.mask, state.prompts)
+        ours = [one for one in all_of_it if one is not None and layers.is_ours(one)]
+        corrected = [] if state.corrected is None else [state.corrected]
+        layers.lay_over(state.image, [*ours, *corrected])

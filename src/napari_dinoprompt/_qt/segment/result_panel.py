@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, SpinBox
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QLabel,
-    QLineEdit,
-    QSlider,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSlider, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -67,36 +60,43 @@ class VisibleBox(QCheckBox):
 class ResultPanel(QWidget):
     """Where the similarity is cut, and what is done to the mask."""
 
+    # The user set the threshold, a float, or None for auto.
     threshold_requested = Signal(object)
-    """The user set the threshold, a float, or None for auto."""
+    # The user chose a `Cleaning`.
     cleaning_requested = Signal(object)
-    """The user chose a `Cleaning`."""
+    # The user chose the kind of map on show: "fitted" or "plain".
     map_requested = Signal(str)
-    """The user chose the kind of map on show: "fitted" or "plain"."""
+    # The user wants the threshold that fits the clicked objects.
     fit_requested = Signal()
-    """The user wants the threshold that fits the clicked objects."""
 
     def __init__(self, cleaning: Cleaning) -> None:
         super().__init__()
         self._title = QLabel("threshold")
-        self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self._slider.setRange(-1.0, 1.0)
-        self._slider.setDecimals(2)
-        explain(
-            self._slider,
+        self._slider = explain(
+            QLabeledDoubleSlider(Qt.Orientation.Horizontal),
             "Cells more similar to the prompts than this, a cosine between -1 and 1, "
             "become the mask.",
             "threshold",
         )
+        self._slider.setRange(-1.0, 1.0)
+        self._slider.setDecimals(2)
         _explain_parts(self._slider)
         self._title.setBuddy(self._slider)
-        self._auto = QCheckBox("&Auto")
+        self._auto = explain(QCheckBox("&Auto"), "Let the clicked objects decide.")
         self._auto.setChecked(True)
-        explain(self._auto, "Let the clicked objects decide.")
         self._min_size = SpinBox(value=cleaning.min_size, max=1_000_000_000)
         explain(
             self._min_size.native,
             "Objects of fewer pixels than this are removed (voxels, of 3-D objects).",
+        )
+        self._max_size = SpinBox(value=cleaning.max_size or 0, max=1_000_000_000)
+        self._max_size.native.setSpecialValueText("none")
+        # Else the first digits would count as a size while somebody types.
+        self._max_size.native.setKeyboardTracking(False)
+        explain(
+            self._max_size.native,
+            "Objects of more pixels than this are removed, after touching ones were "
+            "separated.",
         )
         self._fill = CheckBox(text="Fill holes", value=cleaning.fill_holes)
         explain(self._fill.native, "Fill holes inside objects.")
@@ -130,14 +130,15 @@ class ResultPanel(QWidget):
         self._mend.setLayout(mend)
         self._mend.hide()
         form = new_form()
-        form.addRow("smallest ob&ject", self._min_size.native)
+        form.addRow("smallest ob&ject (px)", self._min_size.native)
+        form.addRow("largest object (px)", self._max_size.native)
         row = row_of(self._slider, self._auto)
         boxes = (self._fill.native, self._split.native)
         shown = row_of(self._map, self._kind, self._mask)
         in_column(self, self._title, row, self._mend, shown, form, *boxes)
         self._slider.valueChanged.connect(self._on_slider)
         self._auto.toggled.connect(self._on_auto)
-        for widget in (self._min_size, self._fill, self._split):
+        for widget in (self._min_size, self._max_size, self._fill, self._split):
             widget.changed.connect(self._on_cleaning)
 
     def show_threshold(self, name: str, value: float | None, auto: bool) -> None:
@@ -167,6 +168,7 @@ class ResultPanel(QWidget):
         """Show the cleaning in force."""
         for widget, value in (
             (self._min_size, cleaning.min_size),
+            (self._max_size, cleaning.max_size or 0),
             (self._fill, cleaning.fill_holes),
             (self._split, cleaning.split),
         ):
@@ -182,11 +184,17 @@ class ResultPanel(QWidget):
         self.threshold_requested.emit(None if auto else float(self._slider.value()))
 
     def _on_cleaning(self, _value: object) -> None:
+        smallest, largest = int(self._min_size.value), int(self._max_size.value)
+        if 0 < largest < smallest:
+            largest = smallest
+            with self._max_size.changed.blocked():
+                self._max_size.value = largest
         self.cleaning_requested.emit(
             Cleaning(
-                min_size=int(self._min_size.value),
+                min_size=smallest,
                 fill_holes=bool(self._fill.value),
                 split=bool(self._split.value),
+                max_size=largest or None,
             )
         )
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
+from napari_dinoprompt._qt.common.events import later
 from napari_dinoprompt._qt.common.jobs import LatestJob
-from napari_dinoprompt._qt.segment.prompt_layer import usable_prompts
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.session.session import Phase, Session
+
+from .prompt_layer import usable_prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
+    from napari_dinoprompt.core.objects.counts import ObjectCounts
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.similarities import Cleaned, MapKind
     from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
+
+    from .result_layers import ResultLayers
 
 
 _CLEANING_DELAY_MS = 120
@@ -37,10 +40,10 @@ class Scoring(QObject):
     A large plane fills region by region, nearest first. The latest request wins.
     """
 
+    # Work has ended, or there is another result, or none, or a message.
     changed = Signal()
-    """Work has ended, or there is another result, or none, or a message."""
+    # Regions of a large plane, done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Regions of a large plane, done and in all; a total of 0 is unknown."""
 
     def __init__(
         self, session: Session, results: ResultLayers, parent: QObject
@@ -60,17 +63,10 @@ class Scoring(QObject):
         self._cleaned.yielded.connect(self._on_progress)
         self._cleaned.returned.connect(self._on_cleaned)
         self._cleaned.failed.connect(self._on_cleaning_failed)
-        self._pause = self._timer(_CLEANING_DELAY_MS, self._clean)
-        self._refresh = self._timer(_REFRESH_MS, self._draw)
+        self._pause = later(self, _CLEANING_DELAY_MS, self._clean)
+        self._refresh = later(self, _REFRESH_MS, self._draw)
         self._jobs = (self._scores, self._cuts, self._cleaned)
         self._timers = (self._pause, self._refresh)
-
-    def _timer(self, milliseconds: int, do: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(do)
-        return timer
 
     @property
     def running(self) -> bool:
@@ -258,11 +254,11 @@ class Scoring(QObject):
     ) -> None:
         colours = self._session.colours()
         self._results.show_mask(
-            state, result.plane, levels, [colours[name] for name in result.names]
+            state, result.plane, levels, {name: colours[name] for name in result.names}
         )
 
     def _clean_soon(self, result: LiveResult) -> None:
-        if result.scores.complete and self._session.cleaning != Cleaning():
+        if result.scores.complete:
             self._pause.start()
 
     def _clean(self) -> None:
@@ -270,17 +266,17 @@ class Scoring(QObject):
         if state is not None and state.result is not None:
             self._cleaned.start(state.result.iter_clean(self._session.cleaning))
 
-    def _on_cleaned(self, cleaned: Cleaned) -> None:
+    def _on_cleaned(self, found: tuple[Cleaned, ObjectCounts]) -> None:
         state = self._session.current
         if state is None or state.result is None:
             return
-        masks, instances = cleaned
+        state.numbered, state.found_counts = found
+        masks, instances = state.numbered
         if self._session.cleaning.split:
             self._results.show_mask(state, state.result.plane, instances, None)
-        else:
+        elif self._session.cleaning != Cleaning():
             self._show_mask(state, state.result, masks)
-        if self._large:
-            self.changed.emit()
+        self.changed.emit()
 
     def _on_cleaning_failed(self, message: str) -> None:
         self._session.message = message

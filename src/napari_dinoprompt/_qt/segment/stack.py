@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -21,8 +22,9 @@ from napari_dinoprompt._qt.common.widgets import (
     in_column,
     row_of,
 )
-from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.stack_results import PlainMasks
+from napari_dinoprompt.core.objects.counts import ObjectCounts, iter_counts
+from napari_dinoprompt.core.progress import Progress, run_to_end
+from napari_dinoprompt.core.segmentation.stack_results import PlainMasks, StackPlane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -32,47 +34,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.masks.cleaning import Cleaning
-    from napari_dinoprompt.core.masks.volumes import FinishedVolume
+    from napari_dinoprompt.core.masks.volumes import FinishedVolume, ReadVolume
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.stack import Stack
-    from napari_dinoprompt.core.segmentation.stack_results import StackPlane
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
+
+    from .result_layers import ResultLayers
 
 
 class StackPanel(QWidget):
     """A button for all planes with its progress, and a box for 3-D objects."""
 
-    start_requested = Signal()
-    """All planes are wanted."""
-    stop_requested = Signal()
-    """The work on them is to be stopped."""
-    objects_3d_requested = Signal(bool)
-    """Objects are to be numbered through the planes, or in each plane."""
-
-    def __init__(self) -> None:
+    def __init__(self, work: StackJob) -> None:
         super().__init__()
+        self._work = work
         self._start = button(
             "All planes",
             "Find the objects in all planes of the stack, with the prompts and "
             "thresholds as they are now. You can go on looking around; planes that "
             "are finished are not done again.",
         )
-        self._bar = QProgressBar()
-        explain(self._bar, "How many planes are finished, in percent.", "progress")
+        self._bar = explain(
+            QProgressBar(), "How many planes are finished, in percent.", "progress"
+        )
         self._stop = button(
             "Stop", "Finished planes stay; All planes goes on from there."
         )
-        self._objects_3d = QCheckBox("3-D objects")
-        explain(
-            self._objects_3d,
+        self._objects_3d = explain(
+            QCheckBox("3-D objects"),
             "Once all planes are finished, clean the mask in 3-D and number objects "
             "through the planes. The smallest object is then in voxels; the scale of "
             "the layer says how far the planes are apart.",
@@ -80,26 +75,27 @@ class StackPanel(QWidget):
         self._said = MessageLabel("objects in all planes")
         row = row_of(self._start, self._bar, self._stop, self._objects_3d)
         in_column(self, row, self._said)
-        self._start.clicked.connect(self.start_requested)
-        self._stop.clicked.connect(self.stop_requested)
-        self._objects_3d.toggled.connect(self.objects_3d_requested)
+        self._start.clicked.connect(work.start)
+        self._stop.clicked.connect(work.cancel)
+        self._objects_3d.toggled.connect(work.choose_3d)
+        work.progressed.connect(self._on_progress)
 
-    def show_stack(
-        self, *, can_start: bool, running: bool, objects_3d: bool, said: str
-    ) -> None:
-        """Show how it stands; `said` is what was found, or what went wrong."""
-        if running and self._bar.isHidden():
+    def refresh(self) -> None:
+        """Offer all planes where there are several, and show how it stands."""
+        work = self._work
+        self.setVisible(work.total > 0)
+        if work.running and self._bar.isHidden():
             self._bar.setRange(0, 0)
-        self._start.setVisible(not running)
-        self._start.setEnabled(can_start)
-        self._bar.setVisible(running)
-        self._stop.setVisible(running)
+        self._start.setVisible(not work.running)
+        self._start.setEnabled(work.can_start)
+        self._bar.setVisible(work.running)
+        self._stop.setVisible(work.running)
         with signals_blocked(self._objects_3d):
-            self._objects_3d.setChecked(objects_3d)
-        self._said.setText(said)
-        self._said.setVisible(bool(said))
+            self._objects_3d.setChecked(work.objects_3d)
+        self._said.setText(work.message)
+        self._said.setVisible(bool(work.message))
 
-    def show_progress(self, done: int, total: int) -> None:
+    def _on_progress(self, done: int, total: int) -> None:
         """Show how far the work is; a total of 0 is unknown."""
         self._bar.setRange(0, total)
         self._bar.setValue(done)
@@ -116,13 +112,13 @@ class FoundPlane:
         With the plain mask; None if that was known before.
     numbers : (H, W) ndarray of integers
         What is shown: classes, or objects where touching ones are split.
-    objects : int
+    counts : ObjectCounts
     """
 
     index: PlaneIndex
     result: LiveResult | None
     numbers: NDArray[np.integer]
-    objects: int
+    counts: ObjectCounts
 
 
 def _find_planes(
@@ -180,15 +176,34 @@ def _as_found(
             fitting_upscale=None,
         )
     elif found is not None:
-        msg = (
+        raise InputError(
             "The planes are too large to be held; segment the stack with the command "
             "dinoprompt segment, or take a part of it."
         )
-        raise InputError(msg)
     numbers: NDArray[np.integer] = plane.mask
     if cleaning.split:
         numbers = np.where(plane.instances > 0, plane.instances + plane.first, 0)
-    return FoundPlane(plane.index, result, numbers, plane.objects)
+    names = reference.object_classes
+    counts = run_to_end(iter_counts(plane.instances, plane.mask, names))
+    return FoundPlane(plane.index, result, numbers, counts)
+
+
+def _number_volumes(
+    lengths: tuple[int, ...],
+    read: ReadVolume,
+    cleaning: Cleaning,
+    spacing: tuple[float, float, float],
+    names: tuple[str, ...],
+) -> Generator[Progress | tuple[FinishedVolume, ObjectCounts], None, int]:
+    """Clean, number and count through the planes in a thread, as `iter_volumes`."""
+    from napari_dinoprompt.core.masks.volumes import FinishedVolume, iter_volumes
+
+    for said in iter_volumes(lengths, read, cleaning, spacing):
+        if isinstance(said, FinishedVolume):
+            yield said, run_to_end(iter_counts(said.instances, said.mask, names))
+        else:
+            yield said
+    return 0
 
 
 @dataclass(eq=False)
@@ -203,8 +218,9 @@ class _KeptPlanes:
         Of planes that are on show, scrolled to or computed here.
     names : tuple of str
         The object classes.
-    objects : dict of plane index to int
-        The planes that are finished, and how many objects they hold.
+    counts : dict of plane index to ObjectCounts
+        The planes that are finished, and the objects they hold; of a volume with
+        objects through the planes those of its first.
     volumes : int
         In so many of the volumes objects go through the planes.
     shown_on : tuple of layers or None
@@ -215,7 +231,7 @@ class _KeptPlanes:
     revision: int
     masks: PlainMasks
     names: tuple[str, ...]
-    objects: dict[PlaneIndex, int] = field(default_factory=dict)
+    counts: dict[PlaneIndex, ObjectCounts] = field(default_factory=dict)
     volumes: int = 0
     shown_on: tuple[Layer | None, Layer | None] | None = None
 
@@ -238,19 +254,21 @@ class _KeptPlanes:
     @property
     def complete(self) -> bool:
         """Whether all planes are finished."""
-        return len(self.objects) == math.prod(self.lengths)
+        return len(self.counts) == math.prod(self.lengths)
 
     @property
     def summary(self) -> str:
-        """How far it is and what was found, in one line; empty before the first."""
-        if not self.objects:
+        """How far it is and what was found; empty before the first."""
+        if not self.counts:
             return ""
-        total, count = math.prod(self.lengths), sum(self.objects.values())
-        objects = "1 object" if count == 1 else f"{count} objects"
+        total, image = math.prod(self.lengths), self.state.image
+        lengths = layers.pixel_lengths(image, 3 if self.through else 2)
+        measure = None if lengths is None else math.prod(lengths)
+        found = functools.reduce(operator.add, self.counts.values())
+        said = found.describe(measure, through=self.through)
         if self.through:
-            return f"{objects} through {total} planes."
-        each = "" if count == 0 else ", counted in each plane"
-        return f"{len(self.objects)} of {total} planes: {objects}{each}."
+            return f"Through {total} planes: {said}"
+        return f"{len(self.counts)} of {total} planes, counted in each: {said}"
 
 
 class StackJob(TabJob):
@@ -346,7 +364,7 @@ class StackJob(TabJob):
         unchanged = before == state.revision - 1 and kept.current
         running = self.running
         self._job.cancel()
-        if state.outdated or not unchanged or not (kept.objects or running):
+        if state.outdated or not unchanged or not (kept.counts or running):
             self._forget()
             return
         for index in kept.masks:
@@ -393,7 +411,7 @@ class StackJob(TabJob):
 
     def _redo(self, kept: _KeptPlanes, *, only_known: bool) -> None:
         """Forget which planes are finished; their plain masks stay known."""
-        kept.objects.clear()
+        kept.counts.clear()
         kept.volumes = 0
         kept.state.forget_finished()
         self._start(only_known=only_known)
@@ -431,29 +449,30 @@ class StackJob(TabJob):
                 self._session.cleaning,
                 {at: planes[at].whole for at in planes if not planes[at].large},
                 masks,
-                dict(kept.objects),
+                {at: found.total for at, found in kept.counts.items()},
                 [at for at in stack.indices() if at in masks or not only_known],
             )
         )
         self.changed.emit()
 
     def _start_volumes(self, kept: _KeptPlanes) -> None:
-        from napari_dinoprompt.core.masks.volumes import iter_volumes
-
         kept.volumes = 0
         *lengths, depth = kept.lengths
         z, y, x = (abs(float(step)) for step in kept.state.image.scale[-3:])
         self._begin(
-            iter_volumes(
+            _number_volumes(
                 tuple(lengths),
                 partial(kept.masks.volume, depth=depth),
                 self._session.cleaning,
                 (z, y, x),
+                kept.names,
             )
         )
         self.changed.emit()
 
-    def _on_yielded(self, said: Progress | FoundPlane | FinishedVolume) -> None:
+    def _on_yielded(
+        self, said: Progress | FoundPlane | tuple[FinishedVolume, ObjectCounts]
+    ) -> None:
         if isinstance(said, Progress):
             super()._on_yielded(said)
             return
@@ -466,7 +485,7 @@ class StackJob(TabJob):
         if isinstance(said, FoundPlane):
             self._show_plane(kept, said)
         else:
-            self._show_volume(kept, said)
+            self._show_volume(kept, *said)
         kept.shown_on = (kept.state.similarity, kept.state.mask)
         self.changed.emit()
 
@@ -475,7 +494,7 @@ class StackJob(TabJob):
         colours = None
         if not self._session.cleaning.split:
             all_colours = self._session.colours()
-            colours = [all_colours[name] for name in kept.names]
+            colours = {name: all_colours[name] for name in kept.names}
         if result is not None:
             # A plane without data may be in view, which shows no class.
             name = self._session.shown_class() or kept.names[0]
@@ -483,15 +502,17 @@ class StackJob(TabJob):
             kind = self._session.map_kind
             self._results.show_similarity(state, result, name, kind)
         self._results.show_finished(state, found.index, found.numbers, colours)
-        kept.objects[found.index] = found.objects
+        kept.counts[found.index] = found.counts
 
-    def _show_volume(self, kept: _KeptPlanes, found: FinishedVolume) -> None:
+    def _show_volume(
+        self, kept: _KeptPlanes, found: FinishedVolume, counts: ObjectCounts
+    ) -> None:
         kept.volumes += 1
         for z, plane in enumerate(found.instances):
             index = (*found.at, z)
             self._results.show_finished(kept.state, index, plane, None)
             # An object is counted once, wherever it begins.
-            kept.objects[index] = found.objects if z == 0 else 0
+            kept.counts[index] = counts if z == 0 else ObjectCounts.none(kept.names)
 
     def _on_returned(self, _count: int) -> None:
         kept = self._current_kept()

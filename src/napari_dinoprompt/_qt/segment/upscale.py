@@ -12,21 +12,16 @@ from napari_dinoprompt._qt.common.widgets import duration
 from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.backbones.weights import describe_size
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
-from napari_dinoprompt.session.image_state import FeatureRequest
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
+from napari_dinoprompt.session.image_state import FeatureRequest, ImageState
+from napari_dinoprompt.session.session import Phase, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from napari_dinoprompt.core.features.estimate import Estimate
-    from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
+    from napari_dinoprompt.core.features.extraction import Estimate
+    from napari_dinoprompt.core.segmentation.interactive import Prepared
 
 
 class UpscaleFit(QObject):
@@ -36,12 +31,12 @@ class UpscaleFit(QObject):
     answering clicks until the new features are ready.
     """
 
+    # It has begun or ended, or there is another message.
     changed = Signal()
-    """It has begun or ended, or there is another message."""
+    # Tiles done and in all.
     progressed = Signal(int, int)
-    """Tiles done and in all."""
+    # An `ImageFeatures` and the `FeatureRequest` that it was made for.
     ready = Signal(object, object)
-    """An `ImageFeatures` and the `FeatureRequest` that it was made for."""
 
     def __init__(
         self,
@@ -113,9 +108,7 @@ class UpscaleFit(QObject):
         )
         self.changed.emit()
 
-    def _on_yielded(
-        self, said: Progress | Estimate | tuple[PlaneIndex, PlaneFeatures]
-    ) -> None:
+    def _on_yielded(self, said: Prepared) -> None:
         if isinstance(said, tuple):
             self._planes.add(*said)
         elif isinstance(said, Progress):

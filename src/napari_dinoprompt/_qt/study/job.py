@@ -10,10 +10,11 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import Export, TabJob
-from napari_dinoprompt._qt.study.overlays import StudyOverlays
-from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.session.session import Phase
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
+from napari_dinoprompt.session.session import Phase, Session
+
+from .overlays import StudyOverlays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt._qt.common.jobs import BackboneShelf
     from napari_dinoprompt.core.progress import Notice, Progress
     from napari_dinoprompt.core.prompt_study.resolution import Resolution
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.plane_features import ImageFeatures
     from napari_dinoprompt.session.image_state import (
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
         ImageState,
         PromptSnapshot,
     )
-    from napari_dinoprompt.session.session import Session
 
 
 _LARGE = (
@@ -46,8 +44,8 @@ _LARGE = (
 class StudyJob(TabJob):
     """One part of the study at a time; the latest request wins."""
 
+    # The user wants a prompt removed, by its row in the layer.
     removal_wanted = Signal(int)
-    """The user wants a prompt removed, by its row in the layer."""
 
     def __init__(
         self,
@@ -368,8 +366,8 @@ class StudyOptions:
     upscales: tuple[float, ...] = (1.0, 2.0, 4.0)
     backbones: tuple[str, ...] = ()
     other_name: str = ""
+    # Reads the same field with another number of pixels.
     read_other: Callable[[], ArrayLike] | None = None
-    """Reads the same field with another number of pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,17 +375,17 @@ class StudyKey:
     """What a result is about."""
 
     state: ImageState
+    # Features take much memory: a result must not keep them.
     planes: ref[ImageFeatures]
-    """Features take much memory: a result must not keep them."""
     view: PlaneIndex
     request: FeatureRequest
     snapshot: PromptSnapshot | None
     reference: Reference
+    # That the user set.
     thresholds: Mapping[str, float]
-    """That the user set."""
     truth: Layer | None
+    # How often a truth had other pixels.
     truth_edits: int
-    """How often a truth had other pixels."""
     class_name: str
     points_only: bool
 

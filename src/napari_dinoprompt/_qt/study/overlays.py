@@ -12,12 +12,7 @@ from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.compare.layers import (
-    SideBySide,
-    add_quietly,
-    lay_over,
-    remove,
-)
+from napari_dinoprompt._qt.compare.layers import SideBySide, add_quietly, remove
 from napari_dinoprompt.layers.ownership import noted_in
 from napari_dinoprompt.layers.results import empty_result, put_plane
 
@@ -106,9 +101,10 @@ class StudyOverlays:
 
     def follow(self, image: Image) -> None:
         """Put all where their image was moved to."""
-        for layer in (*self._rings, *self._masks):
-            if noted_in(layer.metadata).get("image") == str(image.unique_id):
-                lay_over(layer, image)
+        ours = (*self._rings, *self._masks)
+        own = str(image.unique_id)
+        there = [one for one in ours if noted_in(one.metadata).get("image") == own]
+        layers.lay_over(image, there)
 
     def _put_rings(self, found: Influence | None, rings: list[Layer]) -> None:
         # First of all: the viewer tells at once of what follows, and this is asked

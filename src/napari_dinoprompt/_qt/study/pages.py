@@ -1,46 +1,61 @@
-"""What the user can choose for each part of the study."""
+"""What the user can choose for each part of the study, and the resolutions tried."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.layer_boxes import LayerBox
 from napari_dinoprompt._qt.common.widgets import (
     button,
     explain,
+    in_column,
     new_form,
     no_margins,
     put_in_tab_order,
+    shorten,
+    wrap,
 )
-from napari_dinoprompt._qt.study.table import StudyTable
 from napari_dinoprompt.core.backbones.load import backbone_names
 from napari_dinoprompt.core.backbones.weights import is_here
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.layers import Image
 
     from napari_dinoprompt.core.prompt_study.influence import Influence
-    from napari_dinoprompt.core.prompt_study.resolution import Resolution
+    from napari_dinoprompt.core.prompt_study.resolution import Resolution, Trial
 
 
 _ORDERS, _MOST_ORDERS = 200, 5000
 _UPSCALES = (1.0, 2.0, 4.0)
 _OWN_LAYER = "The prompts are in a layer of your own, which no button changes."
+_COLUMNS = (
+    ("s", "Seconds for the features; nothing was taken from the disk."),
+    ("MB", "Memory that the features take."),
+    ("cells", "Rows and columns of cells."),
+    ("agree", "IoU with the mask of the first line, which is in use."),
+)
+_MOST_LETTERS = 16
+_TRUTH = ("IoU", "IoU with the truth.")
 
 
 class ConvergencePage(QWidget):
@@ -48,14 +63,13 @@ class ConvergencePage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._orders = QSpinBox()
-        self._orders.setRange(1, _MOST_ORDERS)
-        self._orders.setValue(_ORDERS)
-        explain(
-            self._orders,
+        self._orders = explain(
+            QSpinBox(),
             "In how many random orders the prompts are added; of few prompts all "
             "orders are taken.",
         )
+        self._orders.setRange(1, _MOST_ORDERS)
+        self._orders.setValue(_ORDERS)
         form = QFormLayout(self)
         no_margins(form)
         form.addRow("or&ders", self._orders)
@@ -69,8 +83,8 @@ class ConvergencePage(QWidget):
 class InfluencePage(QWidget):
     """One button for each outlier that can be removed."""
 
+    # The user wants a prompt removed, by its place in the reference.
     remove_requested = Signal(int)
-    """The user wants a prompt removed, by its place in the reference."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,10 +105,7 @@ class InfluencePage(QWidget):
         if self._shown == (found, current, ours):
             return
         self._shown = (found, current, ours)
-        for old in self._buttons:
-            self._column.removeWidget(old)
-            old.hide()
-            old.deleteLater()
+        _discard(self._buttons)
         self._buttons = []
         if found is None or not current:
             return
@@ -120,9 +131,8 @@ class ResolutionPage(QWidget):
         self._upscales = {value: QCheckBox(f"×{value:g}") for value in _UPSCALES}
         self._backbones: dict[str, QCheckBox] = {}
         self._shown: Resolution | None = None
-        self._other = LayerBox("none")
-        explain(
-            self._other,
+        self._other = explain(
+            LayerBox("none"),
             "The same field with another number of pixels, such as an image that was "
             "enlarged by another program; its pixels are taken as they are.",
         )
@@ -150,10 +160,7 @@ class ResolutionPage(QWidget):
         form.addRow(self._also, self._names)
         form.addRow("sa&me field", self._other)
         self.answer = QWidget()
-        column = QVBoxLayout(self.answer)
-        no_margins(column)
-        column.addWidget(self.table)
-        column.addWidget(self.masks)
+        in_column(self.answer, self.table, self.masks)
         self.show_resolution(None, current=False, masks=False)
 
     @property
@@ -183,10 +190,7 @@ class ResolutionPage(QWidget):
         here = [one for one in backbone_names() if one != in_use]
         here = [one for one in here if is_here(one, folder)]
         if here != list(self._backbones):
-            for box in self._backbones.values():
-                self._names.removeWidget(box)
-                box.hide()
-                box.deleteLater()
+            _discard(self._backbones.values())
             self._backbones = {name: QCheckBox(name) for name in here}
             for name, box in self._backbones.items():
                 explain(box, f"Try {name}, too.")
@@ -200,9 +204,108 @@ class ResolutionPage(QWidget):
         """Show a result, and whether its masks are on show."""
         self.answer.setVisible(found is not None)
         self.masks.setEnabled(current)
-        blocked = self.masks.blockSignals(True)
-        self.masks.setChecked(masks)
-        self.masks.blockSignals(blocked)
+        with signals_blocked(self.masks):
+            self.masks.setChecked(masks)
         if found is not self._shown:
             self._shown = found
             self.table.show_resolution(found)
+
+
+class StudyTable(QTableWidget):
+    """Settings down, figures across; the recommended one is bold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        explain(
+            self,
+            "The settings that were tried: seconds for the features, megabytes of "
+            "memory, rows and columns of cells, IoU. The recommended one is bold.",
+            "resolutions",
+        )
+        self._fit()
+
+    def show_resolution(self, found: Resolution | None) -> None:
+        """Show the settings, or none."""
+        self.clear()
+        self.setRowCount(0)
+        self.setColumnCount(0)
+        if found is not None:
+            known = not all(math.isnan(one.iou) for one in found.trials)
+            columns = (*_COLUMNS, _TRUTH) if known else _COLUMNS
+            self.setRowCount(len(found.trials))
+            self.setColumnCount(len(columns))
+            for place, (title, tooltip) in enumerate(columns):
+                item = QTableWidgetItem(title)
+                item.setToolTip(wrap(tooltip))
+                self.setHorizontalHeaderItem(place, item)
+            for row, trial in enumerate(found.trials):
+                self._show_trial(row, trial, best=row == found.best)
+        self._fit()
+
+    def _show_trial(self, row: int, trial: Trial, *, best: bool) -> None:
+        tooltip = wrap(_explain(trial, best=best))
+        head = QTableWidgetItem(shorten(trial.name, _MOST_LETTERS))
+        head.setToolTip(tooltip)
+        self.setVerticalHeaderItem(row, head)
+        for place, text in enumerate(_figures(trial)[: self.columnCount()]):
+            item = QTableWidgetItem(text)
+            item.setTextAlignment(
+                Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            )
+            item.setToolTip(tooltip)
+            self.setItem(row, place, item)
+            if best:
+                font = item.font()
+                font.setBold(True)
+                item.setFont(font)
+                head.setFont(font)
+
+    def _fit(self) -> None:
+        """Be as high as the lines, and use the width that there is."""
+        self.resizeColumnsToContents()
+        height = self.fontMetrics().lineSpacing() + 8
+        down, across = self.verticalHeader(), self.horizontalHeader()
+        if down is None or across is None:
+            return
+        down.setDefaultSectionSize(height)
+        across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        across.setStretchLastSection(True)
+        lines = self.rowCount() * height + across.sizeHint().height()
+        self.setFixedHeight(lines + 2 * self.frameWidth() + 2)
+
+
+def _discard(widgets: Iterable[QWidget]) -> None:
+    """Take widgets from a page for good."""
+    for one in widgets:
+        one.hide()
+        one.deleteLater()
+
+
+def _figures(trial: Trial) -> tuple[str, ...]:
+    rows, columns = trial.cells
+    return (
+        f"{trial.seconds:.2g}" if trial.seconds < 10 else f"{trial.seconds:.0f}",
+        f"{trial.bytes / 1e6:.3g}",
+        f"{rows}×{columns}",
+        f"{trial.agreement:.3f}",
+        f"{trial.iou:.3f}",
+    )
+
+
+def _explain(trial: Trial, *, best: bool) -> str:
+    lines = [
+        trial.name,
+        f"a cell is {trial.cell:.3g} pixels wide",
+        f"automatic threshold {trial.threshold:.2f}",
+        f"{100 * trial.fraction:.3g} % of the image is in the mask",
+        f"{trial.objects} connected regions, not cleaned",
+    ]
+    if not math.isnan(trial.width):
+        lines.append(f"a typical object is {trial.width:.3g} pixels wide")
+    if best:
+        lines.append("recommended")
+    return "\n".join(lines)

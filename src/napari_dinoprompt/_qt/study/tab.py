@@ -18,13 +18,11 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
     new_form,
     put_in_tab_order,
+    row_of,
 )
-from napari_dinoprompt._qt.study.job import StudyOptions
-from napari_dinoprompt._qt.study.pages import (
-    ConvergencePage,
-    InfluencePage,
-    ResolutionPage,
-)
+
+from .job import StudyJob, StudyOptions
+from .pages import ConvergencePage, InfluencePage, ResolutionPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +31,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_dinoprompt._qt.study.job import StudyJob
-    from napari_dinoprompt._qt.study.plot import StudyPlot
     from napari_dinoprompt.session.session import Session
+
+    from .plot import StudyPlot
 
 
 _WIDTH = 368
@@ -67,8 +65,8 @@ _PARTS = {
 class StudyTab(WorkTab):
     """Choosing a part of the study, its answer, plot and table."""
 
+    # Take back the last change of the prompts.
     undo_requested = Signal()
-    """Take back the last change of the prompts."""
 
     def __init__(self, viewer: ViewerModel, work: StudyJob, session: Session) -> None:
         super().__init__()
@@ -77,18 +75,15 @@ class StudyTab(WorkTab):
         self._viewer = viewer
         self._turned_to = False
         self._seen = self._hidden = False
-        self._part = NarrowBox()
-        explain(self._part, "What is studied.")
+        self._part = explain(NarrowBox(), "What is studied.")
         for part, (title, _) in _PARTS.items():
             self._part.addItem(title, part)
-        self._truth = LayerBox("none")
-        explain(
-            self._truth,
+        self._truth = explain(
+            LayerBox("none"),
             "Labels of the objects that are really there, or an image of whole "
             "numbers. Without them, masks are compared with each other.",
         )
-        self._class = NarrowBox()
-        explain(self._class, "The class of objects that is studied.")
+        self._class = explain(NarrowBox(), "The class of objects that is studied.")
         self._class_title = label_of("cl&ass", self._class)
         self.convergence = ConvergencePage()
         self.influence = InfluencePage()
@@ -113,23 +108,12 @@ class StudyTab(WorkTab):
         head.setLayout(form)
         # A dock does not grow by itself when there is a result to show.
         head.setMinimumWidth(_WIDTH)
-        run = QHBoxLayout()
-        run.addWidget(self._run)
-        run.addWidget(self._undo)
-        save = QHBoxLayout()
-        save.addWidget(self._plot)
-        save.addWidget(self._table)
-        self.column.addWidget(head)
-        self.column.addWidget(self.convergence)
-        self.column.addWidget(self.resolution)
-        self.column.addLayout(run)
-        self.column.addWidget(ruler())
-        self.column.addWidget(self._sentence)
-        self.column.addWidget(self.influence)
-        self.column.addWidget(self.resolution.answer)
-        self.column.addLayout(self._place)
-        self.column.addLayout(save)
-        self.column.addStretch()
+        self.fill(
+            *(head, self.convergence, self.resolution),
+            *(row_of(self._run, self._undo), ruler()),
+            *(self._sentence, self.influence, self.resolution.answer, self._place),
+            row_of(self._plot, self._table),
+        )
 
     def _connect(self) -> None:
         work = self._work
@@ -232,7 +216,7 @@ class StudyTab(WorkTab):
         """Draw what was found; None hides the plot."""
         if self._canvas is None and found is not None:
             # Not before: matplotlib takes a moment.
-            from napari_dinoprompt._qt.study.plot import StudyPlot
+            from .plot import StudyPlot
 
             self._canvas = StudyPlot(self._viewer.theme)
             self._place.addWidget(self._canvas)

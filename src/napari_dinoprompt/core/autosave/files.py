@@ -6,16 +6,11 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from napari_dinoprompt.core.autosave.records import (
-    NewerRecordError,
-    decode_records,
-    encode_records,
-)
 from napari_dinoprompt.core.errors import CannotWriteError
 from napari_dinoprompt.core.io.atomic import (
     explaining_writes,
@@ -24,11 +19,14 @@ from napari_dinoprompt.core.io.atomic import (
     write_bytes,
 )
 
+from .labels import remove_labels, remove_orphans, write_labels
+from .records import NewerRecordError, decode_records, encode_records
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from .records import ImageRecord
 
 
 KEPT_DAYS = 30
@@ -94,6 +92,7 @@ def forget(found: Iterable[FoundRecord]) -> None:
             else:
                 with explaining_writes(path):
                     path.unlink(missing_ok=True)
+            remove_labels(path, [record.labels for record in kept])
 
 
 def tidy(folder: Path, now: float | None = None) -> None:
@@ -108,6 +107,8 @@ def tidy(folder: Path, now: float | None = None) -> None:
                 with claim(path) as ours:
                     if ours:
                         path.unlink(missing_ok=True)
+                        remove_labels(path)
+        remove_orphans(folder, limit)
         for path in folder.glob(f"*{SUFFIX}{_DAMAGED}"):
             if path.stat().st_mtime < limit:
                 path.unlink(missing_ok=True)
@@ -128,8 +129,7 @@ def _read(path: Path) -> list[ImageRecord]:
     """Read a file that nobody is at work on; of one that cannot be used, nothing."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            msg = "it is too large"
-            raise ValueError(msg)
+            raise ValueError("it is too large")
         return decode_records(path.read_bytes())
     except (OSError, NewerRecordError):
         return []
@@ -156,18 +156,24 @@ class OwnFile:
         self._turn = Lock()
         self._closed = False
 
-    def save(self, records: Sequence[ImageRecord]) -> None:
-        """Replace what was kept before; after it was closed, do nothing."""
+    def save(
+        self, records: Sequence[ImageRecord], labels: Mapping[str, Any] | None = None
+    ) -> None:
+        """Replace what was kept before; after it was closed, do nothing.
+
+        labels: arrays of those that were corrected, by the key of their record.
+        """
         with self._turn:
             if self._closed:
                 return
             if records:
-                self._save(records)
+                self._save(records, labels or {})
             else:
                 with explaining_writes(self.path):
                     self.path.unlink(missing_ok=True)
+            remove_labels(self.path, [record.labels for record in records])
 
-    def _save(self, records: Sequence[ImageRecord]) -> None:
+    def _save(self, records: Sequence[ImageRecord], labels: Mapping[str, Any]) -> None:
         with explaining_writes(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._lock.is_locked and not lock_path(self.path).exists():
@@ -181,6 +187,9 @@ class OwnFile:
         except ValueError as error:
             msg = f"Prompts that could not be read again are not written: {error}."
             raise CannotWriteError(msg) from error
+        for record in records:
+            if record.labels is not None and record.key in labels:
+                write_labels(self.path, record.labels, labels[record.key])
         write_bytes(self.path, content)
 
     def _take_lock(self) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.autosave.files import FoundRecord, OwnFile, forget
 from napari_dinoprompt.core.errors import CannotWriteError
+
+from .files import FoundRecord, OwnFile, forget
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from napari_dinoprompt.core.autosave.records import ImageRecord
+    from .records import ImageRecord
 
 
 class Keeper:
@@ -30,6 +31,7 @@ class Keeper:
         self.folder = folder
         self._file = OwnFile(folder)
         self._records: dict[str, ImageRecord] = {}
+        self._labels: dict[str, Any] = {}
         self._saved: tuple[ImageRecord, ...] = ()
         self._sources: dict[str, list[FoundRecord]] = {}
 
@@ -47,14 +49,20 @@ class Keeper:
         """Return what is kept under a key."""
         return self._records.get(key)
 
-    def note(self, record: ImageRecord) -> None:
-        """Keep a record, and the time at which it became what it is."""
+    def note(self, record: ImageRecord, labels: Any = None) -> None:
+        """Keep a record, and the time at which it became what it is.
+
+        labels: the array of those that it tells of.
+        """
+        if labels is not None:
+            self._labels[record.key] = labels
         if record != self._records.get(record.key):
             self._records[record.key] = replace(record, changed=time.time())
 
     def drop(self, key: str) -> None:
         """Keep nothing under a key any more."""
         self._records.pop(key, None)
+        self._labels.pop(key, None)
 
     def put_away(self, fingerprint: str, in_use: Collection[str]) -> list[FoundRecord]:
         """Return what is kept of an image whose layers are no longer there."""
@@ -79,7 +87,7 @@ class Keeper:
 
     def save(self, records: tuple[ImageRecord, ...]) -> None:
         """Write records; may be called in any thread."""
-        self._file.save(records)
+        self._file.save(records, dict(self._labels))
 
     def close(self) -> None:
         """Write what has not been written, and leave it to whoever comes next.
@@ -98,6 +106,6 @@ class Keeper:
                 self.drop(source.record.key)
         # Nobody is there any more who could be told.
         with suppress(CannotWriteError):
-            self._file.save(self.take())
+            self.save(self.take())
             forget(superseded)
         self._file.close()

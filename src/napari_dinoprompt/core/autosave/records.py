@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ from napari_dinoprompt.core.io.safetensors import (
 )
 from napari_dinoprompt.core.masks.cleaning import Cleaning
 
+from .labels import DTYPES, MOST_PIXELS, KeptLabels
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 Coordinates = tuple[tuple[float, ...], ...]
 """Points, each with one number per axis."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 5
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 1e4
 _LARGEST_SIZE = 10**9
@@ -96,6 +99,8 @@ class ImageRecord:
     thresholds : mapping of str to float
         What the user set, by class.
     settings : KeptSettings
+    labels : KeptLabels or None
+        What the user has corrected. Without it there is a prompt at least.
     changed : float
         When, in seconds since 1970. Records that differ in this alone are equal.
     """
@@ -108,6 +113,7 @@ class ImageRecord:
     classes: tuple[str, ...]
     thresholds: Mapping[str, float]
     settings: KeptSettings
+    labels: KeptLabels | None = None
     changed: float = field(default=0.0, compare=False)
 
 
@@ -119,7 +125,11 @@ def encode_records(records: Iterable[ImageRecord]) -> bytes:
     """Return the content of a file of records."""
     images = [
         # Not asdict of all: it would copy thousands of points one by one.
-        {**vars(record), "settings": asdict(record.settings)}
+        {
+            **vars(record),
+            "settings": asdict(record.settings),
+            "labels": None if record.labels is None else vars(record.labels),
+        }
         for record in records
     ]
     content = {
@@ -144,6 +154,9 @@ def decode_records(content: bytes) -> list[ImageRecord]:
 
 
 def _image(value: Any, what: str) -> ImageRecord:
+    if isinstance(value, dict):
+        # Version 4 knew no corrected labels.
+        value = {"labels": None, **value}
     record = take_record(
         value,
         what,
@@ -156,16 +169,36 @@ def _image(value: Any, what: str) -> ImageRecord:
         classes=partial(take_items, check=_class),
         thresholds=partial(take_numbers, limit=1.0, key=_class),
         settings=_settings,
+        labels=lambda one, what: None if one is None else _labels(one, what),
         changed=partial(take_number, least=0, most=_LATEST),
     )
     axes = {len(point) for point in (*record.points, *record.placed)}
     counts = {len(record.points), len(record.classes)}
     counts |= {len(record.placed)} - {0}
     require(
-        len(axes) == 1 and len(counts) == 1,
+        len(axes) == 1 - (not record.points and record.labels is not None)
+        and len(counts) == 1,
         "its points and classes do not belong together",
     )
     return record
+
+
+def _labels(value: Any, what: str) -> KeptLabels:
+    length = partial(take_whole, least=1, most=MOST_PIXELS)
+    found = take_record(
+        value,
+        what,
+        KeptLabels,
+        name=take_text,
+        shape=partial(take_items, check=length),
+        dtype=take_text,
+        classes=partial(take_items, check=_class),
+    )
+    # It becomes part of a path.
+    known = re.fullmatch("[0-9a-f-]{1,80}", found.name) and found.dtype in DTYPES
+    fits = 2 <= len(found.shape) <= _MOST_AXES and math.prod(found.shape) <= MOST_PIXELS
+    require(bool(known) and fits, "its corrected labels cannot be used")
+    return found
 
 
 def _fingerprint(value: Any, what: str) -> str:
@@ -215,11 +248,19 @@ def _block(value: Any, what: str) -> int | None:
 
 
 def _cleaning(value: Any, what: str) -> Cleaning:
+    if isinstance(value, dict):
+        # Version 3 knew no largest object.
+        value = {"max_size": None, **value}
     return take_record(
         value,
         what,
         Cleaning,
-        min_size=partial(take_whole, least=0, most=_LARGEST_SIZE),
+        min_size=_size,
         fill_holes=take_flag,
         split=take_flag,
+        max_size=lambda size, what: None if size is None else _size(size, what),
     )
+
+
+def _size(value: Any, what: str) -> int:
+    return take_whole(value, what, least=0, most=_LARGEST_SIZE)

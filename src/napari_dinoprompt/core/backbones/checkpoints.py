@@ -14,8 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from napari_dinoprompt.core.backbones.layouts import Weights, unify_layout
 from napari_dinoprompt.core.errors import CheckpointError, first_line
+
+from .layouts import Weights, unify_layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +41,15 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
     On the CPU.
     """
     if not path.is_file():
-        msg = f"There is no checkpoint file {path}."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"There is no checkpoint file {path}.")
     try:
         return unify_layout(_read(path, values=values))
-    except (CheckpointError, MemoryError):
+    except CheckpointError:
         raise
+    except MemoryError as error:
+        # Of a string or list as long as the file says.
+        msg = f"The checkpoint {path} is damaged, or there is not enough memory."
+        raise CheckpointError(msg) from error
     # Bytes that are no checkpoint can make torch's unpickler raise anything.
     except Exception as error:
         # What torch says of pickles is about its own versions.
@@ -80,8 +84,7 @@ def _read(path: Path, *, values: bool) -> Weights:
             content = content[key]
     tensors = _tensors_of(content)
     if not tensors:
-        msg = f"The checkpoint {path} does not hold tensors by name."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"The checkpoint {path} does not hold tensors by name.")
     _check_tensors(tensors, path)
     return tensors
 
@@ -112,11 +115,10 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(one.file_size for one in archive.infolist())
     if unpacked > path.stat().st_size:
-        msg = (
+        raise CheckpointError(
             f"The checkpoint {path} is a compressed archive of {unpacked / 1e6:.0f} "
             "MB, which no checkpoint of PyTorch is."
         )
-        raise CheckpointError(msg)
 
 
 def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.backbones.checkpoints import fit_weights, read_checkpoint
-from napari_dinoprompt.core.backbones.vit import (
-    empty_network,
-    import_timm,
-    timm_name,
-)
-from napari_dinoprompt.core.backbones.weights import PUBLISHED, find_checkpoint
 from napari_dinoprompt.core.errors import (
     CheckpointError,
     DinopromptError,
     InputError,
 )
 
+from .checkpoints import fit_weights, read_checkpoint
+from .vit import (
+    empty_network,
+    import_timm,
+    timm_name,
+)
+from .weights import PUBLISHED, find_checkpoint
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_dinoprompt.core.backbones.layouts import Weights
+    from .layouts import Weights
 
 # What timm calls networks of a width; others are looked for among all.
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge"}
@@ -77,12 +78,11 @@ def identify_checkpoint(path: str | Path, likely: str | None = None) -> str:
     fitting = _fitting(file, weights, likely) or ([likely] if likely else [])
     if len(fitting) == 1:
         return fitting[0]
-    msg = (
+    raise CheckpointError(
         f"The checkpoint {file} holds {_describe(weights)}, which fits "
         f"{' or '.join(fitting) or 'no model that is known by its shapes'}; "
         "type the name of its model as backbone."
     )
-    raise CheckpointError(msg)
 
 
 def describe_other(name: str, checkpoint: Path) -> str:
@@ -106,11 +106,10 @@ def check_tag(name: str, checkpoint: Path) -> None:
     """
     tagged = _tagged(find_checkpoint(checkpoint), [name])
     if tagged and _scaling(name) not in map(_scaling, tagged):
-        msg = (
+        raise CheckpointError(
             f"{checkpoint} is named after {' or '.join(tagged)}, not {name}: type that "
             "name as backbone, or rename the file."
         )
-        raise CheckpointError(msg)
 
 
 def _scaling(name: str) -> tuple[object, object] | None:

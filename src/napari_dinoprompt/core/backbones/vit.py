@@ -23,17 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
-from napari_dinoprompt.core.backbones.weights import (
+from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
+
+from .base import BackboneInfo, Scoring
+from .checkpoints import hash_weights, load_weights
+from .weights import (
     find_checkpoint,
     find_weights,
     hub_address,
     is_published,
     published_weights,
 )
-from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8
-# As few tiles as cover the plane. Measured, more overlap brings nothing: see
+# As few tiles as cover the plane. ObjectData, more overlap brings nothing: see
 # docs/quality.md.
 _OVERLAP = 0
 # Tokens near the border of a tile lack context on one side: what tiles share counts
@@ -308,11 +309,10 @@ def _patch_side(name: str, model: torch.nn.Module) -> int:
         or getattr(model, "blocks", None) is None
         or not hasattr(model, "forward_intermediates")
     ):
-        msg = (
+        raise InputError(
             f"{name} is not a vision transformer with square patches; choose one such "
             "as timm:vit_small_patch16_224."
         )
-        raise InputError(msg)
     return int(patch[0])
 
 

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_dinoprompt.core.batch.image import check_settings
-from napari_dinoprompt.core.batch.run import follow_batch, name_images
 from napari_dinoprompt.core.errors import DinopromptError, InputError
 from napari_dinoprompt.core.io.atomic import (
     explaining_writes,
@@ -29,6 +27,10 @@ from napari_dinoprompt.core.io.atomic import (
 )
 from napari_dinoprompt.core.references.file import encode_reference
 
+from .image import ImageTask, check_settings
+from .objects import MASKS_ONLY, BatchFiles
+from .run import follow_batch, name_images
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.dask_worker import BatchWorker, WorkerState
-    from napari_dinoprompt.core.batch.image import ImageTask
-    from napari_dinoprompt.core.batch.run import BatchReport, BatchStep, Outcome
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .dask_worker import BatchWorker, WorkerState
+    from .run import BatchReport, BatchStep, Outcome
 
 
 _GONE = (
@@ -94,17 +96,15 @@ def parse_scheduler(text: str) -> LocalWorkers | str:
     elif host and port.isascii() and port.isdigit():
         found = f"{protocol or 'tcp'}://{rest}"
     if found is None:
-        msg = (
+        raise InputError(
             "--scheduler is local:N for N processes on this machine, or an address "
             f"such as tcp://host:8786, not {text[:60]!r}."
         )
-        raise InputError(msg)
     if importlib.util.find_spec("distributed") is None:
-        msg = (
+        raise InputError(
             "A scheduler needs the package distributed; install "
             "napari-dinoprompt[cluster]."
         )
-        raise InputError(msg)
     return found
 
 
@@ -118,6 +118,7 @@ def segment_batch_on_cluster(
     scheduler: str,
     like: ArrayLike | None = None,
     again: bool = False,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files on the workers of a scheduler, as `segment_batch` does.
 
@@ -159,8 +160,8 @@ def segment_batch_on_cluster(
     """
     check_settings(reference, options, like)
     where = parse_scheduler(scheduler)
-    names = name_images(images, folder)
-    from napari_dinoprompt.core.batch.dask_worker import BatchWorker
+    names = name_images(images, folder, objects)
+    from .dask_worker import BatchWorker
 
     with ExitStack() as stack:
         client = stack.enter_context(_connect(where))
@@ -174,11 +175,13 @@ def segment_batch_on_cluster(
             sign=stack.enter_context(_sign(target)),
             threads=where.threads if isinstance(where, LocalWorkers) else None,
             again=again,
+            objects=replace(objects, given=objects.given and objects.given.absolute()),
         )
         plugin = stack.enter_context(_hand_out(client, worker))
         settings = _agree(client, plugin)
         compute = partial(_compute, client, plugin, settings)
-        return (yield from follow_batch(folder, names, settings, compute, again=again))
+        steps = follow_batch(folder, names, settings, compute, objects, again=again)
+        return (yield from steps)
 
 
 @contextmanager
@@ -205,11 +208,10 @@ def _wait_for_workers(client: Client, count: int = 1) -> None:
     try:
         client.wait_for_workers(count, timeout=_ARRIVAL)
     except TimeoutError:
-        msg = (
+        raise InputError(
             "The scheduler has no workers; start some with 'dask worker ADDRESS'. "
             "What is finished is kept."
-        )
-        raise InputError(msg) from None
+        ) from None
     except OSError as error:
         raise InputError(_GONE) from error
 
@@ -260,11 +262,10 @@ def _find(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout=_ANSWER, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        msg = (
+        raise InputError(
             f"There is no scheduler at {address}; start one with 'dask scheduler' and "
             "give the address that it names."
-        )
-        raise InputError(msg) from error
+        ) from error
     with client:
         yield client
 
@@ -322,11 +323,10 @@ def _hand_out(client: Client, worker: BatchWorker) -> Iterator[str]:
     try:
         client.register_plugin(worker, name=name)
     except ModuleNotFoundError as error:
-        msg = (
+        raise InputError(
             f"The workers have no package {error.name}; install napari-dinoprompt "
             f"{software_version()} for scheduler and workers too."
-        )
-        raise InputError(msg) from error
+        ) from error
     try:
         yield name
     finally:
@@ -337,7 +337,7 @@ def _hand_out(client: Client, worker: BatchWorker) -> Iterator[str]:
 
 def _agree(client: Client, plugin: str) -> str:
     """Return the settings of all workers."""
-    from napari_dinoprompt.core.batch.dask_worker import ask_worker
+    from .dask_worker import ask_worker
 
     answers: dict[str, WorkerState | BaseException] = client.run(
         ask_worker, plugin, on_error="return"
@@ -346,32 +346,29 @@ def _agree(client: Client, plugin: str) -> str:
     for address, answer in answers.items():
         # Whatever a worker has to say, but for nothing because it is gone.
         if isinstance(answer, OSError) and not isinstance(answer, DinopromptError):
-            msg = (
+            raise InputError(
                 f"The worker {address} died while it loaded the backbone; there may "
                 "not be enough memory for so many workers."
-            )
-            raise InputError(msg) from answer
+            ) from answer
         if isinstance(answer, BaseException):
             raise answer
         states.setdefault(answer, address)
     here = software_version()
     for state, address in states.items():
         if state.software != here:
-            msg = (
+            raise InputError(
                 f"The worker {address} has napari-dinoprompt {state.software}, and "
                 f"here it is {here}; install the same everywhere."
             )
-            raise InputError(msg)
     if len(states) > 1:
         ways = " and ".join(
             f"{address} on {state.device} {state.dtype}".rstrip()
             for state, address in list(states.items())[:2]
         )
-        msg = (
+        raise InputError(
             f"Not all workers compute alike: {ways}. Give --device and --precision, "
             "or start them alike."
         )
-        raise InputError(msg)
     return next(iter(states)).settings
 
 
@@ -379,7 +376,7 @@ def _compute(
     client: Client, plugin: str, settings: str, tasks: Iterable[ImageTask]
 ) -> Generator[Outcome, None, None]:
     """Have tasks done by workers, a bounded number at a time."""
-    from napari_dinoprompt.core.batch.dask_worker import work_on
+    from .dask_worker import work_on
 
     left = iter(tasks)
     given: dict[Future[Any], ImageTask] = {}

@@ -16,6 +16,7 @@ from distributed import WorkerPlugin, get_worker
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import software_version
+from napari_dinoprompt.core.memory import release_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.load import BackboneChoice
-    from napari_dinoprompt.core.batch.image import ImageJob, ImageTask
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ImageJob, ImageTask
+    from .objects import BatchFiles
+    from .records import Rows
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class BatchWorker(WorkerPlugin):
         That torch computes with; None leaves it as it is.
     again : bool
         Whether what was finished before the batch is computed again.
+    objects : BatchFiles
     """
 
     reference: bytes
@@ -90,6 +94,7 @@ class BatchWorker(WorkerPlugin):
     sign: str
     threads: int | None
     again: bool
+    objects: BatchFiles
     _work: ImageJob | None = field(default=None, init=False)
 
     def setup(self, worker: Worker) -> None:
@@ -127,21 +132,22 @@ class BatchWorker(WorkerPlugin):
         # torch is not needed to start a worker.
         import torch
 
-        from napari_dinoprompt.core.batch.image import ImageJob
         from napari_dinoprompt.core.references.file import decode_reference
         from napari_dinoprompt.core.references.reference import Reference
 
+        from .image import ImageJob
+
         if not (self.folder / self.sign).exists():
-            msg = (
+            raise InputError(
                 f"A worker does not see the folder {self.folder}; images and results "
                 "have to lie where this machine and all workers reach them."
             )
-            raise InputError(msg)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         reference = Reference.of(decode_reference(self.reference))
         backbone = self.choice.fitting(reference.backbone).load()
-        return ImageJob(reference, backbone, self.options, self.like, self.folder)
+        given = self.options, self.like, self.folder, self.objects
+        return ImageJob(reference, backbone, *given)
 
 
 async def ask_worker(plugin: str, dask_worker: Worker) -> WorkerState:
@@ -163,21 +169,21 @@ def work_on(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", RuntimeWarning)
         result = _work_on(task, plugin, settings)
+    release_memory()
     said = [one for one in heard if issubclass(one.category, RuntimeWarning)]
     return result, [str(one.message) for one in said]
 
 
 def _work_on(task: ImageTask, plugin: str, settings: str) -> Rows | str:
-    from napari_dinoprompt.core.batch.records import Job, read_record
+    from .records import Job, read_record
 
     holder: Any = get_worker().plugins[plugin]
     work: ImageJob = holder.work()
     if work.settings != settings:
-        msg = (
+        raise InputError(
             "A worker that came later computes otherwise than the first ones; start "
             "all workers alike."
         )
-        raise InputError(msg)
     if task.path.exists():
         # A worker may have died between its record and its answer.
         job = Job.of(task.path, settings)

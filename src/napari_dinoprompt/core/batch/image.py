@@ -6,21 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.batch.records import (
-    Job,
-    open_record,
-    summarise,
-    write_record,
-)
-from napari_dinoprompt.core.batch.results import write_segmentation
-from napari_dinoprompt.core.batch.stack_files import (
-    is_stack_file,
-    iter_segment_stack_file,
-)
 from napari_dinoprompt.core.errors import CannotWriteError, explain
 from napari_dinoprompt.core.io.read import open_image
+from napari_dinoprompt.core.io.spacing import read_pixel_size
 from napari_dinoprompt.core.progress import run_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     check_like,
     segment,
@@ -28,16 +18,20 @@ from napari_dinoprompt.core.segmentation.segment import (
 )
 from napari_dinoprompt.core.segmentation.stack import describe_settings
 
+from .objects import MASKS_ONLY, BatchFiles
+from .records import Job, open_record, summarise, write_record, write_segmentation
+from .stack_files import is_stack_file, iter_segment_stack_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .records import Rows
 
 
 # Whatever of these a user can do something about concerns the one image.
@@ -88,6 +82,7 @@ class ImageJob:
         As `segment`.
     folder : Path
         For the results.
+    objects : BatchFiles
 
     Raises
     ------
@@ -100,14 +95,16 @@ class ImageJob:
     options: SegmentOptions
     like: ArrayLike | None
     folder: Path
+    objects: BatchFiles = MASKS_ONLY
 
     def __post_init__(self) -> None:
         self.reference.check_backbone(self.backbone.info)
 
     @cached_property
     def settings(self) -> str:
-        """As `describe_settings`."""
-        return describe_settings(self.reference, self.backbone, self.options, self.like)
+        """As `describe_settings`, and what is done with objects."""
+        own = describe_settings(self.reference, self.backbone, self.options, self.like)
+        return own if self.objects == MASKS_ONLY else f"{own} {self.objects}"
 
     def read(self, path: Path) -> ReadImage | str:
         """Read an image, or say why it cannot be read."""
@@ -115,7 +112,8 @@ class ImageJob:
             # Looked at before it is read: a change meanwhile will be noticed.
             job = Job.of(path, self.settings) if path.exists() else None
             # The planes of a stack are read one after the other, when they are done.
-            pixels = None if is_stack_file(path) else open_image(path)
+            pick = self.objects.pick
+            pixels = None if is_stack_file(path, pick) else open_image(path, pick)
         except _TROUBLES as error:
             return _reason(error, path)
         # It came to be between the two looks.
@@ -132,6 +130,7 @@ class ImageJob:
         try:
             if found.pixels is None:
                 return self._finish_stack(task, found.job)
+            labels = self.objects.labels_of(task.path)
             result = segment(
                 found.pixels,
                 self.reference,
@@ -139,6 +138,7 @@ class ImageJob:
                 self.options,
                 like=self.like,
             )
+            result = self.objects.choose(result, labels, self.options.threshold)
         except CannotWriteError:
             # It would be the same with the next one.
             raise
@@ -146,7 +146,11 @@ class ImageJob:
             return _reason(error, task.path)
         rows = summarise(task.shown, task.name, result)
         open_record(self.folder, task.name)
-        write_segmentation(self.folder, task.name, result)
+        given = self.options.spacing
+        series = self.objects.pick.series or 0
+        size = given[1:] if given else read_pixel_size(task.path, series)
+        write_segmentation(self.folder, task.name, result, size)
+        self.objects.export(self.folder, task.name, result, found.pixels, size)
         write_record(self.folder, task.name, found.job, rows)
         return rows
 
@@ -161,6 +165,7 @@ class ImageJob:
                 self.backbone,
                 self.options,
                 like=self.like,
+                objects=self.objects,
             )
         )
         write_record(self.folder, task.name, job, rows)

@@ -15,19 +15,23 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_dinoprompt.core.batch.image import ImageJob, ImageTask, check_settings
-from napari_dinoprompt.core.batch.records import (
-    Job,
-    check_ours,
-    other_rows,
-    read_record,
-    results_in,
-)
-from napari_dinoprompt.core.batch.results import append_table, name_results, write_table
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
 from napari_dinoprompt.core.memory import release_memory
+
+from .image import ImageJob, ImageTask, check_settings
+from .objects import MASKS_ONLY, BatchFiles
+from .records import (
+    Job,
+    append_table,
+    check_ours,
+    name_results,
+    other_rows,
+    read_record,
+    results_in,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -36,10 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.batch.image import ReadImage
-    from napari_dinoprompt.core.batch.records import Rows
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
+
+    from .image import ReadImage
+    from .records import Rows
 
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
@@ -128,8 +133,7 @@ def _images_of(path: Path) -> list[Path]:
     else:
         return [path]
     if not found:
-        msg = f"There are no images in {path}."
-        raise InputError(msg)
+        raise InputError(f"There are no images in {path}.")
     return found
 
 
@@ -152,6 +156,7 @@ def segment_batch(
     *,
     like: ArrayLike | None = None,
     again: bool = False,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[BatchStep, None, BatchReport]:
     """Segment image files and write the results of each.
 
@@ -175,6 +180,8 @@ def segment_batch(
         As `segment`.
     again : bool
         Whether finished images are computed again.
+    objects : BatchFiles
+        Objects that are given, and files to end in.
 
     Yields
     ------
@@ -191,20 +198,29 @@ def segment_batch(
         If no image can be done with these options, or results cannot be written.
     """
     check_settings(reference, options, like)
-    work = ImageJob(reference, backbone, options, like, folder)
-    names = name_images(images, folder)
+    work = ImageJob(reference, backbone, options, like, folder, objects)
+    names = name_images(images, folder, objects)
     compute = partial(_compute, work)
-    return (yield from follow_batch(folder, names, work.settings, compute, again=again))
+    settings = work.settings
+    return (
+        yield from follow_batch(folder, names, settings, compute, objects, again=again)
+    )
 
 
-def name_images(images: Sequence[Path], folder: Path) -> dict[Path, str]:
+def name_images(
+    images: Sequence[Path], folder: Path, objects: BatchFiles
+) -> dict[Path, str]:
     """Name the results of each image; refuse a folder that cannot take them."""
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; the results need a folder."
-        raise InputError(msg)
+        raise InputError(f"{folder} is a file; the results need a folder.")
     check_place(folder)
     names = name_results(images, folder)
-    check_ours(folder, names.values(), folder / SUMMARY)
+    check_ours(folder, names.values(), folder / SUMMARY, objects.paths)
+    if objects.given is not None and objects.given.is_file() and len(names) > 1:
+        raise InputError(
+            f"{objects.given} holds the objects of one image, and there are "
+            f"{len(names)}; give a folder with a file of the same name for each."
+        )
     return names
 
 
@@ -213,6 +229,7 @@ def follow_batch(
     names: dict[Path, str],
     settings: str,
     compute: Compute,
+    objects: BatchFiles,
     *,
     again: bool,
 ) -> Generator[BatchStep, None, BatchReport]:
@@ -224,7 +241,7 @@ def follow_batch(
     """
     remove_leftovers(folder)
     # Known beforehand, so that the summary never has less than the folder.
-    kept = {} if again else _kept_rows(folder, names, settings)
+    kept = {} if again else _kept_rows(folder, names, settings, objects)
     summary = _Summary(
         folder / SUMMARY,
         other_rows(folder, names.values()),
@@ -262,6 +279,7 @@ def follow_batch(
                 summary.add(task.name, result)
                 yield step(paths[task.name], "done")
     rows = summary.end(names.values())
+    objects.join(folder, names.values())
     computed = len(names) - len(kept) - skipped
     return BatchReport(tuple(rows), computed, len(kept), skipped)
 
@@ -284,10 +302,12 @@ def _compute(
                 yield done, rows
 
 
-def _kept_rows(folder: Path, names: dict[Path, str], settings: str) -> dict[Path, Rows]:
+def _kept_rows(
+    folder: Path, names: dict[Path, str], settings: str, objects: BatchFiles
+) -> dict[Path, Rows]:
     kept = {}
     for path, name in names.items():
-        if not path.exists():
+        if not all(one.exists() for one in (path, *objects.paths(folder, name))):
             continue
         rows = read_record(folder, name, Job.of(path, settings))
         if rows is not None:

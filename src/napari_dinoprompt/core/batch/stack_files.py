@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dinoprompt.core.batch.records import Job, open_record, summarise
-from napari_dinoprompt.core.batch.results import result_paths
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.images.plane import check_kind, describe_odd_planes
@@ -24,15 +22,19 @@ from napari_dinoprompt.core.io.atomic import (
     open_atomically,
     software_version,
 )
+from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
 from napari_dinoprompt.core.io.read import open_array
 from napari_dinoprompt.core.io.spacing import Spacing, read_spacing
 from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
-from napari_dinoprompt.core.progress import Notice
+from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.segmentation.stack import (
     Stack,
     describe_settings,
     follow_stack,
 )
+
+from .objects import MASKS_ONLY, BatchFiles
+from .records import Job, open_record, result_paths, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.progress import Progress
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
@@ -76,15 +77,15 @@ class StackFile:
         return self.axes[-3] not in "TC"
 
 
-def is_stack_file(path: Path) -> bool:
+def is_stack_file(path: Path, pick: Pick = EVERYTHING) -> bool:
     """Tell whether a file is a TIFF or a zarr that holds a stack of planes.
 
     False too for what is no image or is damaged: reading it says so.
     """
     # Decoders raise whatever they stumble over in a damaged file.
     with suppress(Exception):
-        if path.is_dir():
-            array, axes = open_array(path)
+        if path.is_dir() or pick != EVERYTHING:
+            array, axes = open_array(path, pick, in_memory=0)
             return _is_stack(axes, array.shape)
         if not path.is_file():
             return False
@@ -105,16 +106,15 @@ def _is_stack(axes: str, shape: tuple[int, ...]) -> bool:
     return "Y" in axes and "X" in axes and math.prod(leading) > 1
 
 
-def open_stack_file(path: Path) -> StackFile:
+def open_stack_file(path: Path, pick: Pick = EVERYTHING) -> StackFile:
     """Open a TIFF or zarr of several planes, which are read when they are asked for.
 
     An InputError if it is none, or its planes cannot be used.
     """
-    array, axes = open_array(path)
+    array, axes = open_array(path, pick)
     shape = tuple(int(length) for length in array.shape)
     if not _is_stack(axes, shape):
-        msg = f"{path} holds no stack of planes."
-        raise InputError(msg)
+        raise InputError(f"{path} holds no stack of planes.")
     lengths = dict(zip(axes, shape, strict=True))
     check_kind(
         tuple(lengths[axis] for axis in "YXS" if axis in lengths), np.dtype(array.dtype)
@@ -130,7 +130,7 @@ def open_stack_file(path: Path) -> StackFile:
             partial(_read, array, axes, ahead),
         ),
         "".join(axes[at] for at in ahead) + "YX",
-        read_spacing(path),
+        read_spacing(path, pick.series or 0),
     )
 
 
@@ -156,6 +156,7 @@ def iter_segment_stack_file(
     options: SegmentOptions,
     *,
     like: ArrayLike | None = None,
+    objects: BatchFiles = MASKS_ONLY,
 ) -> Generator[Progress | Notice, None, list[dict[str, Any]]]:
     """Segment a stack and write similarity, mask and instances as stacks.
 
@@ -167,13 +168,17 @@ def iter_segment_stack_file(
     stack's part of the summary, one row for each object class. InputError if it cannot
     be used, or results cannot be written.
     """
-    source = open_stack_file(path)
+    source = open_stack_file(path, objects.pick)
     if options.objects_3d and not source.deep:
-        msg = (
+        raise InputError(
             f"{path} has no depth (axes {source.axes}), so its objects cannot go "
             "through the planes; leave out --objects-3d."
         )
-        raise InputError(msg)
+    if objects.given is not None:
+        raise InputError(
+            f"{path} is a stack; objects can be given for single planes only. Save its "
+            "planes as files of their own."
+        )
     spacing = options.spacing or source.spacing
     if options.objects_3d and options.spacing is None:
         yield Notice(f"{shown}: {_describe_spacing(source.spacing)}")
@@ -193,17 +198,13 @@ def iter_segment_stack_file(
     with explaining_writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = yield from follow_stack(
-        source.stack,
-        reference,
-        backbone,
-        options,
-        store=begun,
-        like=like,
+        source.stack, reference, backbone, options, store=begun, like=like
     )
     rows = summarise(shown, name, found)
     open_record(folder, name)
     shown = f"similarity ({options.map})"
     _write_results(folder, name, found, replace(source, spacing=spacing), shown)
+    objects.export_stack(folder, name, found, source.stack, spacing)
     shutil.rmtree(begun)
     return rows
 

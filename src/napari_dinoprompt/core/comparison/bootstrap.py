@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.measures import measure_masks
 from napari_dinoprompt.core.scoring.places import (
     all_values,
     auto_thresholds,
@@ -28,17 +27,19 @@ from napari_dinoprompt.core.scoring.places import (
 )
 from napari_dinoprompt.core.scoring.similarity import score_plane
 
+from .measures import Side, measure_masks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.columns import Column
-    from napari_dinoprompt.core.comparison.measures import Side
-    from napari_dinoprompt.core.comparison.prepared_images import PreparedImage
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.places import Places
+
+    from .columns import Column
+    from .prepared_images import PreparedImage
 
 
 LEAST_PROMPTS = 3
@@ -208,10 +209,7 @@ def noise_floor(
             found[one.key] = math.nan, math.nan
             continue
         worst = 100 - _BOUND if one.better == "higher" else _BOUND
-        found[one.key] = (
-            float(np.median(values)),
-            float(np.percentile(values, worst)),
-        )
+        found[one.key] = float(np.median(values)), float(np.percentile(values, worst))
     return found
 
 

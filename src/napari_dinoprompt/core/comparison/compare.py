@@ -8,31 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.comparison.bootstrap import (
-    LEAST_PROMPTS,
-    Drawn,
-    draw_references,
-    intervals,
-    noise_floor,
-    true_side,
-)
-from napari_dinoprompt.core.comparison.columns import COLUMNS
-from napari_dinoprompt.core.comparison.measures import (
-    Report,
-    measure_pair,
-    valid_pixels,
-)
-from napari_dinoprompt.core.comparison.perceptual import (
-    LPIPS,
-    find_network,
-    perceptual_distance,
-)
-from napari_dinoprompt.core.comparison.prepared_images import (
-    apply_reference,
-    iter_prepared_image,
-    place_fake,
-)
-from napari_dinoprompt.core.comparison.report import Comparison
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.alignment import check_same_field, match_labels
 from napari_dinoprompt.core.images.intensity import IntensityWindow
@@ -45,13 +20,27 @@ from napari_dinoprompt.core.progress import (
     scaled_progress,
 )
 from napari_dinoprompt.core.prompts import list_classes
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
     SegmentOptions,
     fitting_backbone,
     target_window,
 )
 from napari_dinoprompt.core.validation import as_array, check_seed
+
+from .bootstrap import (
+    LEAST_PROMPTS,
+    Drawn,
+    draw_references,
+    intervals,
+    noise_floor,
+    true_side,
+)
+from .columns import COLUMNS
+from .measures import Report, measure_pair, valid_pixels
+from .perceptual import LPIPS, find_network, perceptual_distance
+from .prepared_images import apply_reference, iter_prepared_image, place_fake
+from .report import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -60,10 +49,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.comparison.measures import Measures, Side
-    from napari_dinoprompt.core.comparison.perceptual import Network
-    from napari_dinoprompt.core.comparison.prepared_images import Applied, PreparedImage
-    from napari_dinoprompt.core.references.reference import Reference
+
+    from .measures import Measures, Side
+    from .perceptual import Network
+    from .prepared_images import Applied, PreparedImage
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.
@@ -161,8 +150,7 @@ def iter_compare(
         check_same_field(plane_shape(plane), plane_shape(one))
     check_seed(seed)
     if draws < 0 or draws == 1:
-        msg = f"The number of draws must be 0 or at least 2, not {draws}."
-        raise InputError(msg)
+        raise InputError(f"The number of draws must be 0 or at least 2, not {draws}.")
     # Both complain about what they cannot use.
     resolve_thresholds(reference, options.threshold)
     target_window(reference, options.window)
@@ -356,8 +344,7 @@ def _check_class(reference: Reference, name: str | None) -> str:
         return reference.object_classes[0]
     if name not in reference.object_classes:
         known = list_classes(reference.object_classes)
-        msg = f"The reference has no object class {name!r}; it has {known}."
-        raise InputError(msg)
+        raise InputError(f"The reference has no object class {name!r}; it has {known}.")
     return name
 
 
@@ -368,8 +355,7 @@ def _planes(fakes: ArrayLike | Sequence[ArrayLike]) -> tuple[NDArray[np.generic]
         images = fakes
     planes = tuple(as_plane(one) for one in images)
     if not planes:
-        msg = "There is no fake to compare; give at least one."
-        raise InputError(msg)
+        raise InputError("There is no fake to compare; give at least one.")
     return planes
 
 

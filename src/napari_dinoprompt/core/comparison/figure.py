@@ -11,22 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from napari_dinoprompt.core.comparison.columns import (
-    AGREEMENT_COLOURS,
-    column,
-    format_figure,
-    format_interval,
-)
 from napari_dinoprompt.core.images.alignment import match_plane
 from napari_dinoprompt.core.images.intensity import measure_window
 from napari_dinoprompt.core.images.plane import as_plane
+
+from .columns import AGREEMENT_COLOURS, COLUMNS, format_figure, format_interval
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.comparison.measures import Findings, Report
+    from .measures import Findings, Report
 
 
 _MAIN = (
@@ -113,13 +109,12 @@ def _draw_fake(axes: NDArray[np.object_], comparison: Findings, report: Report) 
         f"agreement, IoU {format_figure('iou', report.measures.figures['iou'])}",
         loc="left",
     )
-    titles = [comparison.title(column(key)) for key in ("only_in_real", "only_in_fake")]
+    only = [one for one in COLUMNS if one.key in ("only_in_real", "only_in_fake")]
+    titles = ["both", *map(comparison.title, only)]
     axes[2].legend(
         handles=[
             Patch(color=colour, label=label)
-            for colour, label in zip(
-                AGREEMENT_COLOURS.values(), ("both", *titles), strict=True
-            )
+            for colour, label in zip(AGREEMENT_COLOURS.values(), titles, strict=True)
         ],
         loc="lower right",
         fontsize=6,

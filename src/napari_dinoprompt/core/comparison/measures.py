@@ -9,31 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.columns import COLUMNS
-from napari_dinoprompt.core.comparison.intensity import compare_greys
-from napari_dinoprompt.core.comparison.metrics import (
-    average_precision,
-    compare_pixels,
-    map_agreement,
-)
-from napari_dinoprompt.core.comparison.objects import ObjectMatching, match_objects
-from napari_dinoprompt.core.comparison.perceptual import (
-    cell_distances,
-    distance_map,
-    mean_distance,
-)
-from napari_dinoprompt.core.comparison.shapes import compare_shapes
 from napari_dinoprompt.core.errors import InputError
+
+from .columns import COLUMNS, Column
+from .intensity import compare_greys
+from .metrics import average_precision, map_agreement, measure_agreement
+from .objects import ObjectMatching, match_objects
+from .perceptual import cell_distances, distance_map, mean_distance
+from .shapes import compare_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.columns import Column
-    from napari_dinoprompt.core.comparison.objects import UnmatchedObject
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.segmentation.segment import Segmentation
+
+    from .objects import UnmatchedObject
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,22 +206,16 @@ def measure_pair(real: Side, fake: Side) -> Measures:
     object there is compared, and cells count if at least half of them holds data.
     """
     if real.mask.shape != fake.mask.shape:
-        msg = (
+        raise InputError(
             f"The real is {real.mask.shape} pixels, the fake {fake.mask.shape}; "
             "bring the fake onto the grid of the real first."
         )
-        raise InputError(msg)
     valid = valid_pixels(real, fake)
     figures, matching = _mask_figures(real, fake, valid)
     greys = compare_greys(real.grey, fake.grey, valid)
     distance, distances = _features(real, fake, valid)
-    figures |= {
-        "mse": greys.mse,
-        "psnr": greys.psnr,
-        "ssim": greys.ssim,
-        "pearson": greys.pearson,
-        "feature_distance": distance,
-    }
+    figures |= _read(greys, "mse", "psnr", "ssim", "pearson")
+    figures["feature_distance"] = distance
     return Measures(
         figures={one.key: figures[one.key] for one in COLUMNS},
         maps=Maps(
@@ -251,15 +238,12 @@ def _mask_figures(
 ) -> tuple[dict[str, float], ObjectMatching]:
     matching = match_objects(real.instances, fake.instances, valid)
     shapes = compare_shapes(real.instances, fake.instances, matching.matches, valid)
-    pixels = compare_pixels(real.mask, fake.mask, valid)
+    pixels = measure_agreement(fake.mask, real.mask, valid)
     own = math.nan
     if fake.own_mask is not None:
-        own = compare_pixels(real.mask, fake.own_mask, valid).iou
+        own = measure_agreement(fake.own_mask, real.mask, valid).iou
     figures = {
-        "iou": pixels.iou,
-        "dice": pixels.dice,
-        "precision": pixels.precision,
-        "recall": pixels.recall,
+        **_read(pixels, "iou", "dice", "precision", "recall"),
         "own_threshold_iou": own,
         "objects_in_real": float(matching.real_count),
         "objects_in_fake": float(matching.fake_count),
@@ -268,12 +252,14 @@ def _mask_figures(
         "only_in_real": float(matching.count("only in real")),
         "only_in_fake": float(matching.count("only in fake")),
         "f1": matching.f1,
-        "area_ratio": shapes.area_ratio,
-        "boundary_distance": shapes.boundary_distance,
-        "shape_difference": shapes.shape_difference,
+        **_read(shapes, "area_ratio", "boundary_distance", "shape_difference"),
         "average_precision": average_precision(real.mask, fake.similarity, valid),
     }
     return figures, matching
+
+
+def _read(found: object, *names: str) -> dict[str, float]:
+    return {name: getattr(found, name) for name in names}
 
 
 def valid_pixels(real: Side, fake: Side) -> NDArray[np.bool_] | None:

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.comparison.columns import (
-    BOTH,
-    NEITHER,
-    ONLY_IN_FAKE,
-    ONLY_IN_REAL,
-)
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.views import iter_tiles
+
+from .columns import BOTH, NEITHER, ONLY_IN_FAKE, ONLY_IN_REAL
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -44,6 +40,11 @@ class Agreement:
     precision: float
     recall: float
 
+    @property
+    def dice(self) -> float:
+        """Twice the pixels in both, of the sum of the two; follows from the IoU."""
+        return 2 * self.iou / (1 + self.iou)
+
 
 @dataclass(frozen=True)
 class Extent:
@@ -62,15 +63,18 @@ class Extent:
     fraction: float
 
 
-def measure_agreement(mask: ArrayLike, truth: ArrayLike) -> Agreement:
+def measure_agreement(
+    mask: ArrayLike, truth: ArrayLike, valid: NDArray[np.bool_] | None = None
+) -> Agreement:
     """Compare a mask with a truth, pixel by pixel.
 
-    mask, truth: (H, W) array_like, what is not 0 belongs to an object.
+    mask, truth: (H, W) array_like, what is not 0 belongs to an object; valid (H, W).
     """
     found, true = np.asarray(mask) != 0, np.asarray(truth) != 0
     if found.shape != true.shape:
-        msg = f"The mask is {found.shape} pixels, the truth {true.shape}."
-        raise InputError(msg)
+        raise InputError(f"The mask is {found.shape} pixels, the truth {true.shape}.")
+    if valid is not None:
+        found, true = found & valid, true & valid
     both = _count(found & true)
     return Agreement(
         iou=_share(both, _count(found | true)),
@@ -108,47 +112,6 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 
 
-@dataclass(frozen=True)
-class PixelAgreement:
-    """How far two masks are the same.
-
-    A figure that would be 0 / 0 is NaN: nothing can be said.
-
-    Attributes
-    ----------
-    iou : float
-        Pixels in both, of those in either (Jaccard, New Phytologist 11, 1912).
-    dice : float
-        Twice the pixels in both, of the sum of the two (Dice, Ecology 26, 1945).
-    precision : float
-        Of the fake's pixels, how many are in the real mask.
-    recall : float
-        Of the real mask's pixels, how many are in the fake's.
-    """
-
-    iou: float
-    dice: float
-    precision: float
-    recall: float
-
-
-def compare_pixels(
-    real: NDArray[np.bool_],
-    fake: NDArray[np.bool_],
-    valid: NDArray[np.bool_] | None = None,
-) -> PixelAgreement:
-    """Count the pixels that two masks share.
-
-    Takes real, fake, valid (H, W).
-    """
-    if valid is not None:
-        real, fake = real & valid, fake & valid
-    found = measure_agreement(fake, real)
-    # Dice follows from the IoU, and NaN stays NaN.
-    dice = 2 * found.iou / (1 + found.iou)
-    return PixelAgreement(found.iou, dice, found.precision, found.recall)
-
-
 def map_agreement(
     real: NDArray[np.bool_],
     fake: NDArray[np.bool_],
@@ -158,9 +121,6 @@ def map_agreement(
 
     Takes real, fake, valid (H, W); returns (H, W).
     """
-    if real.shape != fake.shape:
-        msg = f"The real mask is {real.shape} pixels, the fake one {fake.shape}."
-        raise InputError(msg)
     found = np.zeros(real.shape, dtype=np.uint8)
     found[real & fake] = BOTH
     found[real & ~fake] = ONLY_IN_REAL
@@ -192,9 +152,6 @@ def average_precision(
     ICML 2006 (why not to interpolate); Boyd, Eng and Page, "Area under the
     precision-recall curve", ECML PKDD 2013 (the estimator).
     """
-    if truth.shape != scores.shape:
-        msg = f"The mask is {truth.shape} pixels, the map {scores.shape}."
-        raise InputError(msg)
     counted = ~np.isnan(scores)
     if valid is not None:
         counted &= valid

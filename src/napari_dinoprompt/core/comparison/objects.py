@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_dinoprompt.core.errors import InputError
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -103,19 +101,10 @@ class ObjectMatching:
         return sum(one.kind == kind for one in self.unmatched)
 
     @property
-    def precision(self) -> float:
-        """Of the fake's objects, how many are matched; NaN without any."""
-        return _share(len(self.matches), self.fake_count)
-
-    @property
-    def recall(self) -> float:
-        """Of the real objects, how many are matched; NaN without any."""
-        return _share(len(self.matches), self.real_count)
-
-    @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; NaN if there is no object at all."""
-        return _share(2 * len(self.matches), self.real_count + self.fake_count)
+        """Twice the matches, of all objects; NaN if there is none at all."""
+        objects = self.real_count + self.fake_count
+        return 2 * len(self.matches) / objects if objects else math.nan
 
 
 def match_objects(
@@ -130,9 +119,6 @@ def match_objects(
     """
     from skimage.metrics import contingency_table
 
-    if real.shape != fake.shape:
-        msg = f"The real labels are {real.shape} pixels, the fake ones {fake.shape}."
-        raise InputError(msg)
     real_labels, real_numbers = _number(real, valid)
     fake_labels, fake_numbers = _number(fake, valid)
     either = (real_numbers > 0) | (fake_numbers > 0)
@@ -211,7 +197,3 @@ def _describe(
         )
         for region in regionprops(left)
     ]
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_dinoprompt.core.comparison.columns import Column
-from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.scoring.similarity import as_map, to_pixels
+
+from .columns import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +62,6 @@ def cell_distances(
     columns), from 0 (same direction) to 2. A vector without length has distance 1 to
     every other and 0 to another such.
     """
-    if real.shape != fake.shape:
-        msg = (
-            f"Features of {tuple(real.shape)} cannot be compared with those of "
-            f"{tuple(fake.shape)}; both images must be on one grid."
-        )
-        raise InputError(msg)
     device = real.device
     mean, inverse_scale = mean.to(device), inverse_scale.to(device)
     found = torch.empty(real.shape[:2], dtype=torch.float32, device=device)

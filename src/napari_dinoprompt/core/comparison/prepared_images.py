@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.comparison.intensity import as_grey
-from napari_dinoprompt.core.comparison.measures import Side
 from napari_dinoprompt.core.features.extraction import iter_features
-from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.alignment import match_plane, match_range
 from napari_dinoprompt.core.images.intensity import match_histogram
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.masks.cleaning import clean_and_label
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.scoring.places import find_matches, threshold_elsewhere
 from napari_dinoprompt.core.scoring.similarity import score_plane
 from napari_dinoprompt.core.segmentation.segment import (
@@ -26,15 +24,16 @@ from napari_dinoprompt.core.segmentation.segment import (
 )
 from napari_dinoprompt.core.segmentation.similarities import scores_to_pixels
 
+from .intensity import as_grey
+from .measures import Side
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.places import Place
     from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 

@@ -7,13 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dinoprompt.core.comparison.columns import (
-    BOTH,
-    NEITHER,
-    ONLY_IN_FAKE,
-    ONLY_IN_REAL,
-)
-from napari_dinoprompt.core.comparison.measures import Findings
 from napari_dinoprompt.core.io.atomic import (
     as_csv,
     as_json,
@@ -23,6 +16,9 @@ from napari_dinoprompt.core.io.atomic import (
     write_bytes,
 )
 from napari_dinoprompt.core.io.read import write_tiff
+
+from .columns import BOTH, NEITHER, ONLY_IN_FAKE, ONLY_IN_REAL
+from .measures import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +112,7 @@ class Comparison(Findings):
         matplotlib.figure.Figure
             Text and lines stay vectors in a PDF.
         """
-        from napari_dinoprompt.core.comparison.figure import draw_comparison
+        from .figure import draw_comparison
 
         return draw_comparison(self, input_image)
 
@@ -145,7 +141,7 @@ class Comparison(Findings):
         InputError
             If a file cannot be written.
         """
-        from napari_dinoprompt.core.comparison.figure import draw_comparison, render
+        from .figure import draw_comparison, render
 
         folder = Path(folder)
         remove_leftovers(folder)
@@ -169,6 +165,11 @@ class Comparison(Findings):
             written.append(write_bytes(path, render(figure, suffix)))
         settings = as_json(_describe(self))
         return [*written, write_bytes(folder / _SETTINGS, settings)]
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a comparison was stopped while it was written to a folder."""
+    return (folder / _TABLE).exists() and not (folder / _SETTINGS).exists()
 
 
 def comparison_paths(folder: Path, names: Sequence[str]) -> list[Path]:

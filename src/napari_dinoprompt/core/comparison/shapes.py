@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.comparison.objects import Match
+    from .objects import Match
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +85,7 @@ def compare_shapes(
     real_boxes = ndi.find_objects(real_numbers, max_label=count)
     fake_boxes = ndi.find_objects(fake_numbers, max_label=count)
     if None in real_boxes or None in fake_boxes:
-        msg = "A matched object is not in its label image."
-        raise InputError(msg)
+        raise InputError("A matched object is not in its label image.")
     real_outlines, fake_outlines = _outlines(real_numbers), _outlines(fake_numbers)
     solidity = np.zeros(count)
     distance = np.zeros(count)
@@ -109,9 +108,7 @@ def compare_shapes(
 
 
 def _renumber(
-    labels: NDArray[np.integer],
-    chosen: Sequence[int],
-    valid: NDArray[np.bool_] | None,
+    labels: NDArray[np.integer], chosen: Sequence[int], valid: NDArray[np.bool_] | None
 ) -> NDArray[np.int32]:
     from skimage.util import map_array
 

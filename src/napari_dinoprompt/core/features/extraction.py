@@ -1,4 +1,4 @@
-"""From an image plane to its feature map, batch by batch.
+"""From an image plane to its feature map, batch by batch, and what that will take.
 
 Computing the vectors of tiles: read ahead, in batches, within the memory there is.
 While the backbone computes, another thread reads and prepares the next tiles. A batch
@@ -18,7 +18,6 @@ import psutil
 import torch
 
 from napari_dinoprompt.core.errors import InputError, is_out_of_memory
-from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_plane
 from napari_dinoprompt.core.images.intensity import IntensityWindow, measure_window
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
@@ -29,9 +28,12 @@ from napari_dinoprompt.core.images.plane import (
     shows_nothing,
 )
 from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
-from napari_dinoprompt.core.tiling.cache import tile_key
+from napari_dinoprompt.core.tiling.cache import TileCache, tile_key
 from napari_dinoprompt.core.tiling.grid import CellGrid
-from napari_dinoprompt.core.tiling.tiles import CropReader, TileSums
+from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TileSums
+
+from .feature_map import FeatureMap
+from .regions import plan_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.tiling.cache import TileCache
-    from napari_dinoprompt.core.tiling.tiles import Tile
 
 
 _FLOAT_BYTES = 4
@@ -50,6 +50,15 @@ _BYTES_PER_PIXEL = 56
 # A tile that is computed faster than this is not worth a look on the disk: hashing and
 # reading take some milliseconds.
 _WORTH_KEEPING_SECONDS = 0.02
+# A plane that takes more is done part by part. The same on every machine: what is
+# sampled of a large plane must not depend on how much memory is free.
+_WHOLE_BYTES = 2_500_000_000
+# What is in memory then beside a region: the sample, and the tokens of some tiles.
+_PARTS_BYTES = 700_000_000
+# What filters and sums hold of a region on the way; measured.
+_COPIES_OF_PART = 4
+# Two similarities, claims and the cleaned mask at all levels of the pyramid.
+_BYTES_ON_DISK = 19
 
 
 def iter_features(
@@ -162,12 +171,11 @@ def check_memory(needed: int, device: torch.device) -> None:
     else:
         free = int(psutil.virtual_memory().available)
     if needed > free:
-        msg = (
+        raise InputError(
             f"The features would need about {needed / 1e9:.1f} GB, more than "
             "is free. Choose a lower upscale, a smaller backbone or a part of the "
             "image."
         )
-        raise InputError(msg)
 
 
 def guide_image(plane: NDArray[np.generic], window: IntensityWindow) -> torch.Tensor:
@@ -333,3 +341,56 @@ class _Run:
                 "on the CPU, which is slower."
             )
         )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an extraction will need.
+
+    Attributes
+    ----------
+    cells : (int, int)
+        Rows and columns of the feature map.
+    cell : float
+        Side of a cell in image pixels.
+    bytes : int
+        Memory for the features and for scoring them.
+    disk : int
+        Bytes on the disk for the results of one class; 0 if they are in memory.
+    """
+
+    cells: tuple[int, int]
+    cell: float
+    bytes: int
+    disk: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the features are held as a whole; if not, it goes part by part."""
+        return self.disk == 0
+
+
+def estimate(shape: tuple[int, int], backbone: Backbone, upscale: float) -> Estimate:
+    """Estimate the feature map of a plane."""
+    grid = CellGrid(shape, backbone.info.patch, upscale)
+    size = whole_bytes(grid, backbone)
+    if size <= _WHOLE_BYTES:
+        return Estimate(grid.cells, grid.cell, size, disk=0)
+    disk = shape[0] * shape[1] * _BYTES_ON_DISK
+    return Estimate(grid.cells, grid.cell, _part_bytes(grid, backbone), disk)
+
+
+def _part_bytes(grid: CellGrid, backbone: Backbone) -> int:
+    """Estimate the memory that it takes to go through a plane region by region."""
+    regions = plan_regions(grid, backbone)
+    height, width = regions.largest
+    part = CellGrid((height, width), grid.patch, grid.upscale)
+    return _PARTS_BYTES + _COPIES_OF_PART * whole_bytes(part, backbone)
+
+
+def fits_whole(shape: tuple[int, int], backbone: Backbone, upscale: float) -> bool:
+    """Tell whether the features of a plane are held as a whole.
+
+    If not, the plane is done part by part.
+    """
+    return estimate(shape, backbone, upscale).whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,10 +10,11 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.guided_filter import Guide, bilinear
-from napari_dinoprompt.core.features.regions import RegionPlan
-from napari_dinoprompt.core.features.statistics import measure_vectors
 from napari_dinoprompt.core.validation import as_points
+
+from .guided_filter import Guide, bilinear
+from .regions import Region, RegionPlan
+from .statistics import measure_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.regions import Region
-    from napari_dinoprompt.core.features.statistics import (
-        FeatureStatistics,
-        SourceMeasures,
-    )
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .statistics import FeatureStatistics, SourceMeasures
 
 
 _ROWS_MEASURED = 32
@@ -112,20 +109,7 @@ class FeatureMap:
         FeatureMap
             As if the part were a plane of its own that shares the cells of the whole.
         """
-        starts = (region.rows.start, region.columns.start)
-        shape = (region.rows.stop - starts[0], region.columns.stop - starts[1])
-        first = [
-            math.floor((start - origin) / self.grid.cell)
-            for start, origin in zip(starts, self.grid.origin, strict=True)
-        ]
-        row, column = first
-        top, left = (
-            origin + number * self.grid.cell - start
-            for start, origin, number in zip(
-                starts, self.grid.origin, first, strict=True
-            )
-        )
-        grid = replace(self.grid, shape=shape, origin=(top, left))
+        (row, column), grid = self.grid.part(*region.part)
         rows, columns = grid.cells
         return replace(
             self,
@@ -155,6 +139,21 @@ class FeatureMap:
         """
         yield from ()
         return self.part(region)
+
+    def iter_measures(self) -> Generator[Notice, None, SourceMeasures]:
+        """Return `measures`, step by step as those of `LazyFeatures` come.
+
+        Yields
+        ------
+        Notice
+            Never: the features are there.
+
+        Returns
+        -------
+        SourceMeasures
+        """
+        yield from ()
+        return self.measures
 
     @cached_property
     def measures(self) -> SourceMeasures:
@@ -240,12 +239,12 @@ class FeatureMap:
         held = (~self.no_data).astype(np.float64)
         for axis, cells in enumerate(self.grid.cells):
             start = self.grid.origin[axis]
-            held = _mean_per_cell(held, axis, cells, self.grid.cell, start)
+            held = mean_per_cell(held, axis, cells, self.grid.cell, start)
         return torch.from_numpy(held >= 0.5).to(self.vectors.device)
 
 
-def _mean_per_cell(
-    values: NDArray[np.float64], axis: int, cells: int, cell: float, start: float
+def mean_per_cell(
+    values: NDArray[np.float64], axis: int, cells: int, cell: float, start: float = 0
 ) -> NDArray[np.float64]:
     """Average over the pixels whose centres lie in each cell along one axis."""
     length = values.shape[axis]

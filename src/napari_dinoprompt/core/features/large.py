@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,14 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.extraction import guide_image, run_tiles
-from napari_dinoprompt.core.features.feature_map import FeatureMap
-from napari_dinoprompt.core.features.regions import (
-    Region,
-    RegionPlan,
-    plan_regions,
-)
-from napari_dinoprompt.core.features.statistics import pool_measures
 from napari_dinoprompt.core.images.plane import (
     holds_data,
     no_data_pixels,
@@ -35,8 +27,13 @@ from napari_dinoprompt.core.progress import (
 )
 from napari_dinoprompt.core.tiling.cache import TileCache, default_cache_folder
 from napari_dinoprompt.core.tiling.grid import CellGrid
-from napari_dinoprompt.core.tiling.tiles import CropReader, TileSums
+from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TilePlan, TileSums
 from napari_dinoprompt.core.validation import as_points
+
+from .extraction import guide_image, run_tiles
+from .feature_map import FeatureMap
+from .regions import Region, RegionPlan, plan_regions
+from .statistics import SourceMeasures, pool_measures
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -45,11 +42,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.extraction import TileVectors
-    from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.tiling.tiles import Tile, TilePlan
+
+    from .extraction import TileVectors
 
 
 # Tokens of the tiles that were used last; the others are on the disk.
@@ -169,20 +165,8 @@ class LazyFeatures:
             its vectors are the same as those of the whole: of networks to the bit, of
             filters but for rounding.
         """
-        cell = self.grid.cell
-        first = (
-            math.floor(region.rows.start / cell),
-            math.floor(region.columns.start / cell),
-        )
-        pixels = self.plane.read(region.rows, region.columns)
-        grid = replace(
-            self.grid,
-            shape=(pixels.shape[0], pixels.shape[1]),
-            origin=(
-                first[0] * cell - region.rows.start,
-                first[1] * cell - region.columns.start,
-            ),
-        )
+        first, grid = self.grid.part(*region.part)
+        pixels = self.plane.read(*region.part)
         vectors = yield from self._iter_vectors(first, grid.cells)
         return FeatureMap(
             vectors=vectors,
@@ -191,7 +175,7 @@ class LazyFeatures:
             scoring=self.scoring,
             window=self.window,
             light=guide_image(pixels, self.window).to(vectors.device),
-            guide_radius=self.computed_by.guide_radius(cell),
+            guide_radius=self.computed_by.guide_radius(grid.cell),
             no_data=no_data_pixels(pixels),
             featureless=not holds_data(pixels) or shows_nothing(pixels),
         )

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.features.guided_filter import window_blocks
 from napari_dinoprompt.core.images.lazy_plane import LEVELS
+
+from .guided_filter import window_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

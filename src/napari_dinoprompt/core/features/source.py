@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
-from napari_dinoprompt.core.features.large import LazyFeatures
-from napari_dinoprompt.core.features.regions import Region, RegionPlan, plan_regions
 from napari_dinoprompt.core.images.intensity import (
     IntensityWindow,
     measure_stack_window,
@@ -26,14 +22,19 @@ from napari_dinoprompt.core.images.plane import holds_data
 from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
 from napari_dinoprompt.core.tiling.grid import CellGrid
 
+from .extraction import fits_whole, iter_features
+from .large import LazyFeatures
+from .regions import Region, RegionPlan, plan_regions
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.tiling.tiles import TilePlan
+
+    from .feature_map import FeatureMap
 
 
 # A grid of places, one somewhere in each of its fields.
@@ -53,14 +54,8 @@ def iter_any_features(
     """Compute the features of a plane, or prepare them if it is a large one."""
     plane = LazyPlane.of(image)
     if fits_whole(plane.shape, backbone, upscale):
-        return (
-            yield from iter_features(
-                plane.whole(), backbone, upscale=upscale, window=window
-            )
-        )
-    return (
-        yield from iter_lazy_features(plane, backbone, upscale=upscale, window=window)
-    )
+        return iter_features(plane.whole(), backbone, upscale=upscale, window=window)
+    return iter_lazy_features(plane, backbone, upscale=upscale, window=window)
 
 
 class NoDataError(InputError):
@@ -117,8 +112,7 @@ def iter_lazy_features(
     plane = LazyPlane.of(image)
     held, pixels = yield from _iter_sample(plane, backbone, upscale)
     if not held:
-        msg = "The image holds nothing but NaN or infinity."
-        raise NoDataError(msg)
+        raise NoDataError("The image holds nothing but NaN or infinity.")
     if window is None:
         window = measure_stack_window(pixels)
     elif not isinstance(window, IntensityWindow):

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.images.plane import as_plane, holds_data, no_data_pixels
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.validation import float_type
+
+from .plane import as_plane, holds_data, no_data_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -318,11 +319,10 @@ def iter_sample(
     if not sample and otherwise is not None:
         return [otherwise]
     if not sample:
-        msg = (
+        raise InputError(
             "The planes that stand for the stack hold nothing but NaN or infinity; "
             "give the intensity window."
         )
-        raise InputError(msg)
     return sample
 
 

@@ -15,12 +15,14 @@ from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
-from napari_dinoprompt.core.io.atomic import open_atomically, software_version
-from napari_dinoprompt.core.io.limits import check_regular
-from napari_dinoprompt.core.io.pictures import read_picture
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, open_tiff
-from napari_dinoprompt.core.io.views import PictureView, iter_tiles
-from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
+
+from .atomic import open_atomically, software_version
+from .limits import check_regular
+from .pick import EVERYTHING, Pick
+from .pictures import read_picture
+from .tiff import TIFF_MAGIC, open_tiff
+from .views import PictureView, iter_tiles
+from .zarr import is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,17 +35,19 @@ _ZIP_MAGIC = b"PK\x03\x04"
 # Up to so many bytes a plane is read at once.
 _IN_MEMORY = 2**26
 _TILE = 512
+# Of a centimetre.
+_MICROMETRES = 10_000
 # A classic TIFF holds 4 GiB, its directory included.
 _CLASSIC = 2**32 - 2**25
 
 
-def read_image(path: Path) -> NDArray[np.generic]:
+def read_image(path: Path, pick: Pick = EVERYTHING) -> NDArray[np.generic]:
     """Read one image plane.
 
     Returns (H, W) or (H, W, 3 or 4): grey, RGB or RGBA in the dtype of the file; grey
     with transparency comes without it.
     """
-    image = _read_picture(path)
+    image = _read_picture(path, pick)
     with _naming(path):
         as_plane(image)
     return image
@@ -56,18 +60,22 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         return as_labels(picture)
 
 
-def _read_picture(path: Path, *, labels: bool = False) -> NDArray[np.generic]:
-    array, axes = open_array(path, in_memory=sys.maxsize, labels=labels)
+def _read_picture(
+    path: Path, pick: Pick = EVERYTHING, *, labels: bool = False
+) -> NDArray[np.generic]:
+    array, axes = open_array(path, pick, in_memory=sys.maxsize, labels=labels)
     with _explaining(path):
         return np.asarray(_as_picture(array, axes, path))
 
 
-def open_image(path: Path, *, in_memory: int = _IN_MEMORY) -> LazyPlane:
+def open_image(
+    path: Path, pick: Pick = EVERYTHING, *, in_memory: int = _IN_MEMORY
+) -> LazyPlane:
     """Open one image plane, or a zarr folder with one, and read it only if it is small.
 
     Damage within a large file is found when it is read.
     """
-    array, axes = open_array(path, in_memory=in_memory)
+    array, axes = open_array(path, pick, in_memory=in_memory)
     picture = _as_picture(array, axes, path)
     with _naming(path):
         if isinstance(picture, np.ndarray) and not isinstance(picture, np.memmap):
@@ -81,12 +89,15 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        msg = f"The image {path} cannot be used: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"The image {path} cannot be used: {error}") from error
 
 
 def open_array(
-    path: Path, *, in_memory: int = _IN_MEMORY, labels: bool = False
+    path: Path,
+    pick: Pick = EVERYTHING,
+    *,
+    in_memory: int = _IN_MEMORY,
+    labels: bool = False,
 ) -> tuple[Any, str]:
     """Open all that a file holds, planes and stacks, reading it only where small.
 
@@ -95,27 +106,27 @@ def open_array(
     ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):
-        msg = f"{path} is a folder; give the images in it."
-        raise InputError(msg)
+        raise InputError(f"{path} is a folder; give the images in it.")
     if not path.exists():
-        msg = f"There is no image file {path}."
-        raise InputError(msg)
+        raise InputError(f"There is no image file {path}.")
     with _explaining(path):
         if path.is_dir():
-            return open_zarr(path)
+            return open_zarr(path, pick)
         check_regular(path)
         with path.open("rb") as file:
             magic = file.read(4)
         if not magic:
-            msg = f"The image {path} is empty."
-            raise InputError(msg)
+            raise InputError(f"The image {path} is empty.")
         if magic == _ZIP_MAGIC:
             msg = f"{path} is a zip archive; unpack it and give what is in it."
             raise InputError(msg)
         if magic in TIFF_MAGIC:
-            return open_tiff(path, in_memory, labels=labels)
+            return open_tiff(path, in_memory, pick, labels=labels)
         image = read_picture(path, labels=labels)
-        return image, "YX" if image.ndim == 2 else "YXS"
+        if pick.series is not None:
+            raise InputError(f"{path} holds one image; leave out --series.")
+        axes = "YX" if image.ndim == 2 else "YXS"
+        return pick.pick_channel(image, axes, ("red", "green", "blue"), path)
 
 
 @contextmanager
@@ -127,11 +138,10 @@ def _explaining(path: Path) -> Iterator[None]:
         raise
     except MemoryError as error:
         # Of what a file truly holds this was asked before.
-        msg = (
+        raise InputError(
             f"The image {path} cannot be read: it is damaged, or there is not enough "
             "memory."
-        )
-        raise InputError(msg) from error
+        ) from error
     # Decoders raise whatever they stumble over in a damaged file.
     except Exception as error:
         msg = f"The image {path} cannot be read: {_reason(error)}"
@@ -154,7 +164,8 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
         shape = tuple(int(size) for size in array.shape)
         msg = (
             f"{path} holds a stack of shape {shape} (axes {axes}); one plane is "
-            "needed. Save the plane as a file of its own."
+            "needed. Save the plane as a file of its own"
+            + (", or choose a channel by --channel." if "C" in kept else ".")
         )
         raise InputError(msg)
     if axes in ("YX", "YXS"):
@@ -172,14 +183,24 @@ def _reason(error: Exception) -> str:
     return f"{text.rstrip('.')}."
 
 
-def write_tiff(path: Path, array: Any, name: str = "") -> None:
+def write_tiff(
+    path: Path,
+    array: Any,
+    name: str = "",
+    *,
+    pixel_size: tuple[float, ...] | None = None,
+) -> None:
     """Write a map, a mask or instances as a compressed TIFF.
 
     array: (H, W) or (K, H, W) float32, uint8, uint16 or int32. Instances of int32 are
     stored as uint16 where they fit: more programs open it. What is no ndarray, such as
-    a zarr array, is read and written tile by tile. A name goes into its description.
+    a zarr array, is read and written tile by tile. A name goes into its description,
+    and the pixel size, height and width in micrometres, into its resolution.
     """
     options: dict[str, Any] = {}
+    if pixel_size is not None:
+        y, x = (_MICROMETRES / step for step in pixel_size)
+        options = {"resolution": (x, y), "resolutionunit": "CENTIMETER"}
     dtype, axes = np.dtype(array.dtype), "YX" if len(array.shape) == 2 else "CYX"
     if dtype == np.int32 and math.prod(array.shape):
         dtype = np.dtype(np.uint16) if _fits(array) else dtype
@@ -187,7 +208,7 @@ def write_tiff(path: Path, array: Any, name: str = "") -> None:
         data: Any = np.ascontiguousarray(array.astype(dtype, copy=False))
     else:
         data = (tile.astype(dtype, copy=False) for tile in iter_tiles(array, _TILE))
-        options = {
+        options |= {
             "shape": tuple(array.shape),
             "dtype": dtype,
             "tile": (_TILE, _TILE),

@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tifffile import PHOTOMETRIC
 
-from napari_dinoprompt.core.io.colours import (
+from .colours import (
     ORIENTATION,
     RGB_DECODED,
     is_turned,
     meaning_of,
 )
-from napari_dinoprompt.core.io.pictures import hides_pixels
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
+from .pictures import hides_pixels
+from .tiff import TIFF_MAGIC, tiff_file, with_colours_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+_OTHER = "it stores other colours than RGB, which napari takes for RGB"
 _SHOWN = {
     PHOTOMETRIC.MINISWHITE: "white is stored as 0 in it, which napari shows as black",
     PHOTOMETRIC.PALETTE: "its numbers stand for colours, and napari shows the numbers",
     **dict.fromkeys(
         (PHOTOMETRIC.SEPARATED, PHOTOMETRIC.YCBCR, PHOTOMETRIC.CIELAB),
-        "it stores other colours than RGB, which napari takes for RGB",
+        _OTHER,
     ),
 }
 _APART = "its three channels are the colours of one picture, which napari shows apart"
@@ -54,7 +55,8 @@ def describe_otherwise(path: Path) -> str:
                 said = _SHOWN.get(meaning_of(page), "")
                 decoded = page.compression in RGB_DECODED
                 axes = str(file.series[0].axes)
-                if "S" in with_colours_of(axes, file, file.series[0].shape) != axes:
+                # napari takes the last axis alone for colours.
+                if "S" in with_colours_of(axes, file, file.series[0].shape)[:-1]:
                     said = _APART
         else:
             with Image.open(path) as picture:
@@ -63,7 +65,8 @@ def describe_otherwise(path: Path) -> str:
                     picture.format == "PNG" and head[_BITS] > 8 and head[_COLOURS] & 2
                 )
                 hidden = _HIDDEN if hides_pixels(picture) else ""
-                said, decoded = (_HALF if deep else hidden), False
+                inks = _OTHER if picture.mode == "CMYK" else ""
+                said, decoded = (_HALF if deep else hidden or inks), False
         told = [] if decoded or not said else [said]
         return " and ".join(told + ([_TURNED] if turned else []))
     return ""

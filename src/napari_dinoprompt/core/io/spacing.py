@@ -6,8 +6,8 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.io.tiff import ome_pixels, tiff_file
-from napari_dinoprompt.core.io.zarr import described_image, is_zarr
+from .tiff import ome_pixels, tiff_file
+from .zarr import described_image, is_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,14 +55,28 @@ _UNITS = {
 }
 
 
-def read_spacing(path: Path) -> Spacing | None:
+def read_spacing(path: Path, series: int = 0) -> Spacing | None:
     """Read how far the voxels of a TIFF or OME-Zarr are apart.
 
     None if the file does not say it, or in units of which nothing is known.
     """
+    found = _read_steps(path, "zyx", series)
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def read_pixel_size(path: Path, series: int = 0) -> tuple[float, float] | None:
+    """Read height and width of a pixel in micrometres, as `read_spacing`."""
+    found = _read_steps(path, "yx", series)
+    return None if found is None else (found[0], found[1])
+
+
+def _read_steps(path: Path, axes: str, series: int) -> list[float] | None:
     # Metadata is written by many programs, and is only a convenience here.
     with suppress(Exception):
-        found = _zarr_spacing(path) if is_zarr(path) else _tiff_spacing(path)
+        if is_zarr(path):
+            found = _zarr_steps(path, axes)
+        else:
+            found = _tiff_steps(path, axes, series)
         if found is not None and all(math.isfinite(one) and one > 0 for one in found):
             return found
     return None
@@ -77,45 +91,38 @@ def micrometres(unit: object) -> float | None:
     return _UNITS.get(name.lower())
 
 
-def _scaled(steps: Sequence[Any], units: Sequence[object]) -> Spacing | None:
+def _scaled(steps: Sequence[Any], units: Sequence[object]) -> list[float] | None:
     factors = [micrometres(unit) for unit in units]
-    if None in factors:
+    known = [one for one in factors if one is not None]
+    if len(known) < len(factors):
         return None
-    z, y, x = (
-        float(step) * factor
-        for step, factor in zip(steps, factors, strict=True)
-        if factor is not None
-    )
-    return z, y, x
+    return [float(step) * one for step, one in zip(steps, known, strict=True)]
 
 
-def _tiff_spacing(path: Path) -> Spacing | None:
+def _tiff_steps(path: Path, axes: str, series: int) -> list[float] | None:
     with tiff_file(path) as tiff:
-        return _ome_spacing(tiff) if tiff.is_ome else _imagej_spacing(tiff)
+        if tiff.is_ome:
+            pixels = ome_pixels(tiff, series)
+            names = [f"PhysicalSize{axis.upper()}" for axis in axes]
+            units = [pixels.get(f"{name}Unit", "µm") for name in names]
+            return _scaled([pixels[name] for name in names], units)
+        return _imagej_steps(tiff, axes)
 
 
-def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
-    pixels = ome_pixels(tiff)
+def _imagej_steps(tiff: tifffile.TiffFile, axes: str) -> list[float] | None:
+    said = tiff.imagej_metadata or {}
+    tags = tiff.pages.first.tags
+    steps = {"z": abs(float(said.get("spacing", math.nan)))}
+    for axis in "yx":
+        pixels, units = tags[f"{axis.upper()}Resolution"].value
+        steps[axis] = units / pixels
+    unit = said.get("unit")
     return _scaled(
-        [pixels[f"PhysicalSize{axis}"] for axis in "ZYX"],
-        [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX"],
+        [steps[axis] for axis in axes], [said.get(f"{axis}unit", unit) for axis in axes]
     )
 
 
-def _imagej_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
-    said = tiff.imagej_metadata or {}
-    if "spacing" not in said:
-        return None
-    tags = tiff.pages.first.tags
-    steps = [abs(float(said["spacing"]))]
-    for name in ("YResolution", "XResolution"):
-        pixels, units = tags[name].value
-        steps.append(units / pixels)
-    unit = said.get("unit")
-    return _scaled(steps, [said.get("zunit", unit), said.get("yunit", unit), unit])
-
-
-def _zarr_spacing(path: Path) -> Spacing | None:
+def _zarr_steps(path: Path, axes: str) -> list[float] | None:
     described = described_image(path)
     units = {str(axis["name"]).lower(): axis.get("unit") for axis in described["axes"]}
     steps = dict.fromkeys(units, 1.0)
@@ -126,4 +133,4 @@ def _zarr_spacing(path: Path) -> Spacing | None:
         if one.get("type") == "scale":
             for name, factor in zip(units, one["scale"], strict=True):
                 steps[name] *= float(factor)
-    return _scaled([steps[a] for a in "zyx"], [units[a] for a in "zyx"])
+    return _scaled([steps[axis] for axis in axes], [units[axis] for axis in axes])

@@ -12,9 +12,11 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.io.colours import shown_tiff, with_colours
-from napari_dinoprompt.core.io.limits import check_fits
-from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray, full_key
+
+from .colours import shown_tiff, with_colours
+from .limits import check_fits
+from .pick import EVERYTHING, Pick
+from .views import NativeOrder, SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,25 +31,39 @@ _KEPT = 2**27
 _MOST_PAGES = 10_000
 
 
-def open_tiff(path: Path, in_memory: int, *, labels: bool) -> tuple[Any, str]:
+def open_tiff(
+    path: Path, in_memory: int, pick: Pick = EVERYTHING, *, labels: bool
+) -> tuple[Any, str]:
     """Open the image of a TIFF without reading all of it.
 
     With shape and dtype; can be sliced. axes: one letter per axis, as tifffile names
     them: ``"YX"``, ``"SYX"``, ``"TCYX"``. Of labels the stored numbers count.
     """
     with tiff_file(path) as file:
-        series = only_series(file, path)
+        series = only_series(file, path, pick.series)
         shape, axes = tuple(series.shape), str(series.axes)
         check_shape(path, shape, len(axes))
         stored = _open_stored(file, series, path, in_memory)
+        if pick.channel is not None:
+            names = _channel_names(file, pick.series or 0)
+            stored, axes = pick.pick_channel(stored, axes, names, path)
         found = shown_tiff(stored, axes, series.keyframe, path, labels=labels)
         return found[0], with_colours_of(found[1], file, shape)
 
 
-def ome_pixels(file: tifffile.TiffFile) -> Any:
-    """Return what OME says of the pixels of the first image of a file."""
+def ome_pixels(file: tifffile.TiffFile, series: int = 0) -> Any:
+    """Return what OME says of the pixels of an image of a file."""
     image = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
-    return (image[0] if isinstance(image, list) else image)["Pixels"]
+    return (image[series] if isinstance(image, list) else image)["Pixels"]
+
+
+def _channel_names(file: tifffile.TiffFile, series: int) -> list[str | None]:
+    # As below.
+    with suppress(Exception):
+        channels = ome_pixels(file, series)["Channel"]
+        every = channels if isinstance(channels, list | tuple) else [channels]
+        return [one.get("Name") for one in every]
+    return []
 
 
 def with_colours_of(axes: str, file: tifffile.TiffFile, shape: tuple[int, ...]) -> str:
@@ -84,8 +100,7 @@ def _open_stored(
         dtype = np.dtype(file.byteorder + series.dtype.char)
         last = series.dataoffset + series.nbytes
         if last > path.stat().st_size:
-            msg = f"The image {path} cannot be read: its end is missing."
-            raise InputError(msg)
+            raise InputError(f"The image {path} cannot be read: its end is missing.")
         stored = np.memmap(path, dtype, "r", series.dataoffset, shape)
         return stored if dtype.isnative else NativeOrder(stored)
     planes = math.prod(shape) // max(1, math.prod(page.shape))
@@ -251,8 +266,10 @@ def tiff_file(path: Path) -> tifffile.TiffFile:
     return tifffile.TiffFile(path, _multifile=False, is_ndtiff=False, is_mmstack=False)
 
 
-def only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    """Return the image of a file.
+def only_series(
+    file: tifffile.TiffFile, path: Path, number: int | None = None
+) -> tifffile.TiffPageSeries:
+    """Return the image of a file, or the one of a number from 0.
 
     Of a pyramid that is the largest level; of a scanned slide the slide itself, not its
     label or thumbnail.
@@ -260,15 +277,21 @@ def only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
     # Their directories are read one after the other, which a look at their number ends.
     count = len(file.pages)
     if count > _MOST_PAGES:
-        msg = (
+        raise InputError(
             f"{path} holds {count} pages, and at most {_MOST_PAGES} are looked "
             "through. Save it as a zarr folder, or as several files."
         )
-        raise InputError(msg)
     series = file.series
+    if number is not None:
+        if not 0 <= number < len(series):
+            msg = f"{path} has no image {number}; there are {len(series)}, from 0."
+            raise InputError(msg)
+        return series[number]
     if len(series) > 1 and series[0].name != "Baseline":
-        shapes = ", ".join(str(tuple(one.shape)) for one in series[:4])
-        msg = f"{path} holds {len(series)} images ({shapes}); one is needed."
+        shapes = ", ".join(
+            f"{at}: {one.name} {tuple(one.shape)}" for at, one in enumerate(series[:6])
+        )
+        msg = f"{path} holds {len(series)} images ({shapes}); choose one by --series."
         raise InputError(msg)
     return series[0]
 

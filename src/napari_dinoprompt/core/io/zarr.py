@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.colours import with_colours
-from napari_dinoprompt.core.io.limits import check_fits
+
+from .colours import with_colours
+from .limits import check_fits
+from .pick import EVERYTHING, Pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +45,7 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
-def open_zarr(path: Path) -> tuple[Any, str]:
+def open_zarr(path: Path, pick: Pick = EVERYTHING) -> tuple[Any, str]:
     """Open the image of a zarr folder without reading it.
 
     axes: one letter per axis; ``"S"`` are colours.
@@ -51,24 +53,28 @@ def open_zarr(path: Path) -> tuple[Any, str]:
     import zarr
 
     node = _open_node(path)
+    if pick.series is not None:
+        msg = f"{path} is a zarr; leave out --series and give the folder of the image."
+        raise InputError(msg)
     if isinstance(node, zarr.Array):
-        check_array(node, path)
-        return node, _plain_axes(node)
+        axes, node = _plain_axes(node), check_array(node, path)
+        return pick.pick_channel(node, axes, (), path)
     image = _image_of(node, path)
     described = _described(image, path)
     name = str(described["datasets"][0]["path"])
     parts = PurePosixPath(name)
     leads_away = parts.is_absolute() or ".." in parts.parts or "\\" in name
     if leads_away or ":" in name or not _lies_in(path, image.path, name):
-        msg = f"{path} names an array outside itself; it cannot be used."
-        raise InputError(msg)
+        raise InputError(f"{path} names an array outside itself; it cannot be used.")
     array = image[name]
     if not isinstance(array, zarr.Array):
-        msg = f"{path} has no array {name}; it is damaged."
-        raise InputError(msg)
-    check_array(array, path)
+        raise InputError(f"{path} has no array {name}; it is damaged.")
+    array = check_array(array, path)
     axes = _ome_axes(described.get("axes"), array)
-    return array, with_colours(axes, array.shape, *_channels(image))
+    names, shades = _channels(image)
+    if pick.channel is not None:
+        return pick.pick_channel(array, axes, names, path)
+    return array, with_colours(axes, array.shape, names, shades)
 
 
 def described_image(path: Path) -> Mapping[str, Any]:
@@ -118,8 +124,7 @@ def _image_of(group: Any, path: Path) -> Any:
     if _multiscales(group) or "0" not in group or not hasattr(group["0"], "attrs"):
         return group
     if "1" in group and _multiscales(group["1"]):
-        msg = f"{path} holds several images; give one of the folders in it."
-        raise InputError(msg)
+        raise InputError(f"{path} holds several images; give one of the folders in it.")
     return group["0"]
 
 
@@ -137,8 +142,7 @@ def _ome_axes(described: Any, array: Any) -> str:
         names = [one["name"] if isinstance(one, dict) else one for one in described]
         axes = "".join(str(name)[:1].upper() for name in names)
     if len(axes) != array.ndim or "Y" not in axes or "X" not in axes:
-        msg = f"axes {axes} for an array of shape {array.shape}"
-        raise ValueError(msg)
+        raise ValueError(f"axes {axes} for an array of shape {array.shape}")
     return axes
 
 
@@ -182,19 +186,24 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
             yield os.stat(os.path.join(where, name), follow_symlinks=False)
 
 
-def check_array(array: Any, path: Path) -> None:
-    """Refuse an array whose chunks need unknown codecs or more memory than is free."""
+def check_array(array: Any, path: Path) -> Any:
+    """Refuse an array whose chunks need unknown codecs or more memory than is free.
+
+    Returns it with chunks that unpack to no more than they declare.
+    """
+    from .zarr_chunks import bound_chunks
+
     for name in _codec_names(array.metadata):
         if name.startswith("imagecodecs_"):
             continue
         if name.removeprefix("numcodecs.") not in _CODECS:
-            msg = (
+            raise InputError(
                 f"The chunks of {path} need the codec {name[:40]!r}, which is not "
                 "used here; save it with zlib, zstd or blosc."
             )
-            raise InputError(msg)
     chunk = getattr(array, "shards", None) or array.chunks
     check_fits(path, math.prod(chunk) * np.dtype(array.dtype).itemsize)
+    return bound_chunks(array, path)
 
 
 def _codec_names(metadata: Any) -> Iterator[str]:

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.features.regions import Region
-from napari_dinoprompt.core.masks.blocks import join_numbers
-from napari_dinoprompt.core.masks.splitting import REACH, split_region
+
+from .blocks import Block, Regions, join_numbers
+from .splitting import REACH, Parts, split_region
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.blocks import Block, Regions
-    from napari_dinoprompt.core.masks.splitting import Parts
+    from .cleaning import Cleaning
 
 
 # In the array of instances: belongs to an object that is yet to be split.
@@ -56,7 +56,7 @@ def split_blocks(
     instances: Any,
     regions: Regions,
     blocks: list[Block],
-    min_size: int,
+    cleaning: Cleaning,
     sizes: SplitSizes,
 ) -> Generator[None, None, None]:
     """Split the objects of a clean mask and number the parts.
@@ -79,11 +79,11 @@ def split_blocks(
         yield from split_large(
             cleaned, instances, table, regions, large, blocks, sizes.overlap
         )
-    numbers = table.numbers(max(min_size, 1))
+    numbers = table.numbers(cleaning)
     for block in blocks:
         found = numbers[instances[block.part]]
         instances[block.part] = found
-        if min_size > 1:
+        if cleaning.min_size > 1 or cleaning.max_size is not None:
             part = cleaned[block.part]
             part[found == 0] = 0
             cleaned[block.part] = part
@@ -286,7 +286,7 @@ class PartTable:
         """
         self._pairs.append(pairs - 1)
 
-    def numbers(self, min_size: int) -> NDArray[np.int32]:
+    def numbers(self, cleaning: Cleaning) -> NDArray[np.int32]:
         """Number the parts for good, as in the whole plane.
 
         Returns (1 + count,) int32: by the numbers from before; that of 0 is 0.
@@ -303,7 +303,8 @@ class PartTable:
         _, first = np.unique(part[order], return_index=True)
         size = np.bincount(part, weights=sizes, minlength=count)
         leaders = np.sort(first)
-        leaders = leaders[size[part[order[leaders]]] >= min_size]
+        size_of = size[part[order[leaders]]]
+        leaders = leaders[(size_of > 0) & cleaning.keeps(size_of)]
         numbers = np.zeros(count, dtype=np.int32)
         numbers[part[order[leaders]]] = np.arange(1, len(leaders) + 1)
         return np.concatenate((np.zeros(1, np.int32), numbers[part]))

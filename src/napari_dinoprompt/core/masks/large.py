@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.masks.block_splitting import SplitSizes, split_blocks
-from napari_dinoprompt.core.masks.blocks import cut_blocks, number_regions
 from napari_dinoprompt.core.progress import Progress
+
+from .block_splitting import SplitSizes, split_blocks
+from .blocks import cut_blocks, number_regions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     import zarr
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from napari_dinoprompt.core.masks.blocks import Block, Regions
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
+    from .blocks import Block, Regions
+    from .cleaning import Cleaning
 
 
 _CHUNK = 512
@@ -55,8 +56,9 @@ def finish_streamed(
     sizes = sizes or SplitSizes()
     shape = (int(mask.shape[0]), int(mask.shape[1]))
     blocks = cut_blocks(shape, sizes.block)
-    cleaned = _make(group, "mask", shape, np.uint8)
-    instances = _make(group, "instances", shape, np.int32)
+    chunks = (_CHUNK, _CHUNK)
+    cleaned = make_array(group, "mask", shape, chunks, np.uint8)
+    instances = make_array(group, "instances", shape, chunks, np.int32)
     classes: set[int] = set()
     for block in blocks:
         part = np.asarray(mask[block.part], dtype=np.uint8)
@@ -71,17 +73,25 @@ def finish_streamed(
     return cleaned, instances
 
 
-def _make(group: Any, name: str, shape: tuple[int, int], dtype: Any) -> Any:
-    # Blosc is fast: everything is read several times.
+def make_array(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: DTypeLike,
+    fill: float = 0,
+) -> Any:
+    """Make an array for results of a large plane."""
     from zarr.codecs import BloscCodec
 
     return group.create_array(
         name,
         shape=shape,
-        chunks=(_CHUNK, _CHUNK),
+        chunks=chunks,
         dtype=np.dtype(dtype),
-        fill_value=0,
-        compressors=BloscCodec(cname="lz4", clevel=1, shuffle="shuffle"),
+        fill_value=fill,
+        # Fast to read: several times on the way, and while the user pans.
+        compressors=BloscCodec(cname="lz4", clevel=1),
     )
 
 
@@ -115,15 +125,19 @@ def _steps(
             yield
     regions = yield from _objects(cleaned, blocks)
     if cleaning.split:
-        yield from split_blocks(
-            cleaned, instances, regions, blocks, cleaning.min_size, sizes
-        )
+        yield from split_blocks(cleaned, instances, regions, blocks, cleaning, sizes)
         return
     order = np.lexsort((regions.seeds, regions.keys))
     numbers = np.zeros(len(order) + 1, dtype=np.int32)
+    kept = cleaning.keeps(regions.sizes)
+    order = order[kept[order]]
     numbers[order] = np.arange(1, len(order) + 1)
     for block in blocks:
-        instances[block.part] = regions.paint(block, cleaned[block.part], numbers)
+        part = cleaned[block.part]
+        found = np.asarray(regions.paint(block, part, numbers), np.int32)
+        instances[block.part] = found
+        if not kept.all():
+            cleaned[block.part] = part * (found > 0)
         yield
 
 

@@ -10,15 +10,22 @@ import numpy as np
 import psutil
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.masks.cleaning import clean_mask, split_instances
-from napari_dinoprompt.core.progress import Progress, run_to_end
+from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .cleaning import (
+    Cleaning,
+    classes_in,
+    clean_mask,
+    count_sizes,
+    label_regions,
+    split_instances,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex
 
     # Mask and no-data voxels of a volume, by its place among the volumes.
@@ -35,7 +42,6 @@ _SIGMA = 1.0
 _BYTES_PER_VOXEL = 16
 # While a region is split: scipy's distance transform alone takes half of this.
 _BYTES_PER_SPLIT_VOXEL = 130
-_BLOCK = 16_000_000
 _REACH = 4
 # Of the longest side of a voxel to its shortest.
 _MOST_UNEVEN = 1e6
@@ -63,12 +69,12 @@ class FinishedVolume:
     objects: int
 
 
-def finish_volume(
+def iter_finish_volume(
     mask: NDArray[np.uint8],
     cleaning: Cleaning,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     no_data: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
     """Clean a stack of plain masks in 3-D and number its objects through the planes.
 
     As `cleaning.clean_and_label` does in a plane, but voxels that touch by a face, an
@@ -115,25 +121,13 @@ def finish_volume(
     >>> int(cleaned.sum()), int(instances.max())
     (75, 1)
     """
-    return run_to_end(iter_finish_volume(mask, cleaning, spacing, no_data))
-
-
-def iter_finish_volume(
-    mask: NDArray[np.uint8],
-    cleaning: Cleaning,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    no_data: NDArray[np.bool_] | None = None,
-) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Do the same as `finish_volume`, step by step."""
     mask = _check_mask(mask, no_data)
     check_spacing(spacing)
     check_volume_memory(mask.shape)
     finished = np.empty_like(mask)
     instances = np.empty(mask.shape, dtype=np.int32)
 
-    def read(
-        at: PlaneIndex,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    def read(at: PlaneIndex) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         return mask[at], None if no_data is None else no_data[at]
 
     for said in iter_volumes(mask.shape[:-3], read, cleaning, spacing):
@@ -142,6 +136,9 @@ def iter_finish_volume(
         else:
             finished[said.at], instances[said.at] = said.mask, said.instances
     return finished, instances
+
+
+finish_volume = runs_to_end("finish_volume", iter_finish_volume)
 
 
 def iter_volumes(
@@ -178,7 +175,7 @@ def _finish_one(
     yield Progress(0, 0)
     # In a lone plane everything touches the faces of the volume, and nothing is a hole.
     flat = len(mask) == 1
-    cleaned = clean_mask(mask[0], cleaning)[None] if flat else _clean(mask, cleaning)
+    cleaned = clean_mask(mask[0] if flat else mask, cleaning).reshape(mask.shape)
     if no_data is not None:
         cleaned[no_data] = 0
     yield Progress(0, 0)
@@ -190,66 +187,16 @@ def _finish_one(
     return cleaned, instances
 
 
-def _clean(mask: NDArray[np.uint8], cleaning: Cleaning) -> NDArray[np.uint8]:
-    cleaned = mask.copy()
-    if cleaning.fill_holes:
-        _fill_holes(cleaned)
-    if cleaning.min_size > 1:
-        _remove_small(cleaned, cleaning.min_size)
-        if cleaning.fill_holes:
-            # A speck that is removed leaves no hole in what is around it.
-            _fill_holes(cleaned)
-    return cleaned
-
-
-def _remove_small(mask: NDArray[np.uint8], min_size: int) -> None:
-    for number in _classes(mask):
-        labels, count = _regions(mask == number)
-        small = _sizes(labels, count) < min_size
-        small[0] = False
-        mask[small[labels]] = 0
-
-
-def _fill_holes(mask: NDArray[np.uint8]) -> None:
-    """Fill what a class encloses; of several, the one that does so most closely."""
-    from scipy import ndimage as ndi
-
-    classes = _classes(mask)
-    free = mask == 0
-    smallest = np.full(mask.shape, mask.size, np.int64) if len(classes) > 1 else None
-    filled: list[tuple[int, NDArray[np.bool_]]] = []
-    for number in classes:
-        labels, count = ndi.label(mask != number, output=np.int32)
-        hole = np.ones(count + 1, dtype=bool)
-        hole[0] = False
-        hole[_on_the_faces(labels)] = False
-        inside = hole[labels] & free
-        if smallest is not None:
-            sizes = _sizes(labels, count)
-            inside &= sizes[labels] < smallest
-            smallest[inside] = sizes[labels[inside]]
-        filled.append((number, inside))
-    for number, inside in filled:
-        mask[inside] = number
-
-
-def _on_the_faces(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    faces = [labels.take(at, axis).ravel() for axis in range(3) for at in (0, -1)]
-    return np.unique(np.concatenate(faces))
-
-
 def _number(
     mask: NDArray[np.uint8], cleaning: Cleaning, spacing: tuple[float, float, float]
 ) -> Generator[Progress, None, NDArray[np.int32]]:
     instances = np.zeros(mask.shape, dtype=np.int32)
     used = 0
-    for number in _classes(mask):
-        labels, count = _regions(mask == number)
+    for number in classes_in(mask):
+        labels, count = label_regions(mask == number)
         if cleaning.split:
             count = yield from _split(labels, count, spacing)
-        keep = np.ones(count + 1, dtype=bool)
-        if cleaning.split and cleaning.min_size > 1:
-            keep = _sizes(labels, count) >= cleaning.min_size
+        keep = cleaning.keeps(count_sizes(labels, count))
         keep[0] = False
         numbers = np.where(keep, np.cumsum(keep) + used, 0).astype(np.int32)
         instances += numbers[labels]
@@ -269,7 +216,8 @@ def _split(
     from scipy import ndimage as ndi
 
     boxes = ndi.find_objects(labels)
-    largest = max((_volume(box) for box in boxes), default=0)
+    sides = ([one.stop - one.start + 2 * _REACH for one in box] for box in boxes)
+    largest = max(map(math.prod, sides), default=0)
     _check_free(
         largest * _BYTES_PER_SPLIT_VOXEL,
         "Separating objects that touch in 3-D",
@@ -310,36 +258,6 @@ def _watershed(
     return np.where(forgotten > 0, forgotten + parts.max(), parts).astype(np.int32)
 
 
-def _regions(region: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Number what is connected by faces, edges or corners."""
-    from scipy import ndimage as ndi
-
-    # scikit-image's takes twice the memory: its numbers have 64 bits.
-    labels, count = ndi.label(region, np.ones((3, 3, 3)), output=np.int32)
-    return labels, int(count)
-
-
-def _sizes(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Count the voxels of each number, without a copy of the whole."""
-    sizes = np.zeros(count + 1, dtype=np.int64)
-    planes = max(1, _BLOCK // max(1, labels[0].size))
-    for start in range(0, len(labels), planes):
-        block = labels[start : start + planes]
-        sizes += np.bincount(block.ravel(), minlength=count + 1)
-    return sizes
-
-
-def _classes(mask: NDArray[np.uint8]) -> list[int]:
-    present = np.zeros(256, dtype=bool)
-    for plane in mask:
-        present[np.unique(plane)] = True
-    return [number for number in range(1, 256) if present[number]]
-
-
-def _volume(box: tuple[slice, ...]) -> int:
-    return int(np.prod([part.stop - part.start + 2 * _REACH for part in box]))
-
-
 def _widen(
     box: tuple[slice, ...], shape: tuple[int, ...]
 ) -> tuple[slice, slice, slice]:
@@ -360,10 +278,9 @@ def _check_mask(
         msg = f"An array of shape {mask.shape} is no volume; (..., Z, H, W) is needed."
         raise InputError(msg)
     if mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 255:
-        msg = (
+        raise InputError(
             f"A mask holds class numbers of 0 to 255, which this {mask.dtype} does not."
         )
-        raise InputError(msg)
     if no_data is not None and np.shape(no_data) != mask.shape:
         shape = np.shape(no_data)
         msg = f"The pixels without data have shape {shape}, the mask {mask.shape}."
@@ -395,8 +312,7 @@ def check_volume_memory(shape: tuple[int, ...]) -> None:
 def _check_free(needed: int, what: str, instead: str) -> None:
     """Complain about what takes more memory, in bytes, than is free."""
     if needed > psutil.virtual_memory().available:
-        msg = (
+        raise InputError(
             f"{what} would need about {needed / 1e9:.1f} GB of memory, more than is "
             f"free. {instead}, or take a part of the stack."
         )
-        raise InputError(msg)

@@ -11,17 +11,15 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.subsets import Subset
+
+from .prompt_maps import Found, PromptMaps, Subset, make_prompt_maps
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
-    from napari_dinoprompt.core.prompt_study.subject import Subject
-    from napari_dinoprompt.core.prompt_study.subsets import Found
+    from .subject import Subject
 
 
 QUANTILES = (5, 25, 50, 75, 95)
@@ -119,11 +117,9 @@ def iter_convergence(
     """Add the prompts in many random orders; of few prompts all orders are taken."""
     count = len(subject.members)
     if count < 2:
-        msg = "One prompt cannot converge: place at least two of the class."
-        raise InputError(msg)
+        raise InputError("One prompt cannot converge: place at least two of the class.")
     if orders < 1:
-        msg = f"The number of orders must be at least 1, not {orders}."
-        raise InputError(msg)
+        raise InputError(f"The number of orders must be at least 1, not {orders}.")
     exhaustive = count < 10 and math.factorial(count) <= orders
     yield Progress(0, orders)
     maps = maps or make_prompt_maps(subject)

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.convergence import Convergence
-    from napari_dinoprompt.core.prompt_study.influence import Influence
-    from napari_dinoprompt.core.prompt_study.resolution import Resolution, Trial
-    from napari_dinoprompt.core.prompt_study.threshold import ThresholdCurve
+    from .convergence import Convergence
+    from .influence import Influence
+    from .resolution import Resolution, Trial
+    from .threshold import ThresholdCurve
 
 
 # They differ in lightness too, and show on white and on black.

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.subsets import Subset, iou
 from napari_dinoprompt.core.prompts import BACKGROUND
+
+from .prompt_maps import PromptMaps, Subset, iou, make_prompt_maps
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.prompt_maps import PromptMaps
-    from napari_dinoprompt.core.prompt_study.subject import Subject
+    from .subject import Subject
 
 
 # A prompt whose absence changes less of the mask can be spared.

@@ -1,4 +1,4 @@
-"""One similarity map per prompt, from which that of any subset is a sum.
+"""One similarity map per prompt, from which that of any subset is a sum, and its mask.
 
 A cosine is linear in the sum of the prompts' unit vectors, and so is its fit to the
 light. A map per prompt is therefore all that hundreds of subsets need.
@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
+from napari_dinoprompt.core.features.feature_map import FeatureMap, mean_per_cell
 from napari_dinoprompt.core.features.guided_filter import look_up
 from napari_dinoprompt.core.prompts import BACKGROUND
-from napari_dinoprompt.core.scoring.auto_threshold import ObjectValues
+from napari_dinoprompt.core.scoring.auto_threshold import (
+    ObjectValues,
+    choose_threshold,
+    stand_ins,
+)
 from napari_dinoprompt.core.scoring.places import find_places, spread_pixels
 from napari_dinoprompt.core.scoring.similarity import (
     BACKGROUND_SHARE,
@@ -25,13 +30,13 @@ from napari_dinoprompt.core.scoring.similarity import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.prompt_study.subject import Subject
     from napari_dinoprompt.core.scoring.places import Place, Places
+
+    from .subject import Subject
 
 
 # Blocks of a mask; larger maps are thinned to these, evenly.
@@ -40,6 +45,8 @@ _MOST_BLOCKS = 400_000
 _SPREAD = 8192
 
 _Values = TypeVar("_Values", bound=np.generic)
+# A sum of opposite vectors has no direction.
+_SHORTEST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +265,7 @@ class BlockSampler:
         else:
             rows, columns = features.vectors.shape[:2]
             self.blocks, self.step = (rows, columns), features.grid.cell
-        self.thin = _every(math.prod(self.blocks), _MOST_BLOCKS)
+        self.thin = math.ceil(math.sqrt(math.prod(self.blocks) / _MOST_BLOCKS))
         self._pixels = pixels
         self._spread = spread_pixels(features, _SPREAD)
         self.held = None
@@ -294,10 +301,6 @@ class BlockSampler:
         return found
 
 
-def _every(count: int, most: int) -> int:
-    return max(1, math.ceil(math.sqrt(count / most)))
-
-
 def block_means(
     values: NDArray[np.generic], blocks: tuple[int, int], step: float
 ) -> NDArray[np.float64]:
@@ -307,14 +310,109 @@ def block_means(
     """
     found = values.astype(np.float64)
     for axis, count in enumerate(blocks):
-        length = found.shape[axis]
-        if step < 1:
-            centres = np.floor((np.arange(count) + 0.5) * step).astype(np.int64)
-            found = np.take(found, np.minimum(centres, length - 1), axis=axis)
-            continue
-        owner = np.floor((np.arange(length) + 0.5) / step).astype(np.int64)
-        starts = np.minimum(np.searchsorted(owner, np.arange(count)), length - 1)
-        sizes = np.diff([*starts, length])
-        sums = np.add.reduceat(found, starts, axis=axis)
-        found = sums / np.expand_dims(sizes, 1 - axis)
+        found = mean_per_cell(found, axis, count, step)
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a subset of the prompts finds.
+
+    Attributes
+    ----------
+    mask : (h, w) ndarray of bool
+        On the blocks of the maps, not cleaned.
+    threshold : float
+        Chosen by the automatic rule from this subset.
+    """
+
+    mask: NDArray[np.bool_]
+    threshold: float
+
+
+class Subset:
+    """Some of the prompts of the class, counted from 0; others can be added."""
+
+    def __init__(self, maps: PromptMaps, members: Iterable[int] = ()) -> None:
+        self._maps = maps
+        self._members: list[int] = []
+        own = maps.prompts
+        self._shown = np.zeros_like(own.shown[0])
+        self._plain = (
+            None if maps.competing_score is None else np.zeros_like(own.plain[0])
+        )
+        self._spread = np.zeros_like(own.spread[0])
+        self._at = np.zeros_like(own.at[0])
+        for member in members:
+            self.add(member)
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The prompts in the order in which they were added."""
+        return tuple(self._members)
+
+    def add(self, member: int) -> None:
+        """Add one prompt."""
+        own = self._maps.prompts
+        self._members.append(member)
+        self._shown += own.shown[member]
+        if self._plain is not None:
+            self._plain += own.plain[member]
+        self._spread += own.spread[member]
+        self._at += own.at[member]
+
+    def find(self, threshold: float | None = None) -> Found:
+        """Cut the map of these prompts, if need be at their own automatic threshold."""
+        maps = self._maps
+        along, length = self._lengths()
+        if threshold is None:
+            threshold = self._threshold(along, length)
+        # Not divided by the length: one pass less over the map.
+        limit: NDArray[np.float32] | np.float32 = np.float32(threshold * length)
+        if maps.background is not None:
+            limit = maps.background.shown * np.float32(length)
+            limit += np.float32(threshold * length)
+        mask = self._shown > limit
+        if self._plain is not None and maps.competing_score is not None:
+            mask &= self._plain > maps.competing_score * np.float32(length)
+        if maps.held is not None:
+            mask &= maps.held
+        return Found(mask, threshold)
+
+    def _lengths(self) -> tuple[NDArray[np.float64], float]:
+        """Return the products of the members with their sum, and its length."""
+        chosen = self._maps.gram[np.ix_(self._members, self._members)]
+        along = chosen.sum(axis=1)
+        return along, max(float(np.sqrt(max(along.sum(), 0.0))), _SHORTEST)
+
+    def _threshold(self, along: NDArray[np.float64], length: float) -> float:
+        """Choose the threshold as `auto_thresholds` does."""
+        maps = self._maps
+        spread, at = self._spread / length, self._at / length
+        taken = np.float32(0) if maps.background is None else maps.background.at
+        if maps.background is not None:
+            spread = spread - maps.background.spread
+        own, left_out = [], []
+        for member, product in zip(self._members, along, strict=True):
+            place = maps.clicked[member]
+            if place is None:
+                continue
+            own.append(place.of((at - taken).astype(np.float32)))
+            if len(self._members) > 1:
+                square = length**2 - 2 * product + maps.gram[member, member]
+                others = max(float(np.sqrt(max(square, 0.0))), _SHORTEST)
+                rest = (self._at - maps.prompts.at[member]) / others - taken
+                left_out.append(place.of(rest.astype(np.float32)))
+        shown = own
+        if not left_out:
+            matches = [one.of((at - taken).astype(np.float32)) for one in maps.matches]
+            shown = list(stand_ins(matches, own))
+        if not shown:
+            return maps.otherwise
+        return choose_threshold(shown, left_out, spread.astype(np.float32))
+
+
+def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return the blocks in both masks, of those in either; 1 if both are empty."""
+    either = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / either if either else 1.0

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.convergence import Convergence
-    from napari_dinoprompt.core.prompt_study.influence import Influence
-    from napari_dinoprompt.core.prompt_study.resolution import Resolution
-    from napari_dinoprompt.core.prompt_study.threshold import ThresholdCurve
+    from .convergence import Convergence
+    from .influence import Influence
+    from .resolution import Resolution
+    from .threshold import ThresholdCurve
 
 
 PARTS = ("convergence", "influence", "resolution", "threshold")
@@ -134,7 +134,7 @@ class Study:
         dict of str to matplotlib.figure.Figure
             By name of the part.
         """
-        from napari_dinoprompt.core.prompt_study.figures import draw_figure
+        from .figures import draw_figure
 
         return {
             name: draw_figure(name, part, self.light)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.images.alignment import check_same_field, match_labels
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import Notice, Progress, scaled_progress
-from napari_dinoprompt.core.prompt_study.subsets import iou
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_prompts import iter_reference
 from napari_dinoprompt.core.references.reference import Reference
 from napari_dinoprompt.core.segmentation.similarities import score_classes
+
+from .prompt_maps import iou
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
 
 
+# Columns of the table; between them come rows and columns of cells.
+_SETTING = ("name", "backbone", "upscale", "cell")
+_FOUND = (
+    *("seconds", "bytes", "threshold", "fraction"),
+    *("objects", "width", "iou", "agreement"),
+)
 # Finding the clicked objects takes about as long as the features.
 _PARTS, _EXTRACTING = 100, 50
 # A cheaper setting whose IoU is this near to the best one is as good.
@@ -134,20 +140,9 @@ class Resolution:
         """Return one record per setting."""
         return [
             {
-                "name": one.name,
-                "backbone": one.backbone,
-                "upscale": one.upscale,
-                "cell": one.cell,
-                "rows": one.cells[0],
-                "columns": one.cells[1],
-                "seconds": one.seconds,
-                "bytes": one.bytes,
-                "threshold": one.threshold,
-                "fraction": one.fraction,
-                "objects": one.objects,
-                "width": one.width,
-                "iou": one.iou,
-                "agreement": one.agreement,
+                **{name: getattr(one, name) for name in _SETTING},
+                **dict(zip(("rows", "columns"), one.cells, strict=True)),
+                **{name: getattr(one, name) for name in _FOUND},
                 "recommended": int(k == self.best),
             }
             for k, one in enumerate(self.trials)
@@ -183,14 +178,12 @@ def iter_resolution(
     Takes image (H, W) or (H, W, 3 or 4), truth (H, W).
     """
     if not settings:
-        msg = "There is no resolution to try; give at least one."
-        raise InputError(msg)
+        raise InputError("There is no resolution to try; give at least one.")
     plane = as_plane(image)
     shape = plane_shape(plane)
     true = None if truth is None else np.asarray(truth) != 0
     if true is not None and true.shape != shape:
-        msg = f"The truth is {true.shape} pixels, the image {shape}."
-        raise InputError(msg)
+        raise InputError(f"The truth is {true.shape} pixels, the image {shape}.")
     tasks = [_Task(one.name, plane, one, window, own_image=False) for one in settings]
     for name, other in (others or {}).items():
         pixels = as_plane(other)
@@ -228,12 +221,11 @@ class _Task:
 def _check_size(task: _Task) -> None:
     shape = plane_shape(task.plane)
     if not fits_whole(shape, task.setting.backbone, task.setting.upscale):
-        msg = (
+        raise InputError(
             f"{task.name} needs more memory than a study may take for an image of "
             f"{shape[0]} x {shape[1]} pixels; leave it out or study a part of the "
             "image."
         )
-        raise InputError(msg)
 
 
 def _try(

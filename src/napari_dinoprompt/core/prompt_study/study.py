@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones.load import default_backbone, load_backbone
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
+from napari_dinoprompt.core.features.extraction import fits_whole
 from napari_dinoprompt.core.features.feature_map import FeatureMap
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.progress import (
@@ -15,19 +15,17 @@ from napari_dinoprompt.core.progress import (
     runs_to_end,
     scaled_progress,
 )
-from napari_dinoprompt.core.prompt_study.convergence import iter_convergence
-from napari_dinoprompt.core.prompt_study.influence import iter_influence
-from napari_dinoprompt.core.prompt_study.prompt_maps import make_prompt_maps
-from napari_dinoprompt.core.prompt_study.report import PARTS, Study
-from napari_dinoprompt.core.prompt_study.resolution import (
-    iter_resolution,
-    list_settings,
-)
-from napari_dinoprompt.core.prompt_study.subject import make_subject
-from napari_dinoprompt.core.prompt_study.threshold import iter_threshold
 from napari_dinoprompt.core.prompts import Prompts
 from napari_dinoprompt.core.references.from_image import iter_prompted_image
-from napari_dinoprompt.core.validation import check_seed, check_upscale
+from napari_dinoprompt.core.validation import Upscale, check_seed, check_upscale
+
+from .convergence import iter_convergence
+from .influence import iter_influence
+from .prompt_maps import make_prompt_maps
+from .report import PARTS, Study
+from .resolution import iter_resolution, list_settings
+from .subject import make_subject
+from .threshold import iter_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.validation import Upscale
 
 
 _SHARE = 100
@@ -209,6 +206,5 @@ def _check_parts(parts: Sequence[str]) -> tuple[str, ...]:
             msg = f"There is no part {part!r} of a study; choose of {', '.join(PARTS)}."
             raise InputError(msg)
     if not parts:
-        msg = f"There is nothing to study; choose of {', '.join(PARTS)}."
-        raise InputError(msg)
+        raise InputError(f"There is nothing to study; choose of {', '.join(PARTS)}.")
     return tuple(part for part in PARTS if part in parts)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.feature_map import CellLengths
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.labels import as_labels
-from napari_dinoprompt.core.prompts import list_classes
+from napari_dinoprompt.core.prompts import PlaneIndex, list_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.references.reference import Reference
 
 
@@ -94,15 +92,13 @@ def _check_truth(
     labels = as_labels(truth)
     if labels.shape != features.grid.shape:
         height, width = features.grid.shape
-        msg = (
+        raise InputError(
             f"The truth must be labels of {height} x {width} pixels as the image, not "
             f"of shape {labels.shape}."
         )
-        raise InputError(msg)
     there = labels != 0
     if features.no_data is not None:
         there = there & ~features.no_data
     if not there.any():
-        msg = "The truth is empty: it marks no pixel as an object."
-        raise InputError(msg)
+        raise InputError("The truth is empty: it marks no pixel as an object.")
     return np.asarray(there)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompt_study.subject import Subject
+    from .subject import Subject
 
 
 _FIRST, _LAST, _STEP = -0.2, 1.0, 0.01

@@ -25,7 +25,9 @@ from napari_dinoprompt.core.io.safetensors import (
     read_tensors,
     require,
 )
-from napari_dinoprompt.core.references.header import (
+
+from .header import (
+    AS_THEY_ARE,
     FORMAT_VERSION,
     ReferenceFields,
     ReferenceHeader,
@@ -99,21 +101,15 @@ def _read(path: Path | str, file: BinaryIO) -> ReferenceFields:
     _check_numbers(header, tensors)
     return ReferenceFields(
         vectors=tensors["vectors"],
-        classes=header.classes,
         areas=tensors.get("areas", np.zeros(len(header.classes))),
         points=tensors["points"],
-        planes=header.planes,
-        sources=header.sources,
         source_of=tensors["source_of"],
-        backbone=header.backbone,
-        upscale=header.upscale,
-        window=header.window,
         statistics=FeatureStatistics(
             tensors["mean"], tensors["scale"], header.statistics_count
         ),
-        scoring=header.scoring,
         auto_thresholds=header.auto_thresholds,
         thresholds=header.thresholds,
+        **{name: getattr(header, name) for name in AS_THEY_ARE},
     )
 
 
@@ -131,16 +127,14 @@ def _explaining(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        msg = f"{what}: {error}."
-        raise ReferenceFileError(msg) from error
+        raise ReferenceFileError(f"{what}: {error}.") from error
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     """Open a reference file; whatever is wrong with it becomes one kind of error."""
     if not path.is_file():
-        msg = f"There is no reference file {path}."
-        raise ReferenceFileError(msg)
+        raise ReferenceFileError(f"There is no reference file {path}.")
     try:
         with _explaining(f"The reference {path} is damaged"), path.open("rb") as file:
             yield file
@@ -151,16 +145,14 @@ def _open(path: Path) -> Iterator[BinaryIO]:
 
 def _read_header(path: Path | str, layout: TensorLayout) -> ReferenceHeader:
     if _HEADER not in layout.metadata:
-        msg = f"{path} is not a reference of napari-dinoprompt."
-        raise ReferenceFileError(msg)
+        raise ReferenceFileError(f"{path} is not a reference of napari-dinoprompt.")
     header = parse_json(layout.metadata[_HEADER])
     version, writer = version_of(header)
     if version > FORMAT_VERSION:
-        msg = (
+        raise ReferenceFileError(
             f"{path} was written by a newer napari-dinoprompt ({writer}); please "
             "update."
         )
-        raise ReferenceFileError(msg)
     return parse_header(header)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.backbones.load import (
@@ -12,16 +11,15 @@ from napari_dinoprompt.core.backbones.load import (
     load_backbone,
 )
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory
-from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.features.extraction import Estimate, check_memory, estimate
 from napari_dinoprompt.core.features.source import iter_any_features
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.core.references.from_prompts import iter_reference
-from napari_dinoprompt.core.references.reference import Reference
-from napari_dinoprompt.core.validation import check_upscale
+from napari_dinoprompt.core.validation import Upscale, check_upscale
+
+from .from_prompts import iter_reference
+from .reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -29,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_dinoprompt.core.backbones.base import Backbone
+    from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.validation import Upscale
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +65,24 @@ def iter_prompted_image(
     """
     asked = check_upscale(upscale)
     plane = LazyPlane.of(image)
-    at = partial(
-        _iter_at, plane, prompts, backbone, window, points_only, source, pixel_size
-    )
+
+    def at(
+        factor: float,
+    ) -> Generator[Progress | Notice, None, tuple[PromptedImage, float | None]]:
+        """Make a reference at one upscale; beside it the one that suits its objects."""
+        features = yield from iter_any_features(
+            plane, backbone, upscale=factor, window=window
+        )
+        new = yield from iter_reference(
+            {(): features},
+            prompts,
+            (yield from features.iter_measures()),
+            source=source,
+            pixel_size=pixel_size,
+            points_only=points_only,
+        )
+        return PromptedImage(features, Reference.of(new.fields)), new.fitting_upscale
+
     made, fitting = yield from at(1.0 if asked == "auto" else asked)
     present = made.reference.upscale
     # The cells of the filter bank are small as they are.
@@ -98,7 +111,7 @@ def iter_prompted_image(
 
 def make_reference(
     image: ArrayLike | LazyPlane,
-    points: ArrayLike,
+    points: ArrayLike | Prompts,
     classes: Sequence[str] | None = None,
     backbone: Backbone | None = None,
     *,
@@ -114,8 +127,9 @@ def make_reference(
     ----------
     image : LazyPlane, or (H, W) or (H, W, 3 or 4) array_like
         A large one is read part by part.
-    points : (N, 2) array_like
-        y and x of the prompts in pixels, N at least 1.
+    points : (N, 2) array_like or Prompts
+        y and x of the prompts in pixels, N at least 1; or prompts with their classes,
+        such as ``Prompts.of_regions(labels)`` makes of regions that were drawn.
     classes : sequence of N str, optional
         ``"object"``, ``"background"`` or names; all are ``"object"`` by default.
     backbone : Backbone, optional
@@ -158,7 +172,7 @@ def make_reference(
     """
     steps = iter_prompted_image(
         image,
-        Prompts.of(points, classes),
+        points if isinstance(points, Prompts) else Prompts.of(points, classes),
         backbone or load_backbone(default_backbone()),
         upscale=upscale,
         window=window,
@@ -167,35 +181,6 @@ def make_reference(
         pixel_size=pixel_size,
     )
     return run_to_end(steps).reference
-
-
-def _iter_at(
-    plane: LazyPlane,
-    prompts: Prompts,
-    backbone: Backbone,
-    window: IntensityWindow | tuple[float, float] | None,
-    points_only: bool,
-    source: str,
-    pixel_size: tuple[float, float] | None,
-    upscale: float,
-) -> Generator[Progress | Notice, None, tuple[PromptedImage, float | None]]:
-    """Make a reference at one upscale; beside it the one that suits its objects."""
-    features = yield from iter_any_features(
-        plane, backbone, upscale=upscale, window=window
-    )
-    if isinstance(features, FeatureMap):
-        measures = features.measures
-    else:
-        measures = yield from features.iter_measures()
-    new = yield from iter_reference(
-        {(): features},
-        prompts,
-        measures,
-        source=source,
-        pixel_size=pixel_size,
-        points_only=points_only,
-    )
-    return PromptedImage(features, Reference.of(new.fields)), new.fitting_upscale
 
 
 def _is_free(needed: Estimate, backbone: Backbone) -> bool:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.features.feature_map import FeatureMap
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.references.header import ReferenceFields, Source
+from napari_dinoprompt.core.prompts import BACKGROUND
 from napari_dinoprompt.core.scoring.places import (
     Places,
     all_values,
@@ -22,19 +22,19 @@ from napari_dinoprompt.core.scoring.places import (
     most_prompted_planes,
     object_vectors,
 )
-from napari_dinoprompt.core.scoring.similarity import score_plane
+from napari_dinoprompt.core.scoring.similarity import ScoredPlane, score_plane
+
+from .header import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import CellLengths
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.scoring.places import ClassValues, Place, PlaceKey
-    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def iter_reference(
         return NewReference(fields, {}, None, {})
     known = {} if places is None else places
     found = yield from iter_places(
-        features, fields, prompts.planes, prompts.points, known
+        features, fields, prompts.planes, prompts.points, prompts.regions, known
     )
     if not points_only:
         fields = replace(
@@ -134,7 +134,12 @@ def iter_reference(
     values = all_values(fields, chosen_places)
     chosen = auto_thresholds(fields, values, scored)
     fields = replace(fields, auto_thresholds=chosen)
-    return NewReference(fields, values, fitting_upscale(found, first.grid), whole)
+    objects = [
+        place
+        for place, name in zip(found, fields.classes, strict=True)
+        if name != BACKGROUND
+    ]
+    return NewReference(fields, values, fitting_upscale(objects, first.grid), whole)
 
 
 def _iter_clicked(

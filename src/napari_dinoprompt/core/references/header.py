@@ -19,7 +19,7 @@ from napari_dinoprompt.core.io.safetensors import (
     take_text,
     take_whole,
 )
-from napari_dinoprompt.core.prompts import BACKGROUND, is_class_name
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex, is_class_name
 from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.prompts import PlaneIndex
-
 
 FORMAT_VERSION = 2
 """Since version 2 there are the areas that prompts stand for."""
 
+AS_THEY_ARE = (
+    *("backbone", "upscale", "window", "scoring"),
+    *("classes", "planes", "sources"),
+)
+"""What of a reference its header has under the same name."""
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 64.0
 
@@ -74,16 +77,10 @@ def describe(reference: ReferenceFields) -> dict[str, Any]:
     header = ReferenceHeader(
         format_version=FORMAT_VERSION,
         software_version=software_version(),
-        backbone=reference.backbone,
-        upscale=reference.upscale,
-        window=reference.window,
-        scoring=reference.scoring,
         statistics_count=reference.statistics.count,
-        classes=reference.classes,
-        planes=reference.planes,
-        sources=reference.sources,
         auto_thresholds=dict(reference.auto_thresholds),
         thresholds=dict(reference.thresholds),
+        **{name: getattr(reference, name) for name in AS_THEY_ARE},
     )
     return asdict(header)
 

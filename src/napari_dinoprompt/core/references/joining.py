@@ -11,10 +11,11 @@ import numpy as np
 from napari_dinoprompt.core.errors import IncompatibleReferenceError
 from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_measures
 from napari_dinoprompt.core.images.intensity import IntensityWindow
-from napari_dinoprompt.core.references.header import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .header import ReferenceFields, Source
 
 
 _ROUNDING = 1e-9
@@ -49,7 +50,8 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
     measures = pool_measures(
         [SourceMeasures(one.statistics, one.scoring) for one in (first, second)]
     )
-    return ReferenceFields(
+    return replace(
+        first,
         vectors=np.concatenate([first.vectors, second.vectors[kept]]),
         classes=(*first.classes, *(second.classes[i] for i in kept)),
         areas=np.concatenate([first.areas, second.areas[kept]]),
@@ -57,8 +59,6 @@ def join_references(first: ReferenceFields, second: ReferenceFields) -> Referenc
         planes=(*first.planes, *(second.planes[i] for i in kept)),
         sources=sources,
         source_of=np.concatenate([stay, moved[kept]]),
-        backbone=first.backbone,
-        upscale=first.upscale,
         window=_pool_windows(first, second),
         statistics=measures.statistics,
         scoring=measures.scoring,
@@ -71,18 +71,16 @@ def _check_alike(first: ReferenceFields, second: ReferenceFields) -> None:
     first.check_backbone(second.backbone)
     if not math.isclose(first.upscale, second.upscale, rel_tol=_ROUNDING):
         both = max(first.upscale, second.upscale)
-        msg = (
+        raise IncompatibleReferenceError(
             f"One reference was made at an upscale of {first.upscale:g}, the other at "
             f"{second.upscale:g}; they cannot be joined. Make both with --upscale "
             f"{both:g}, or choose ×{both:g} under upscale in the dock."
         )
-        raise IncompatibleReferenceError(msg)
     if first.scoring != second.scoring:
-        msg = (
+        raise IncompatibleReferenceError(
             f"One reference is scored {first.scoring}, the other {second.scoring}; "
             "they cannot be joined."
         )
-        raise IncompatibleReferenceError(msg)
 
 
 def _join_sources(

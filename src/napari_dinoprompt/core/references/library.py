@@ -22,14 +22,15 @@ from napari_dinoprompt.core.io.atomic import (
     user_folder,
     write_bytes,
 )
-from napari_dinoprompt.core.references.file import SUFFIX, encode_reference, read_header
-from napari_dinoprompt.core.references.reference import Reference
+
+from .file import SUFFIX, encode_reference, read_header
+from .reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_dinoprompt.core.references.header import ReferenceHeader
+    from .header import ReferenceHeader
 
 
 FOLDER_VARIABLE = "DINOPROMPT_LIBRARY"
@@ -159,10 +160,9 @@ class Library:
             try:
                 lock.acquire()
             except Timeout as error:
-                msg = (
+                raise ReferenceFileError(
                     f"Another program is busy in the library {self.folder}; try again."
-                )
-                raise ReferenceFileError(msg) from error
+                ) from error
         try:
             yield
         finally:
@@ -195,5 +195,4 @@ def _explaining(path: Path) -> Iterator[None]:
         raise ReferenceFileError(str(error)) from error
     except (OSError, NotImplementedError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        msg = f"{path} cannot be used: {reason}."
-        raise ReferenceFileError(msg) from error
+        raise ReferenceFileError(f"{path} cannot be used: {reason}.") from error

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.progress import run_to_end
-from napari_dinoprompt.core.prompts import Prompts, list_classes
-from napari_dinoprompt.core.references.header import ReferenceFields, Source
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts, list_classes
+
+from .header import ReferenceFields, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.prompts import PlaneIndex
 
 
 # Objects that differ by less in size look the same to a backbone.
@@ -197,7 +197,7 @@ class Reference(ReferenceFields):
         InputError
             If a prompt lies outside its plane or on no-data.
         """
-        from napari_dinoprompt.core.references.from_prompts import iter_reference
+        from .from_prompts import iter_reference
 
         steps = iter_reference(
             features,
@@ -227,7 +227,7 @@ class Reference(ReferenceFields):
         ReferenceFileError
             If the file is missing, damaged, foreign or from a newer version.
         """
-        from napari_dinoprompt.core.references.file import load_reference
+        from .file import load_reference
 
         return cls.of(load_reference(Path(path)))
 
@@ -249,7 +249,7 @@ class Reference(ReferenceFields):
         ReferenceFileError
             If it cannot be written; an older file of that name is kept.
         """
-        from napari_dinoprompt.core.references.file import save_reference
+        from .file import save_reference
 
         return save_reference(self, Path(path))
 
@@ -257,7 +257,7 @@ class Reference(ReferenceFields):
         """Join the prompts of two references, see `join_references`."""
         if not isinstance(other, Reference):
             return NotImplemented
-        from napari_dinoprompt.core.references.joining import join_references
+        from .joining import join_references
 
         return Reference.of(join_references(self, other))
 

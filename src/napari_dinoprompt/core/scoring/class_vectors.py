@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dinoprompt.core.errors import IncompatibleReferenceError, InputError
-from napari_dinoprompt.core.features.statistics import unit_vectors
+from napari_dinoprompt.core.features.statistics import FeatureStatistics, unit_vectors
 from napari_dinoprompt.core.prompts import BACKGROUND, list_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-    from napari_dinoprompt.core.features.statistics import FeatureStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +76,9 @@ class ClassVectors:
         members = np.asarray([held == name for held in self.classes])
         if not members.any():
             known = list_classes(self.class_names)
-            msg = (
+            raise InputError(
                 f"The reference has no class {list_classes([name])!r}; it has {known}."
             )
-            raise InputError(msg)
         return members
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

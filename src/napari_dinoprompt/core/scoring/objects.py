@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.features.guided_filter import look_up
 from napari_dinoprompt.core.features.regions import Region
-from napari_dinoprompt.core.scoring.outlines import Window, find_outline
-from napari_dinoprompt.core.scoring.similarity import ScoredPlane, cosines
+
+from .outlines import Outline, Window, find_outline
+from .similarity import ScoredPlane, cosines
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.progress import Notice
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
-    from napari_dinoprompt.core.scoring.outlines import Outline
+
+    from .class_vectors import ClassVectors
 
 
 SCALES = (1, 2, 4, 8, 16)
@@ -118,6 +119,22 @@ def iter_object(
     if best is None:
         return None
     return _trace(best, features.grid.cell, no_data)
+
+
+def region_object(
+    pixels: NDArray[np.int64], cell: float, shape: tuple[int, int]
+) -> FoundObject:
+    """Take a region that was drawn, (n, 2) pixels of a plane, for the object."""
+    margin = int(np.ceil(max(_LEAST_WIDTH, np.sqrt(len(pixels) / np.pi)))) + 1
+    start = np.maximum(pixels.min(axis=0) - margin, 0)
+    stop = np.minimum(pixels.max(axis=0) + margin + 1, shape)
+    rows, columns = (slice(*one) for one in zip(start, stop, strict=True))
+    window = Window(rows, columns, 1, (0, 0), ())
+    inside = np.zeros(tuple(stop - start), dtype=np.bool_)
+    inside[tuple((pixels - start).T)] = True
+    found = _trace(Outline(inside, window, 0.0), cell, None)
+    # Without surroundings, as of a region that fills the plane, it tells no threshold.
+    return found or FoundObject.at_point(pixels[:1])
 
 
 def _is_plain(scale: int, cell: float) -> bool:

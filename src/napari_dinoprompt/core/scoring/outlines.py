@@ -76,12 +76,6 @@ class Window:
         return cls(rows, columns, scale, (seed[0], seed[1]), tuple(closed))
 
     @property
-    def samples(self) -> tuple[int, int]:
-        """Rows and columns of samples."""
-        height, width = (one.stop - one.start for one in (self.rows, self.columns))
-        return height // self.scale, width // self.scale
-
-    @property
     def corner(self) -> tuple[int, int]:
         """The pixel in which the first sample begins."""
         return self.rows.start, self.columns.start

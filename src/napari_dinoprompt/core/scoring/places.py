@@ -17,13 +17,10 @@ import torch.nn.functional as F
 from napari_dinoprompt.core.features.statistics import unit_vectors
 from napari_dinoprompt.core.progress import Notice, Progress, run_to_end
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
-from napari_dinoprompt.core.scoring.auto_threshold import (
-    ObjectValues,
-    choose_threshold,
-    stand_ins,
-)
-from napari_dinoprompt.core.scoring.objects import SCALES, FoundObject, iter_object
-from napari_dinoprompt.core.scoring.similarity import score_plane, score_vectors
+
+from .auto_threshold import ObjectValues, choose_threshold, stand_ins
+from .objects import SCALES, FoundObject, iter_object, region_object
+from .similarity import score_plane, score_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping, Sequence
@@ -32,9 +29,10 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
-    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .class_vectors import ClassVectors
+    from .similarity import ScoredPlane
 
 
 # Of a stack, those with most prompts of a class.
@@ -164,6 +162,13 @@ def iter_place(
     found = yield from iter_object(features, reference, query, point, scales)
     if found is None:
         found = FoundObject.at_point(features.grid.nearest_pixels(point[None]))
+    return (yield from _iter_around(features, found))
+
+
+def _iter_around(
+    features: FeatureMap | LazyFeatures, found: FoundObject
+) -> Generator[Notice, None, Place]:
+    """Take the features that are needed to know maps at an object."""
     needed = np.concatenate([found.inside, found.around])
     rows, columns = zip(
         needed.min(axis=0).tolist(), (needed.max(axis=0) + 1).tolist(), strict=True
@@ -180,18 +185,25 @@ def iter_places(
     clicked: ClassVectors,
     planes: Sequence[PlaneIndex],
     points: NDArray[np.float64],
+    regions: Sequence[NDArray[np.int64] | None],
     known: MutableMapping[PlaceKey, Place],
 ) -> Generator[Notice | Progress, None, list[Place | None]]:
     """Find the objects that prompts stand for: alone, then in what all have in common.
 
-    clicked: with the vectors at the prompts; points: (N, 2) float64. Those that were
-    found alone are kept in `known`. None for background, and where there are no
-    features.
+    clicked: with the vectors at the prompts; points: (N, 2) float64; regions: (n, 2)
+    pixels of those that were drawn. Those that were found alone are kept in `known`.
+    None for points on background, and where there are no features.
     """
     found: list[Place | None] = [None] * len(points)
     units = clicked.unit_vectors()
     for number, name in enumerate(clicked.classes):
         plane, (y, x) = planes[number], points[number].tolist()
+        region = regions[number]
+        if plane in features and region is not None:
+            grid = features[plane].grid
+            drawn = region_object(region, grid.cell, grid.shape)
+            found[number] = yield from _iter_around(features[plane], drawn)
+            continue
         if name == BACKGROUND or plane not in features:
             continue
         if (plane, y, x) not in known:
@@ -210,7 +222,7 @@ def iter_places(
         again: dict[PlaceKey, Place] = {}
         for number in members.tolist():
             alone = found[number]
-            if alone is None:
+            if alone is None or regions[number] is not None:
                 continue
             plane, (y, x) = planes[number], points[number].tolist()
             # Two prompts at one point are on one object.
@@ -255,7 +267,12 @@ def find_places(
     planes = [() if on_plane else (-1,) for on_plane in here]
     prompts = run_to_end(
         iter_places(
-            {(): features}, replace(reference, vectors=clicked), planes, points, {}
+            {(): features},
+            replace(reference, vectors=clicked),
+            planes,
+            points,
+            (None,) * len(points),
+            {},
         )
     )
     with torch.inference_mode():

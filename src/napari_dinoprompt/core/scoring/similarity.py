@@ -10,17 +10,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_dinoprompt.core.features.feature_map import CellLengths
-from napari_dinoprompt.core.features.guided_filter import bilinear, look_up
+from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
+from napari_dinoprompt.core.features.guided_filter import GuidedCells, bilinear, look_up
 from napari_dinoprompt.core.prompts import BACKGROUND
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.features.guided_filter import GuidedCells
-    from napari_dinoprompt.core.scoring.class_vectors import ClassVectors
     from napari_dinoprompt.core.tiling.grid import CellGrid
+
+    from .class_vectors import ClassVectors
 
 
 BACKGROUND_SHARE = 0.25

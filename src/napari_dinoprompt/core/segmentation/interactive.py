@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.features.estimate import Estimate, estimate
-from napari_dinoprompt.core.features.extraction import check_memory, iter_features
+from napari_dinoprompt.core.features.extraction import (
+    Estimate,
+    check_memory,
+    estimate,
+    iter_features,
+)
 from napari_dinoprompt.core.features.large import LazyFeatures
 from napari_dinoprompt.core.features.source import (
     NoDataError,
@@ -20,25 +24,17 @@ from napari_dinoprompt.core.features.source import (
 from napari_dinoprompt.core.images.intensity import (
     iter_sample,
     measure_stack_window,
-    measure_window,
     sample_planes,
 )
 from napari_dinoprompt.core.images.plane import as_plane, holds_data
+from napari_dinoprompt.core.objects.counts import ObjectCounts, iter_counts
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.scoring.auto_threshold import (
-    fit_threshold,
-    judge_threshold,
-)
-from napari_dinoprompt.core.segmentation.plane_features import (
-    ImageFeatures,
-    PlaneFeatures,
-)
-from napari_dinoprompt.core.segmentation.result_store import ResultStore
-from napari_dinoprompt.core.segmentation.similarities import (
-    score_classes,
-    scores_to_pixels,
-)
+from napari_dinoprompt.core.scoring.auto_threshold import fit_threshold, judge_threshold
+
+from .large import ResultStore
+from .plane_features import ImageFeatures, PlaneFeatures
+from .similarities import Cleaned, MapKind, Scores, score_classes, scores_to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -47,18 +43,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.references.from_prompts import NewReference
     from napari_dinoprompt.core.scoring.places import ClassValues
-    from napari_dinoprompt.core.segmentation.similarities import (
-        Cleaned,
-        MapKind,
-        Scores,
-    )
 
+
+Prepared = Progress | Estimate | tuple["PlaneIndex", PlaneFeatures]
+"""What is said while planes are prepared: an estimate before each, then the plane."""
 
 # Thresholds that make the same mask to the eye.
 _SAME_THRESHOLD = 0.02
@@ -160,9 +153,14 @@ class LiveResult:
         yield Progress(0, 0)
         return self.cut(chosen)
 
-    def iter_clean(self, cleaning: Cleaning) -> Generator[Progress, None, Cleaned]:
-        """Clean the mask and number its objects."""
-        return (yield from self.scores.iter_clean(self.mask, cleaning))
+    def iter_clean(
+        self, cleaning: Cleaning
+    ) -> Generator[Progress, None, tuple[Cleaned, ObjectCounts]]:
+        """Clean the mask, number its objects and count them."""
+        cleaned = yield from self.scores.iter_clean(self.mask, cleaning)
+        masks, instances = cleaned
+        counts = yield from iter_counts(instances[0], masks[0], self.names)
+        return cleaned, counts
 
 
 def prepare_planes(
@@ -173,9 +171,7 @@ def prepare_planes(
     get_backbone: Callable[[], Backbone],
     upscale: float,
     wanted: Iterable[PlaneIndex],
-) -> Generator[
-    Progress | Notice | Estimate | tuple[PlaneIndex, PlaneFeatures], None, None
-]:
+) -> Generator[Prepared | Notice, None, None]:
     """Extract the features of some planes of an image, step by step.
 
     Parameters
@@ -228,8 +224,11 @@ def prepare_planes(
             image_features.empty.add(index)
             continue
         plane = as_plane(pixels)
-        if image_features.window is None:
-            image_features.window = yield from _measure_window(open_plane, stack, plane)
+        if image_features.window is None and stack:
+            sample = yield from iter_sample(
+                lambda at: open_plane(at).whole(), stack, plane
+            )
+            image_features.window = measure_stack_window(sample)
         features = yield from iter_features(
             plane, backbone, upscale=upscale, window=image_features.window
         )
@@ -243,7 +242,7 @@ def _prepare_large(
     backbone: Backbone,
     upscale: float,
     index: PlaneIndex,
-) -> Generator[Progress | Notice | tuple[PlaneIndex, PlaneFeatures], None, None]:
+) -> Generator[Prepared | Notice, None, None]:
     """Sample a plane that is too large to hold; its features come when asked for."""
     if image_features.window is None:
         planes = [open_plane(one) for one in (sample_planes(stack) if stack else [()])]
@@ -261,18 +260,6 @@ def _prepare_large(
     image_features.window = features.window
     yield from features.iter_measures()
     yield index, PlaneFeatures(features)
-
-
-def _measure_window(
-    open_plane: Callable[[PlaneIndex], LazyPlane],
-    stack: tuple[int, ...],
-    plane: NDArray[np.generic],
-) -> Generator[Progress, None, IntensityWindow]:
-    if not stack:
-        return measure_window(plane)
-    return measure_stack_window(
-        (yield from iter_sample(lambda at: open_plane(at).whole(), stack, plane))
-    )
 
 
 def score_prompts(

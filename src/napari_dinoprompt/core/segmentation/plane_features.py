@@ -12,7 +12,7 @@ from napari_dinoprompt.core.features.statistics import SourceMeasures, pool_meas
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from napari_dinoprompt.core.features.estimate import Estimate
+    from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.images.intensity import IntensityWindow
@@ -161,19 +161,17 @@ class ImageFeatures:
         planes = {index: self._planes[index] for index in set(prompts.planes)}
         # Only those are scored for the thresholds.
         crowded = most_prompted_planes(prompts.planes, prompts.classes)
-        return (
-            yield from iter_reference(
-                {index: plane.features for index, plane in planes.items()},
-                prompts,
-                measures,
-                source=source,
-                lengths={
-                    index: planes[index].lengths(measures)
-                    for index in crowded
-                    if not planes[index].large
-                },
-                places=self._known_places(measures),
-                points_only=points_only,
-                pixel_size=pixel_size,
-            )
+        return iter_reference(
+            {index: plane.features for index, plane in planes.items()},
+            prompts,
+            measures,
+            source=source,
+            lengths={
+                index: planes[index].lengths(measures)
+                for index in crowded
+                if not planes[index].large
+            },
+            places=self._known_places(measures),
+            points_only=points_only,
+            pixel_size=pixel_size,
         )

@@ -13,8 +13,7 @@ import numpy as np
 
 from napari_dinoprompt.core.backbones.load import BackboneChoice
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.features.estimate import fits_whole
-from napari_dinoprompt.core.features.extraction import iter_features
+from napari_dinoprompt.core.features.extraction import fits_whole, iter_features
 from napari_dinoprompt.core.images.intensity import (
     IntensityWindow,
     match_histogram,
@@ -23,18 +22,11 @@ from napari_dinoprompt.core.images.intensity import (
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
-from napari_dinoprompt.core.progress import runs_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
-from napari_dinoprompt.core.segmentation.large import (
-    LargeSegmentation,
-    iter_segment_large,
-)
-from napari_dinoprompt.core.segmentation.similarities import (
-    MapKind,
-    Segmented,
-    Similarities,
-    score_classes,
-)
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+
+from .large import LargeSegmentation, iter_segment_large
+from .similarities import MapKind, Segmented, Similarities, score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -43,8 +35,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
-    from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.references.reference import Reference
 
 
 WindowPolicy = Literal["reference", "image", "histogram"]
@@ -99,8 +89,7 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         if self.map not in get_args(MapKind):
-            msg = f"The map is 'fitted' or 'plain', not {self.map!r}."
-            raise InputError(msg)
+            raise InputError(f"The map is 'fitted' or 'plain', not {self.map!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,23 +229,20 @@ def iter_segment(
     plane = LazyPlane.of(image)
     if not fits_whole(plane.shape, backbone, reference.upscale):
         if options.window == "histogram":
-            msg = (
+            raise InputError(
                 "Matching histograms needs the whole image in memory, and this one is "
                 "too large. Take another window."
             )
-            raise InputError(msg)
         chosen = options.cleaning, options.map
         return (
             yield from iter_segment_large(
                 plane, reference, backbone, window, thresholds, *chosen
             )
         )
-    pixels = as_plane(target_plane(plane.whole(), options.window, like))
+    whole = plane.whole()
+    pixels = as_plane(whole if like is None else match_histogram(whole, like))
     features = yield from iter_features(
-        pixels,
-        backbone,
-        upscale=reference.upscale,
-        window=window,
+        pixels, backbone, upscale=reference.upscale, window=window
     )
     yield from tell_of_window(pixels, features, window, reference)
     return threshold_and_clean(score_classes(features, reference), thresholds, options)
@@ -311,18 +297,6 @@ def fitting_backbone(
     return backbone
 
 
-def target_plane(
-    image: ArrayLike, policy: Window, like: ArrayLike | None = None
-) -> ArrayLike:
-    """Return an image that a reference is applied to, matched to another if asked.
-
-    Raises InputError if one of the policy "histogram" and `like` is given without the
-    other.
-    """
-    check_like(policy, like)
-    return image if like is None else match_histogram(image, like)
-
-
 def check_like(policy: Window, like: ArrayLike | None) -> None:
     """Check that an image to match is given where it is needed, and only there."""
     matching = isinstance(policy, str) and policy == "histogram"
@@ -346,11 +320,10 @@ def target_window(reference: Reference, policy: Window) -> IntensityWindow | Non
     if policy == "image":
         return None
     if isinstance(policy, str):
-        msg = (
+        raise InputError(
             "The window is 'reference', 'image', 'histogram' or (low, high), not "
             f"{policy!r}."
         )
-        raise InputError(msg)
     if not isinstance(policy, IntensityWindow):
         try:
             low, high = policy

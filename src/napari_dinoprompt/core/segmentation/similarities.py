@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 import torch
 
-from napari_dinoprompt.core.masks.cleaning import class_mask, clean_and_label
+from napari_dinoprompt.core.masks.cleaning import Cleaning, class_mask, clean_and_label
+from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
@@ -178,6 +179,43 @@ class Segmented:
         """How many objects there are, of all classes."""
         rows = range(0, self.instances.shape[0], _ROWS)
         return max(int(self.instances[y : y + _ROWS].max()) for y in rows)
+
+    def objects_table(
+        self,
+        channels: Mapping[str, Any] | None = None,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> pd.DataFrame:
+        """Measure the objects.
+
+        Parameters
+        ----------
+        channels : mapping of str to (H, W) or (H, W, 3) array, optional
+            Images whose intensities are wanted, by the name that columns get.
+        pixel_size : (float, float), optional
+            Height and width of a pixel in micrometres.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each object: ``label``, ``class``, size, centroid, shape,
+            intensities and similarity, see `napari_dinoprompt.objects_table`.
+
+        Raises
+        ------
+        InputError
+            If a channel has another shape.
+        """
+        maps = maps_of(self.scores)
+        return objects_table(
+            ObjectData(
+                self.instances, self.mask, self.names, maps, channels, pixel_size
+            )
+        )
+
+
+def maps_of(scores: Scores) -> dict[str, Any]:
+    """Return the fitted maps of all classes at full resolution."""
+    return {name: scores.levels(name)[0] for name in scores.names}
 
 
 def score_classes(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from napari_dinoprompt.core.images.intensity import (
     measure_stack_window,
     sample_planes,
 )
+from napari_dinoprompt.core.images.lazy_plane import LazyArray
 from napari_dinoprompt.core.images.plane import as_plane, check_kind, holds_data
 from napari_dinoprompt.core.io.atomic import explaining_writes, software_version
 from napari_dinoprompt.core.masks.cleaning import Cleaning, clean_and_label
@@ -40,8 +43,10 @@ from napari_dinoprompt.core.progress import (
     without_repeats,
 )
 from napari_dinoprompt.core.references.file import encode_reference
-from napari_dinoprompt.core.references.reference import resolve_thresholds
-from napari_dinoprompt.core.segmentation.segment import (
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
+from napari_dinoprompt.core.validation import as_array
+
+from .segment import (
     SegmentOptions,
     check_like,
     fitting_backbone,
@@ -49,29 +54,24 @@ from napari_dinoprompt.core.segmentation.segment import (
     target_window,
     threshold_and_clean,
 )
-from napari_dinoprompt.core.segmentation.similarities import Similarities, score_classes
-from napari_dinoprompt.core.segmentation.stack_results import (
-    StackPlane,
-    StackSegmentation,
-    open_arrays,
-)
-from napari_dinoprompt.core.validation import as_array
+from .similarities import Similarities, score_classes
+from .stack_results import StackPlane, StackSegmentation, open_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
-    from napari_dinoprompt.core.segmentation.segment import Segmentation
-    from napari_dinoprompt.core.segmentation.stack_results import PlainMask, StackArrays
+
+    from .large import LargeSegmentation
+    from .segment import Segmentation
+    from .stack_results import PlainMask, StackArrays
 
 
 # Of the progress of one plane.
@@ -100,6 +100,22 @@ class Stack:
         """Return all planes in their order: the last axis moves first."""
         return list(np.ndindex(self.lengths))
 
+    def array(self) -> LazyArray:
+        """See all planes as one array, read plane by plane as it is sliced."""
+        first = np.asarray(self.read((0,) * len(self.lengths)))
+        shape = (*self.lengths, *first.shape)
+        return LazyArray(shape, first.dtype, partial(_read_planes, self))
+
+
+def _read_planes(stack: Stack, key: tuple[Any, ...]) -> NDArray[np.generic]:
+    before, part = key[: len(stack.lengths)], key[len(stack.lengths) :]
+    places = np.arange(math.prod(stack.lengths)).reshape(stack.lengths)[before]
+    planes = [
+        np.asarray(stack.read(np.unravel_index(at, stack.lengths)))[part]
+        for at in places.ravel().tolist()
+    ]
+    return np.stack(planes).reshape(*places.shape, *planes[0].shape)
+
 
 def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
     """See anything that can be sliced as a stack of planes, as `segment_stack` does."""
@@ -110,14 +126,12 @@ def as_stack(stack: Any, *, rgb: bool | None = None) -> Stack:
         rgb = len(shape) > 3 and shape[-1] in (3, 4)
     axes = 3 if rgb else 2
     if len(shape) <= axes:
-        msg = (
+        raise InputError(
             f"An array of shape {shape} is not a stack of planes; (..., H, W), or "
             "(..., H, W, 3 or 4) in colour, is needed. Use segment for one plane."
         )
-        raise InputError(msg)
     if 0 in shape:
-        msg = f"The stack is empty (shape {shape})."
-        raise InputError(msg)
+        raise InputError(f"The stack is empty (shape {shape}).")
     check_kind(shape[-axes:], np.dtype(stack.dtype))
     height, width = shape[-axes : len(shape) - axes + 2]
     return Stack(shape[:-axes], (height, width), lambda index: np.asarray(stack[index]))
@@ -267,6 +281,7 @@ def follow_stack(
         mask=arrays.mask,
         instances=arrays.instances,
         thresholds=dict(thresholds),
+        objects_3d=objects_3d,
     )
 
 
@@ -407,9 +422,7 @@ def iter_segment_stack(
         else:
             if index in features:
                 found = threshold_and_clean(
-                    score_classes(features[index], reference),
-                    thresholds,
-                    options,
+                    score_classes(features[index], reference), thresholds, options
                 )
             elif holds_data(pixels := np.asarray(stack.read(index))):
                 seen = pixels if curve is None else curve.apply(pixels)
@@ -444,10 +457,7 @@ def _wanted(stack: Stack, planes: Iterable[PlaneIndex] | None) -> Iterable[Plane
 
 
 def _greys(
-    stack: Stack,
-    reference: Reference,
-    options: SegmentOptions,
-    like: ArrayLike | None,
+    stack: Stack, reference: Reference, options: SegmentOptions, like: ArrayLike | None
 ) -> Generator[Progress, None, tuple[IntensityWindow, GreyCurve | None]]:
     """Settle once which grey values all planes are seen with."""
     check_like(options.window, like)

@@ -17,15 +17,18 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.zarr import check_array
+from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from numpy.typing import DTypeLike, NDArray
 
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.core.segmentation.large import LargeSegmentation
-    from napari_dinoprompt.core.segmentation.segment import Segmentation
+
+    from .large import LargeSegmentation
+    from .segment import Segmentation
 
     Missing = NDArray[np.bool_] | None
     # Class numbers before they are cleaned, and the pixels without data.
@@ -57,6 +60,8 @@ class StackSegmentation:
         Object numbers; none is used twice in the stack.
     thresholds : mapping of str to float
         What was used, by class.
+    objects_3d : bool
+        Whether objects go through the planes.
 
     Examples
     --------
@@ -77,6 +82,7 @@ class StackSegmentation:
     mask: Any
     instances: Any
     thresholds: Mapping[str, float]
+    objects_3d: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,6 +93,51 @@ class StackSegmentation:
     def similarity(self) -> Any:
         """The similarity with the first object class."""
         return next(iter(self.similarities.values()))
+
+    def objects_table(
+        self,
+        channels: Mapping[str, Any] | None = None,
+        pixel_size: tuple[float, float, float] | None = None,
+    ) -> pd.DataFrame:
+        """Measure the objects, as `Segmentation.objects_table`.
+
+        Objects that do not go through the planes are measured in their planes.
+
+        Parameters
+        ----------
+        channels : mapping of str to (..., H, W) or (..., H, W, 3) array, optional
+            Images of the shape of the stack.
+        pixel_size : (float, float, float), optional
+            Distance of voxels along z, y and x in micrometres.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Where there are several planes or volumes, a column ``plane`` tells which.
+
+        Raises
+        ------
+        InputError
+            If a channel has another shape.
+        """
+        import pandas as pd
+
+        axes = 3 if self.objects_3d else 2
+        size = None if pixel_size is None else pixel_size[-axes:]
+        tables = []
+        for at in np.ndindex(self.instances.shape[:-axes]):
+
+            def part(array: Any, at: PlaneIndex = at) -> Any:
+                return array[at] if at else array
+
+            maps = {name: part(one) for name, one in self.similarities.items()}
+            given = {name: part(one) for name, one in (channels or {}).items()}
+            found = part(self.instances), part(self.mask), self.names, maps
+            table = objects_table(ObjectData(*found, given, size))
+            if at:
+                table.insert(1, "plane", ",".join(map(str, at)))
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,11 +390,10 @@ def _open_group(store: Any, settings: str) -> Any:
     else:
         path = Path(store)
         if path.is_file() or (path.is_dir() and not _is_group(path)):
-            msg = (
+            raise InputError(
                 f"{path} holds something else than results of a stack; choose another "
                 "folder."
             )
-            raise InputError(msg)
         for begun in path.glob("*.partial"):
             # Of a program that was killed; zarr would wonder about it.
             begun.unlink(missing_ok=True)
@@ -357,11 +407,10 @@ def _open_group(store: Any, settings: str) -> Any:
         # Before any array: from here on the group is known to be ours.
         group.attrs[_MARK] = {"settings": settings}
     elif not isinstance(mark, Mapping) or mark.get("settings") != settings:
-        msg = (
+        raise InputError(
             f"{store} holds results of another stack, reference or version, or of "
             "other options; choose another place, or delete it."
         )
-        raise InputError(msg)
     return group
 
 

@@ -198,8 +198,7 @@ class TileCache:
 
     def _path(self, key: str) -> Path:
         if not TILE_KEY.fullmatch(key):
-            msg = f"{key!r} is not a key of a tile"
-            raise ValueError(msg)
+            raise ValueError(f"{key!r} is not a key of a tile")
         return self.folder / key[:2] / f"{key}.tile"
 
     def _make_room(self, size: int) -> bool:
@@ -322,11 +321,10 @@ def default_cache_folder() -> Path:
         msg = f"{FOLDER_VARIABLE} names the home of an unknown user: {chosen}."
         raise InputError(msg) from error
     if not folder.is_absolute():
-        msg = (
+        raise InputError(
             f"{FOLDER_VARIABLE} has to be a whole path, from the root on, and not "
             f"{chosen}: each working folder would have a cache of its own."
         )
-        raise InputError(msg)
     if folder.exists() and not folder.is_dir():
         msg = f"{FOLDER_VARIABLE} has to name a folder, but {folder} is none."
         raise InputError(msg)
@@ -348,11 +346,10 @@ def cache_limit(gigabytes: float | None = None) -> int:
         gigabytes = DEFAULT_GIGABYTES
     if not 0 <= gigabytes <= LARGEST_GIGABYTES:
         where = f"{LIMIT_VARIABLE} is {chosen!r}" if chosen else f"It is {gigabytes}"
-        msg = (
+        raise InputError(
             "The disk space for kept features has to be a number of GB, up to "
             f"{LARGEST_GIGABYTES:.0f}, or 0 to keep none. {where}."
         )
-        raise InputError(msg)
     return int(gigabytes * 1e9)
 
 
@@ -375,40 +372,33 @@ def read_tile(path: Path, key: str) -> NDArray[np.float16]:
     """
     # Asked before it is opened: opening a pipe would wait for somebody to write.
     if not stat.S_ISREG(path.lstat().st_mode):
-        msg = "it is no file"
-        raise ValueError(msg)
+        raise ValueError("it is no file")
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST_TILE:
-            msg = f"with {size / 1e6:.0f} MB it is too large"
-            raise ValueError(msg)
+            raise ValueError(f"with {size / 1e6:.0f} MB it is too large")
         fields = file.read(_FIELDS.size)
         checksum = file.read(_CHECKSUM.size)
         shape = _check_fields(fields, key, size)
         numbers = np.empty(shape, dtype=_NUMBER)
         if file.readinto(_as_bytes(numbers)) != numbers.nbytes:
-            msg = "it ends too early"
-            raise ValueError(msg)
+            raise ValueError("it ends too early")
     found = zlib.crc32(_as_bytes(numbers), zlib.crc32(fields))
     if checksum != _CHECKSUM.pack(found):
-        msg = "its checksum is another"
-        raise ValueError(msg)
+        raise ValueError("its checksum is another")
     return numbers.astype(np.float16, copy=False)
 
 
 def _check_fields(fields: bytes, key: str, size: int) -> tuple[int, int, int]:
     """Return the shape, once it fits the size of the file: memory is taken for it."""
     if len(fields) != _FIELDS.size:
-        msg = "it ends too early"
-        raise ValueError(msg)
+        raise ValueError("it ends too early")
     magic, kept_key, rows, columns, dimension = _FIELDS.unpack(fields)
     if magic != _MAGIC or kept_key != bytes.fromhex(key):
-        msg = "it is not this tile"
-        raise ValueError(msg)
+        raise ValueError("it is not this tile")
     count = rows * columns * dimension
     if count == 0 or size != HEADER_BYTES + count * _NUMBER.itemsize:
-        msg = "its size is not that of its numbers"
-        raise ValueError(msg)
+        raise ValueError("its size is not that of its numbers")
     return rows, columns, dimension
 
 

@@ -14,7 +14,7 @@ whole number of pixels, so that any real upscale is exact.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,11 +62,10 @@ class CellGrid:
             msg = f"The upscale must be a number above 0, not {self.upscale}."
             raise InputError(msg)
         if self.cell > max(8 * max(self.shape), _LARGEST_CELL):
-            msg = (
+            raise InputError(
                 f"At an upscale of {self.upscale:g} one cell dwarfs the image; "
                 "choose a larger one."
             )
-            raise InputError(msg)
 
     @property
     def cell(self) -> float:
@@ -83,6 +82,23 @@ class CellGrid:
         )
         rows, columns = (max(1, math.ceil(count)) for count in exact)
         return rows, columns
+
+    def part(self, rows: slice, columns: slice) -> tuple[tuple[int, int], CellGrid]:
+        """Return the first cell and the grid over a part of the plane.
+
+        Cells stay where they are, so the first may begin before the part.
+        """
+        cell, (top, left) = self.cell, self.origin
+        first = (
+            math.floor((rows.start - top) / cell),
+            math.floor((columns.start - left) / cell),
+        )
+        origin = (
+            top + first[0] * cell - rows.start,
+            left + first[1] * cell - columns.start,
+        )
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        return first, replace(self, shape=shape, origin=origin)
 
     def cell_centres(self, indices: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel coordinates of cell centres.
@@ -121,11 +137,10 @@ class CellGrid:
         if outside.any():
             y, x = points[outside][0]
             height, width = self.shape
-            msg = (
+            raise InputError(
                 f"The point (y={y:g}, x={x:g}) lies outside the image of "
                 f"{height} x {width} pixels."
             )
-            raise InputError(msg)
 
 
 def lies_on_plane(

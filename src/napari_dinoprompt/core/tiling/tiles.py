@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.errors import InputError, is_out_of_memory
-from napari_dinoprompt.core.tiling.grid import resample, resampling_taps
+
+from .grid import CellGrid, resample, resampling_taps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-    from napari_dinoprompt.core.tiling.grid import CellGrid
 
 
 # They are listed before the first is computed.
@@ -138,11 +138,10 @@ def _check_count(counts: list[float]) -> None:
     """Refuse more tiles than anybody would wait for, before they are listed."""
     count = math.prod(max(1.0, one) for one in counts)
     if count > _MOST_TILES:
-        msg = (
+        raise InputError(
             f"The image is too large at this upscale ({count:.0f} tiles); choose a "
             "lower upscale, or a part of the image."
         )
-        raise InputError(msg)
 
 
 def plan_overlapping(
