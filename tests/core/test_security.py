@@ -67,6 +67,8 @@ ALLOWED = {
     ("_cli/demo.py", "ctypes"),
     # Asks Qt, in this Python and by words written in the source, for the display.
     ("_cli/demo.py", "subprocess"),
+    # glibc's malloc_trim.
+    ("core/memory.py", "ctypes"),
 }
 
 

@@ -76,7 +76,7 @@ def test_pages_of_different_shapes_are_refused(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(GREY)
         file.write(GREY[:10])
-    with pytest.raises(InputError, match=r"2 images \(\(31, 47\), \(10, 47\)\)"):
+    with pytest.raises(InputError, match=r"2 images \(0: \(31, 47\), 1: \(10, 47\)\)"):
         read_image(tmp_path / "a.tif")
 
 

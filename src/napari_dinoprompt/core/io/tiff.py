@@ -289,7 +289,8 @@ def only_series(
         return series[number]
     if len(series) > 1 and series[0].name != "Baseline":
         shapes = ", ".join(
-            f"{at}: {one.name} {tuple(one.shape)}" for at, one in enumerate(series[:6])
+            " ".join(filter(None, (f"{at}:", one.name, str(tuple(one.shape)))))
+            for at, one in enumerate(series[:6])
         )
         msg = f"{path} holds {len(series)} images ({shapes}); choose one by --series."
         raise InputError(msg)
