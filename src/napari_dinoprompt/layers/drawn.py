@@ -9,18 +9,17 @@ from napari.layers import Labels, Shapes
 from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.prompts import Prompts
-from napari_dinoprompt.layers.ownership import is_ours
-from napari_dinoprompt.layers.planes import plane_shape, read_plane, unit_ratio
-from napari_dinoprompt.layers.prompts import CLASS_COLUMN, to_world
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
+
+from .ownership import is_ours
+from .planes import plane_shape, read_plane, unit_ratio
+from .prompts import CLASS_COLUMN, to_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
-
-    from napari_dinoprompt.core.prompts import PlaneIndex
 
 
 _MOST = 2_000

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt.core.autosave.files import (
+    FoundRecord,
     default_recovery_folder,
     find_records,
     forget,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.autosave.records import ImageRecord
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from napari.layers import Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_dinoprompt._qt.segment.result_layers import ResultLayers
     from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session
+
+    from .result_layers import ResultLayers
 
 
 # Of a texture: larger planes napari draws coarser than they are.

@@ -20,10 +20,11 @@ from napari_dinoprompt._qt.common.widgets import (
     label_of,
     row_of,
 )
-from napari_dinoprompt._qt.segment.result_layers import layer_for
 from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.planes import plane_levels
 from napari_dinoprompt.layers.results import blank_planes, put_plane, score_colours
+
+from .result_layers import layer_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -20,13 +20,11 @@ from napari_dinoprompt.core.io.atomic import (
 )
 
 from .labels import remove_labels, remove_orphans, write_labels
-from .records import NewerRecordError, decode_records, encode_records
+from .records import ImageRecord, NewerRecordError, decode_records, encode_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from .records import ImageRecord
 
 
 KEPT_DAYS = 30

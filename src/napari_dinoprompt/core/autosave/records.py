@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.autosave.labels import DTYPES, MOST_PIXELS, KeptLabels
 from napari_dinoprompt.core.io.atomic import software_version
 from napari_dinoprompt.core.io.safetensors import (
     parse_json,
@@ -25,6 +24,8 @@ from napari_dinoprompt.core.io.safetensors import (
     take_whole,
 )
 from napari_dinoprompt.core.masks.cleaning import Cleaning
+
+from .labels import DTYPES, MOST_PIXELS, KeptLabels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,8 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from napari_dinoprompt.core.backbones.layouts import Weights, unify_layout
 from napari_dinoprompt.core.errors import CheckpointError, first_line
+
+from .layouts import Weights, unify_layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

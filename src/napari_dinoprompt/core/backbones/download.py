@@ -26,15 +26,16 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from napari_dinoprompt.core.backbones.weights import (
+from napari_dinoprompt.core.errors import CheckpointError, FetchError, first_line
+from napari_dinoprompt.core.progress import Progress
+
+from .weights import (
     PublishedWeights,
     describe_size,
     hub_address,
     hub_cache_folder,
     published_weights,
 )
-from napari_dinoprompt.core.errors import CheckpointError, FetchError, first_line
-from napari_dinoprompt.core.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -234,7 +235,7 @@ def _verify(
 
 def _check_model(name: str, path: Path) -> None:
     # timm and torch take seconds to import, and most of the time nothing is fetched.
-    from napari_dinoprompt.core.backbones.vit import check_published
+    from .vit import check_published
 
     check_published(name, path)
 

@@ -15,8 +15,9 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
 from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_abutting
+
+from .base import BackboneInfo, Scoring
 
 VERSION = "filterbank-1"
 PATCH = 2

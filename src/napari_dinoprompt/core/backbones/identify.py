@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.backbones.checkpoints import fit_weights, read_checkpoint
-from napari_dinoprompt.core.backbones.vit import (
-    empty_network,
-    import_timm,
-    timm_name,
-)
-from napari_dinoprompt.core.backbones.weights import PUBLISHED, find_checkpoint
-from napari_dinoprompt.core.errors import (
-    CheckpointError,
-    DinopromptError,
-    InputError,
-)
+from napari_dinoprompt.core.errors import CheckpointError, DinopromptError, InputError
+
+from .checkpoints import fit_weights, read_checkpoint
+from .vit import empty_network, import_timm, timm_name
+from .weights import PUBLISHED, find_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_dinoprompt.core.backbones.layouts import Weights
+    from .layouts import Weights
 
 # What timm calls networks of a width; others are looked for among all.
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge"}

@@ -6,17 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.backbones.weights import (
-    PUBLISHED,
-    hub_address,
-    is_here,
-    is_published,
-    published_weights,
-)
 from napari_dinoprompt.core.errors import CheckpointError, InputError
 
+from .weights import PUBLISHED, hub_address, is_here, is_published, published_weights
+
 if TYPE_CHECKING:
-    from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo
+    from .base import Backbone, BackboneInfo
 
 FILTERBANK = "filterbank"
 CHOICE = "dinov2-small"
@@ -44,7 +39,7 @@ def weights_address(name: str) -> str:
     """
     if is_published(name):
         return hub_address(published_weights(name).hub_id)
-    from napari_dinoprompt.core.backbones.vit import published_address
+    from .vit import published_address
 
     return published_address(name)
 
@@ -104,7 +99,7 @@ def load_backbone(
     >>> backbone.info.name, backbone.info.dimension
     ('filterbank', 30)
     """
-    from napari_dinoprompt.core.backbones.devices import choose_device, choose_precision
+    from .devices import choose_device, choose_precision
 
     where = choose_device(device)
     dtype = choose_precision(precision, where)
@@ -112,21 +107,22 @@ def load_backbone(
         if checkpoint is not None or block is not None:
             msg = "The filter bank has neither weights nor blocks."
             raise InputError(msg)
-        from napari_dinoprompt.core.backbones.filterbank import FilterBank
+        from .filterbank import FilterBank
 
         return FilterBank(where)
     if not _is_network(name):
         names = ", ".join(backbone_names())
         msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
         raise InputError(msg)
-    from napari_dinoprompt.core.backbones.vit import load_vit
     from napari_dinoprompt.core.tiling.cache import open_cache
+
+    from .vit import load_vit
 
     # Before the network, which takes its time: it may be named wrongly.
     cache = open_cache(cache_gigabytes)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
-        from napari_dinoprompt.core.backbones.identify import check_tag
+        from .identify import check_tag
 
         check_tag(name, path)
     try:
@@ -139,7 +135,7 @@ def load_backbone(
             dtype=dtype,
         )
     except CheckpointError as error:
-        from napari_dinoprompt.core.backbones.identify import describe_other
+        from .identify import describe_other
 
         msg = (path and describe_other(name, path)) or str(error)
         raise CheckpointError(msg) from error
@@ -181,7 +177,7 @@ class BackboneChoice:
         """Count the transformer blocks; None of what has none. Needs no weights."""
         if not _is_network(self.name):
             return None
-        from napari_dinoprompt.core.backbones.vit import empty_network
+        from .vit import empty_network
 
         blocks: Any = empty_network(self.name)[0].blocks
         return len(blocks)

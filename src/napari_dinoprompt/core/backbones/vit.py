@@ -23,17 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_dinoprompt.core.backbones.base import BackboneInfo, Scoring
-from napari_dinoprompt.core.backbones.checkpoints import hash_weights, load_weights
-from napari_dinoprompt.core.backbones.weights import (
+from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
+
+from .base import BackboneInfo, Scoring
+from .checkpoints import hash_weights, load_weights
+from .weights import (
     find_checkpoint,
     find_weights,
     hub_address,
     is_published,
     published_weights,
 )
-from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.tiling.tiles import TilePlan, plan_overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

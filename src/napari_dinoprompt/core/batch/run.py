@@ -20,10 +20,11 @@ from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
 from napari_dinoprompt.core.memory import release_memory
 
-from .image import ImageJob, ImageTask, check_settings
+from .image import ImageJob, ImageTask, ReadImage, check_settings
 from .objects import MASKS_ONLY, BatchFiles
 from .records import (
     Job,
+    Rows,
     append_table,
     check_ours,
     name_results,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
-
-    from .image import ReadImage
-    from .records import Rows
 
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]

@@ -37,9 +37,15 @@ from .bootstrap import (
     true_side,
 )
 from .columns import COLUMNS
-from .measures import Report, measure_pair, valid_pixels
-from .perceptual import LPIPS, find_network, perceptual_distance
-from .prepared_images import apply_reference, iter_prepared_image, place_fake
+from .measures import Measures, Report, Side, measure_pair, valid_pixels
+from .perceptual import LPIPS, Network, find_network, perceptual_distance
+from .prepared_images import (
+    Applied,
+    PreparedImage,
+    apply_reference,
+    iter_prepared_image,
+    place_fake,
+)
 from .report import Comparison
 
 if TYPE_CHECKING:
@@ -49,10 +55,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
-
-    from .measures import Measures, Side
-    from .perceptual import Network
-    from .prepared_images import Applied, PreparedImage
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.images.plane import no_data_pixels, plane_shape
+
+from .plane import no_data_pixels, plane_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dinoprompt.core.images.intensity import sample_planes
+from .intensity import sample_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.prompts import PlaneIndex
+
+    from .lazy_plane import LazyPlane
 
 
 # Bytes that are copied at once where the pixels do not lie one after the other.

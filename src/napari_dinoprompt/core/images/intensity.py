@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.images.plane import as_plane, holds_data, no_data_pixels
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.validation import float_type
+
+from .plane import as_plane, holds_data, no_data_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence

@@ -14,8 +14,9 @@ from napari_dinoprompt.core.errors import (
     first_line,
     is_out_of_memory,
 )
-from napari_dinoprompt.core.images.plane import check_kind
 from napari_dinoprompt.core.validation import as_array
+
+from .plane import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.views import SlicedArray, full_key
+
+from .views import SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

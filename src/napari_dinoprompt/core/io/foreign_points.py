@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.io.safetensors import parse_json
 from napari_dinoprompt.core.prompts import OBJECT, Prompts
+
+from .safetensors import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

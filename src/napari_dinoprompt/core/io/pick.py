@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.views import SlicedArray, full_key
+
+from .views import SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.colours import ORIENTATION, check_upright
-from napari_dinoprompt.core.io.limits import check_fits
+
+from .colours import ORIENTATION, check_upright
+from .limits import check_fits
 
 if TYPE_CHECKING:
     from pathlib import Path

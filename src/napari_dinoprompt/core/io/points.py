@@ -11,8 +11,10 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.labels import as_objects
-from napari_dinoprompt.core.io.atomic import write_bytes
-from napari_dinoprompt.core.io.foreign_points import (
+from napari_dinoprompt.core.prompts import OBJECT, Prompts
+
+from .atomic import write_bytes
+from .foreign_points import (
     JSON_SUFFIXES,
     ROI_SUFFIXES,
     fiji_place,
@@ -20,9 +22,8 @@ from napari_dinoprompt.core.io.foreign_points import (
     read_geojson,
     read_rois,
 )
-from napari_dinoprompt.core.io.limits import check_size
-from napari_dinoprompt.core.io.read import read_labels
-from napari_dinoprompt.core.prompts import OBJECT, Prompts
+from .limits import check_size
+from .read import read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

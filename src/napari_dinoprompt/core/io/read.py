@@ -15,13 +15,14 @@ from napari_dinoprompt.core.errors import InputError, first_line
 from napari_dinoprompt.core.images.labels import as_labels
 from napari_dinoprompt.core.images.lazy_plane import LazyPlane
 from napari_dinoprompt.core.images.plane import as_plane
-from napari_dinoprompt.core.io.atomic import open_atomically, software_version
-from napari_dinoprompt.core.io.limits import check_regular
-from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
-from napari_dinoprompt.core.io.pictures import read_picture
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, open_tiff
-from napari_dinoprompt.core.io.views import PictureView, iter_tiles
-from napari_dinoprompt.core.io.zarr import is_zarr, open_zarr
+
+from .atomic import open_atomically, software_version
+from .limits import check_regular
+from .pick import EVERYTHING, Pick
+from .pictures import read_picture
+from .tiff import TIFF_MAGIC, open_tiff
+from .views import PictureView, iter_tiles
+from .zarr import is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

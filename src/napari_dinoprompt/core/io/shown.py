@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tifffile import PHOTOMETRIC
 
-from napari_dinoprompt.core.io.colours import (
-    ORIENTATION,
-    RGB_DECODED,
-    is_turned,
-    meaning_of,
-)
-from napari_dinoprompt.core.io.pictures import hides_pixels
-from napari_dinoprompt.core.io.tiff import TIFF_MAGIC, tiff_file, with_colours_of
+from .colours import ORIENTATION, RGB_DECODED, is_turned, meaning_of
+from .pictures import hides_pixels
+from .tiff import TIFF_MAGIC, tiff_file, with_colours_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from napari_dinoprompt.core.io.tiff import ome_pixels, tiff_file
-from napari_dinoprompt.core.io.zarr import described_image, is_zarr
+from .tiff import ome_pixels, tiff_file
+from .zarr import described_image, is_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

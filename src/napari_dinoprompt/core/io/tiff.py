@@ -12,10 +12,11 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
-from napari_dinoprompt.core.io.colours import shown_tiff, with_colours
-from napari_dinoprompt.core.io.limits import check_fits
-from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
-from napari_dinoprompt.core.io.views import NativeOrder, SlicedArray, full_key
+
+from .colours import shown_tiff, with_colours
+from .limits import check_fits
+from .pick import EVERYTHING, Pick
+from .views import NativeOrder, SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.colours import with_colours
-from napari_dinoprompt.core.io.limits import check_fits
-from napari_dinoprompt.core.io.pick import EVERYTHING, Pick
+
+from .colours import with_colours
+from .limits import check_fits
+from .pick import EVERYTHING, Pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

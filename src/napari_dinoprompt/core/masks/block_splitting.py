@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dinoprompt.core.masks.cleaning import Cleaning
+    from .cleaning import Cleaning
 
 
 # In the array of instances: belongs to an object that is yet to be split.

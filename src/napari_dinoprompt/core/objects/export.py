@@ -11,8 +11,9 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.io.atomic import open_atomically
-from napari_dinoprompt.core.objects.polygons import Outline, iter_outlines
 from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .polygons import Outline, iter_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dinoprompt.core.objects.boxes import find_boxes, group_boxes
 from napari_dinoprompt.core.progress import Progress
+
+from .boxes import find_boxes, group_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
-from napari_dinoprompt.core.objects.boxes import blocks_of
 from napari_dinoprompt.core.progress import Progress
+
+from .boxes import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

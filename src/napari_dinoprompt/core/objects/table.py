@@ -11,16 +11,15 @@ import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
-from napari_dinoprompt.core.objects.boxes import SIDES, find_boxes, group_boxes
 from napari_dinoprompt.core.progress import Progress, runs_to_end
+
+from .boxes import SIDES, Group, find_boxes, group_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
-
-    from napari_dinoprompt.core.objects.boxes import Group
 
 
 # Of the box around objects that are measured on all their pixels.

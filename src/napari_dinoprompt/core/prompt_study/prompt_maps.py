@@ -21,7 +21,12 @@ from napari_dinoprompt.core.scoring.auto_threshold import (
     choose_threshold,
     stand_ins,
 )
-from napari_dinoprompt.core.scoring.places import find_places, spread_pixels
+from napari_dinoprompt.core.scoring.places import (
+    Place,
+    Places,
+    find_places,
+    spread_pixels,
+)
 from napari_dinoprompt.core.scoring.similarity import (
     BACKGROUND_SHARE,
     ScoredPlane,
@@ -33,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-    from napari_dinoprompt.core.scoring.places import Place, Places
 
     from .subject import Subject
 
