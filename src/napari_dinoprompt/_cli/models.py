@@ -156,8 +156,7 @@ def _get_model(name: str) -> None:
         try:
             file = ask_hub(weights)
         except FetchError as error:
-            msg = f"{error} It is at {weights_address(name)}"
-            raise FetchError(msg) from error
+            raise FetchError(f"{error} It is at {weights_address(name)}") from error
         whole = describe_size(file.size)
         say(
             f"getting {name} ({whole}, {weights.licence}) from {file.endpoint} "

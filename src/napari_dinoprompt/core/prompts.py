@@ -122,8 +122,7 @@ class Prompts:
             names.append((classes or {}).get(label, OBJECT))
             regions.append(np.argwhere(region) + corner)
         if not points:
-            msg = "There are no prompts: no region is drawn on the image."
-            raise InputError(msg)
+            raise InputError("There are no prompts: no region is drawn on the image.")
         planes = (plane,) * len(points)
         return cls(np.array(points), tuple(names), planes, tuple(regions))
 

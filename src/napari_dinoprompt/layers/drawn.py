@@ -151,11 +151,10 @@ def _name(given: object, otherwise: str) -> str:
 
 def _check_count(layer: Layer, count: int) -> None:
     if count > _MOST:
-        msg = (
+        raise InputError(
             f"{layer.name} holds {count} regions, and at most {_MOST} become prompts: "
             "keep some that show what is meant."
         )
-        raise InputError(msg)
 
 
 def _plane_of(layer: Layer, image: Image, corner: NDArray[np.float64]) -> PlaneIndex:

@@ -41,8 +41,7 @@ def read_checkpoint(path: Path, *, values: bool = True) -> dict[str, torch.Tenso
     On the CPU.
     """
     if not path.is_file():
-        msg = f"There is no checkpoint file {path}."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"There is no checkpoint file {path}.")
     try:
         return unify_layout(_read(path, values=values))
     except CheckpointError:
@@ -85,8 +84,7 @@ def _read(path: Path, *, values: bool) -> Weights:
             content = content[key]
     tensors = _tensors_of(content)
     if not tensors:
-        msg = f"The checkpoint {path} does not hold tensors by name."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"The checkpoint {path} does not hold tensors by name.")
     _check_tensors(tensors, path)
     return tensors
 
@@ -117,11 +115,10 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(one.file_size for one in archive.infolist())
     if unpacked > path.stat().st_size:
-        msg = (
+        raise CheckpointError(
             f"The checkpoint {path} is a compressed archive of {unpacked / 1e6:.0f} "
             "MB, which no checkpoint of PyTorch is."
         )
-        raise CheckpointError(msg)
 
 
 def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -113,11 +113,10 @@ def fetch_weights(
             whole = Progress(file.size, file.size)
             return (yield from _watch(partial(_enter, file, blob), lambda: whole))
     except OSError as error:
-        msg = (
+        raise FetchError(
             f"The weights of {name} cannot be kept in {hub_cache_folder()}: "
             f"{error.strerror or error}. HF_HOME names another place."
-        )
-        raise FetchError(msg) from error
+        ) from error
 
 
 def partial_file(file: HubFile) -> Path:
@@ -193,12 +192,11 @@ def _receive(
     needed = file.size - transfer.done
     free = shutil.disk_usage(part.parent).free
     if needed > 0 and free < needed + _SPARE:
-        msg = (
+        raise FetchError(
             f"{file.weights.name} needs {describe_size(needed)} of disk and some "
             f"spare, but {hub_cache_folder()} has {describe_size(free)} left. Make "
             "room, or let HF_HOME name another place."
         )
-        raise FetchError(msg)
     try:
         yield from _watch(transfer.run, lambda: Progress(transfer.done, file.size))
     finally:
@@ -217,20 +215,18 @@ def _verify(
             yield whole
     if digest.hexdigest() != file.sha256:
         part.unlink()
-        msg = (
+        raise FetchError(
             f"What came for {file.weights.name} is not what the hub announced (its "
             "SHA-256 differs); it has been removed. Fetching again starts anew."
         )
-        raise FetchError(msg)
     try:
         yield from _watch(partial(check, file.weights.name, part), lambda: whole)
     except CheckpointError as error:
         part.unlink()
-        msg = (
+        raise FetchError(
             f"The file that {file.endpoint} has for {file.weights.name} does not hold "
             "this model; it has been removed."
-        )
-        raise FetchError(msg) from error
+        ) from error
 
 
 def _check_model(name: str, path: Path) -> None:
@@ -250,11 +246,10 @@ def _enter(file: HubFile, blob: Path) -> Path:
             file.weights.hub_id, WEIGHTS_FILE, endpoint=file.endpoint
         )
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        msg = (
+        raise FetchError(
             f"{file.weights.name} is here, but {file.endpoint} does not answer any "
             "more for its place in the cache. Fetch it again: that takes no time now."
-        )
-        raise FetchError(msg) from error
+        ) from error
     pointer = Path(found)
     if not pointer.is_symlink() and pointer.is_file():
         # Where there are no links the library has copied it; one copy is enough.
@@ -302,20 +297,18 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     url = hub_address(weights.hub_id, endpoint)
     by_hand = "or get the file elsewhere."
     if constants.HF_HUB_OFFLINE:
-        msg = (
+        raise FetchError(
             "Not fetched, for HF_HUB_OFFLINE says that this machine is offline: unset "
             f"it, {by_hand}"
         )
-        raise FetchError(msg)
     client = get_session()
     try:
         said = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except HfHubHTTPError as error:
-        msg = (
+        raise FetchError(
             f"{weights.name} is not to be had at {endpoint}, which answers "
             f"{error.response.status_code}: try again later, {by_hand}"
-        )
-        raise FetchError(msg) from error
+        ) from error
     except (http_errors(client), OSError, ValueError) as error:
         reason = _NUMBER.sub("", first_line(error))
         msg = f"{endpoint} cannot be reached ({reason}): check the network, {by_hand}"
@@ -324,12 +317,11 @@ def ask_hub(weights: PublishedWeights, endpoint: str | None = None) -> HubFile:
     commit = said.commit_hash or ""
     known = _COMMIT.fullmatch(commit) and _SHA256.fullmatch(sha256)
     if said.size is None or not known:
-        msg = (
+        raise FetchError(
             f"What answers at {endpoint} says neither version nor checksum of "
             f"{weights.hub_id}, as a hub does; a proxy or the login page of the "
             f"network may be in between: check that, {by_hand}"
         )
-        raise FetchError(msg)
     fixed = hf_hub_url(weights.hub_id, WEIGHTS_FILE, revision=commit, endpoint=endpoint)
     return HubFile(weights, endpoint, fixed, said.size, sha256)
 
@@ -458,36 +450,30 @@ class Transfer:
     def _judge(self, response: Any) -> None:
         """Check an answer by its head, before anything of it is written."""
         if self._url.startswith("https:") and response.url.scheme != "https":
-            msg = (
+            raise FetchError(
                 "The hub sends to an address without encryption; nothing is fetched "
                 "from there."
             )
-            raise FetchError(msg)
         status = int(response.status_code)
         if status in _BUSY:
-            msg = f"it answers {status}"
-            raise _Lost(msg)
+            raise _Lost(f"it answers {status}")
         if status == 416:
             self._start_over()
-            msg = "it cannot go on where it stopped"
-            raise _Lost(msg)
+            raise _Lost("it cannot go on where it stopped")
         if status not in (200, 206):
-            msg = f"The hub refuses to send the file: it answers {status}."
-            raise FetchError(msg)
+            raise FetchError(f"The hub refuses to send the file: it answers {status}.")
         if "text/html" in response.headers.get("Content-Type", ""):
-            msg = (
+            raise FetchError(
                 "A web page came instead of the file; a proxy or the login page of "
                 "the network may be in between."
             )
-            raise FetchError(msg)
         start = f"bytes {self.done}-"
         whole = status == 200
         if not whole and not response.headers.get("Content-Range", start).startswith(
             start
         ):
             self._start_over()
-            msg = "it sends another part than the one asked for"
-            raise _Lost(msg)
+            raise _Lost("it sends another part than the one asked for")
         if whole and self.done:
             self._start_over()
         length = response.headers.get("Content-Length", "")
@@ -507,11 +493,10 @@ class Transfer:
 
     def _refuse_size(self, sent: str) -> NoReturn:
         self._start_over()
-        msg = (
+        raise FetchError(
             f"The hub announced {self._size:,} bytes and sends {sent}; nothing of it "
             "was kept."
         )
-        raise FetchError(msg)
 
 
 def http_errors(client: Any) -> type[Exception]:

@@ -70,12 +70,11 @@ def identify_checkpoint(path: str | Path, likely: str | None = None) -> str:
     fitting = _fitting(file, weights, likely) or ([likely] if likely else [])
     if len(fitting) == 1:
         return fitting[0]
-    msg = (
+    raise CheckpointError(
         f"The checkpoint {file} holds {_describe(weights)}, which fits "
         f"{' or '.join(fitting) or 'no model that is known by its shapes'}; "
         "type the name of its model as backbone."
     )
-    raise CheckpointError(msg)
 
 
 def describe_other(name: str, checkpoint: Path) -> str:
@@ -99,11 +98,10 @@ def check_tag(name: str, checkpoint: Path) -> None:
     """
     tagged = _tagged(find_checkpoint(checkpoint), [name])
     if tagged and _scaling(name) not in map(_scaling, tagged):
-        msg = (
+        raise CheckpointError(
             f"{checkpoint} is named after {' or '.join(tagged)}, not {name}: type that "
             "name as backbone, or rename the file."
         )
-        raise CheckpointError(msg)
 
 
 def _scaling(name: str) -> tuple[object, object] | None:

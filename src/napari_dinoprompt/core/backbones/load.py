@@ -105,15 +105,13 @@ def load_backbone(
     dtype = choose_precision(precision, where)
     if name == FILTERBANK:
         if checkpoint is not None or block is not None:
-            msg = "The filter bank has neither weights nor blocks."
-            raise InputError(msg)
+            raise InputError("The filter bank has neither weights nor blocks.")
         from .filterbank import FilterBank
 
         return FilterBank(where)
     if not _is_network(name):
         names = ", ".join(backbone_names())
-        msg = f"Unknown backbone {name!r}; choose {names} or timm:<name>."
-        raise InputError(msg)
+        raise InputError(f"Unknown backbone {name!r}; choose {names} or timm:<name>.")
     from napari_dinoprompt.core.tiling.cache import open_cache
 
     from .vit import load_vit

@@ -309,11 +309,10 @@ def _patch_side(name: str, model: torch.nn.Module) -> int:
         or getattr(model, "blocks", None) is None
         or not hasattr(model, "forward_intermediates")
     ):
-        msg = (
+        raise InputError(
             f"{name} is not a vision transformer with square patches; choose one such "
             "as timm:vit_small_patch16_224."
         )
-        raise InputError(msg)
     return int(patch[0])
 
 

@@ -160,11 +160,10 @@ def find_weights(
         get = f"'dinoprompt models --get {name}' or the dock's button"
         fetch = f"Fetch them ({size}) with {get}, or {by_hand}"
     also = "".join(f" and for {meta}" for meta in metas)
-    msg = (
+    raise WeightsNotFoundError(
         f"The weights of {name} are not on this machine. Looked for "
         f"{hub_id}/{_HUB_FILES[0]} in {_places(folders)}{also}. {fetch}"
     )
-    raise WeightsNotFoundError(msg)
 
 
 def find_checkpoint(

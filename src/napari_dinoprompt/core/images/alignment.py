@@ -42,12 +42,11 @@ def check_same_field(real: tuple[int, int], fake: tuple[int, int]) -> None:
     # One side of the smaller one follows from the other side, to a pixel.
     rounded = min(abs(large[0] * across - small[0]), abs(large[1] * down - small[1]))
     if not (alike or rounded <= 1):
-        msg = (
+        raise InputError(
             f"The real image is {real[0]} x {real[1]} pixels, the fake one {fake[0]} "
             f"x {fake[1]}: with different aspect ratios they do not show the same "
             "field. Crop one of them, or place both in the viewer with their scale."
         )
-        raise InputError(msg)
 
 
 def match_plane(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[Any]:

@@ -319,11 +319,10 @@ def iter_sample(
     if not sample and otherwise is not None:
         return [otherwise]
     if not sample:
-        msg = (
+        raise InputError(
             "The planes that stand for the stack hold nothing but NaN or infinity; "
             "give the intensity window."
         )
-        raise InputError(msg)
     return sample
 
 

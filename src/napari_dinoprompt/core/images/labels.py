@@ -40,26 +40,22 @@ def as_labels(truth: ArrayLike) -> NDArray[np.int32]:
     given = as_array(truth)
     labels = _one_channel(given)
     if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "buif":
-        msg = (
+        raise InputError(
             f"The truth must be labels, (H, W) whole numbers, not {given.shape} of "
             f"{given.dtype}."
         )
-        raise InputError(msg)
     if labels.dtype.kind == "f" and not (np.floor(labels) == labels).all():
-        msg = (
+        raise InputError(
             "The truth holds fractions: it is no label image. Save labels, or a mask "
             "of two values."
         )
-        raise InputError(msg)
     if labels.dtype.kind in "if" and labels.min() < 0:
-        msg = "The truth holds negative labels; 0 is the background."
-        raise InputError(msg)
+        raise InputError("The truth holds negative labels; 0 is the background.")
     if labels.all():
-        msg = (
+        raise InputError(
             "The truth has no background: no pixel is 0. Give objects numbers from 1 "
             "on, and 0 to all else."
         )
-        raise InputError(msg)
     if labels.max() > _MOST:
         msg = f"The truth holds labels above {_MOST}. Number the objects from 1."
         raise InputError(msg)
@@ -86,11 +82,10 @@ def _one_channel(given: NDArray[Any]) -> NDArray[Any]:
         return given
     first = given[:, :, 0]
     if any((given[:, :, at] != first).any() for at in range(1, min(3, given.shape[2]))):
-        msg = (
+        raise InputError(
             "The truth has colours. Save labels, whole numbers of one channel, or a "
             "mask of two values."
         )
-        raise InputError(msg)
     return first
 
 
@@ -106,9 +101,8 @@ def _refuse_greys(labels: NDArray[Any]) -> None:
     beside = labels[:, 1:] == labels[:, :-1]
     alone = (between[:, 1:] & ~beside).sum() > _MOSTLY * between[:, 1:].sum()
     if greys >= _FEW_GREYS and (mostly_white or alone):
-        msg = (
+        raise InputError(
             f"The truth is a picture of a mask with {greys} greys between black and "
             "white, as JPEG or smooth edges make them. Save it with two values, or as "
             "labels."
         )
-        raise InputError(msg)

@@ -147,8 +147,7 @@ def read_part(array: Any, part: tuple[Any, ...]) -> NDArray[Any]:
         if is_out_of_memory(error):
             raise
         reason = first_line(error)
-        msg = (
+        raise InputError(
             f"A part of the image cannot be read: {reason.rstrip('.')}. Check the "
             "file that it comes from, or copy it anew."
-        )
-        raise InputError(msg) from error
+        ) from error

@@ -35,8 +35,7 @@ def as_plane(image: ArrayLike) -> NDArray[np.generic]:
     if plane.ndim == 3:
         plane = plane[:, :, 0] if plane.shape[2] == 1 else plane[:, :, :3]
     if not holds_data(plane):
-        msg = "The image holds nothing but NaN or infinity."
-        raise InputError(msg)
+        raise InputError("The image holds nothing but NaN or infinity.")
     return plane
 
 
@@ -47,14 +46,12 @@ def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         msg = f"An image of dtype {dtype} cannot be used; numbers are needed."
         raise InputError(msg)
     if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
-        msg = (
+        raise InputError(
             f"An array of shape {shape} is not an image plane; "
             "(H, W) or (H, W, 3 or 4) is needed. Choose one plane of a stack."
         )
-        raise InputError(msg)
     if math.prod(shape) == 0:
-        msg = f"The image is empty (shape {shape})."
-        raise InputError(msg)
+        raise InputError(f"The image is empty (shape {shape}).")
 
 
 def describe_odd_planes(

@@ -54,8 +54,7 @@ def explaining_writes(path: Path) -> Iterator[None]:
             reason = "there can be no such folder. Choose another place"
         else:
             reason = reason_of(error)
-        msg = f"{path} cannot be written: {reason}."
-        raise CannotWriteError(msg) from error
+        raise CannotWriteError(f"{path} cannot be written: {reason}.") from error
 
 
 def check_place(folder: Path) -> None:

@@ -84,11 +84,10 @@ def check_upright(orientation: object, path: Path) -> None:
     napari does not turn it and other viewers do: truth and prompts would not fit.
     """
     if is_turned(orientation):
-        msg = (
+        raise InputError(
             f"The image {path} is stored turned or mirrored (orientation "
             f"{orientation}), which napari does not heed. Save it upright."
         )
-        raise InputError(msg)
 
 
 def _foreign(path: Path, stores: str) -> InputError:
@@ -102,11 +101,10 @@ def _inverted(array: Any, page: Any, path: Path) -> Any:
     """Let large numbers be bright where the file has them dark."""
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "bu":
-        msg = (
+        raise InputError(
             f"The image {path} is stored with white as 0, in {dtype}, whose white "
             "nobody knows. Save it with black as 0."
         )
-        raise InputError(msg)
     bits = 1 if dtype.kind == "b" else int(page.bitspersample)
     return _lazily(Inverted(array, 2**bits - 1), array)
 

@@ -42,12 +42,11 @@ def fiji_place(values: Mapping[str, str], where: str) -> list[float]:
         msg = f"{where}: X and Y must be numbers, not {values['X']!r}, {values['Y']!r}."
         raise InputError(msg) from None
     if x * 2 % 1 or y * 2 % 1:
-        msg = (
+        raise InputError(
             f"{where}: X and Y seem to be in units, not in pixels. In Fiji choose "
             "Analyze > Set Scale > Click to Remove Scale and measure again, or save "
             "the points as a ROI."
         )
-        raise InputError(msg)
     return [y, x]
 
 
@@ -68,12 +67,11 @@ def read_rois(path: Path) -> Prompts:
     slices: set[int] = set()
     for roi in rois:
         if roi.roitype != ROI_TYPE.POINT:
-            msg = (
+            raise InputError(
                 f"{path} holds a region that is no point ({roi.name or 'nameless'}). "
                 "Place points with Fiji's multi-point tool; to prompt by regions, save "
                 "them as a label image."
             )
-            raise InputError(msg)
         points += np.asarray(roi.coordinates())[:, ::-1].tolist()
         slices.add(max(roi.position, roi.z_position))
     return _on_one_plane(path, points, [OBJECT] * len(points), slices)
@@ -112,11 +110,10 @@ def read_geojson(path: Path) -> Prompts:
         msg = f"{path} is no GeoJSON of points as QuPath exports it."
         raise InputError(msg) from error
     if others:
-        msg = (
+        raise InputError(
             f"{path} holds {', '.join(sorted(others))}; only points can be prompts. In "
             "QuPath choose the points tool."
         )
-        raise InputError(msg)
     return _on_one_plane(path, points, classes, slices)
 
 
@@ -127,6 +124,5 @@ def _on_one_plane(
         msg = f"{path} holds points on {len(slices)} slices; save those of one plane."
         raise InputError(msg)
     if not points:
-        msg = f"{path} holds no points."
-        raise InputError(msg)
+        raise InputError(f"{path} holds no points.")
     return Prompts(np.asarray(points, dtype=np.float64), tuple(classes))

@@ -25,12 +25,11 @@ def check_fits(path: Path, needed: int, *, on_disk: bool = False) -> None:
         free = psutil.virtual_memory().available
     if needed > free:
         where = "in the temporary folder" if on_disk else "of memory"
-        msg = (
+        raise InputError(
             f"The image {path} needs {needed / 1e9:.1f} GB {where} and "
             f"{free / 1e9:.1f} GB are free. Save it as a tiled TIFF or a zarr folder, "
             "which are read part by part, or take a part of it."
         )
-        raise InputError(msg)
 
 
 def check_regular(path: Path) -> None:
@@ -44,5 +43,4 @@ def check_size(path: Path, most: int, what: str) -> None:
     """Refuse a file that is far larger than any of its kind."""
     size = path.stat().st_size
     if size > most:
-        msg = f"With {size / 1e6:.0f} MB {path} is too large to be {what}."
-        raise InputError(msg)
+        raise InputError(f"With {size / 1e6:.0f} MB {path} is too large to be {what}.")

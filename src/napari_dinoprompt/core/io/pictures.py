@@ -47,32 +47,29 @@ def _open(content: Any, path: Path) -> Image.Image:
         return Image.open(content)
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        msg = (
+        raise InputError(
             f"The image {path} has more than {most:.0f} million pixels, which is too "
             "many for its format. Save it as a tiled TIFF or a zarr folder."
-        )
-        raise InputError(msg) from error
+        ) from error
 
 
 def _check(picture: Image.Image, head: bytes, path: Path) -> None:
     """Refuse what would be misread."""
     if picture.format not in _FORMATS:
-        msg = (
+        raise InputError(
             f"The image {path} is a {picture.format} file, which is not read here. "
             "Save it as PNG or TIFF."
         )
-        raise InputError(msg)
     count = getattr(picture, "n_frames", 1)
     if count != 1 and picture.format != "MPO":
         msg = f"{path} holds {count} images ({picture.size[::-1]}); one is needed."
         raise InputError(msg)
     check_upright(picture.getexif().get(ORIENTATION), path)
     if picture.format == "PPM" and head.startswith(b"P6") and _is_wide(head):
-        msg = (
+        raise InputError(
             f"The image {path} is a PPM of 16 bits a colour, of which only 8 would be "
             "read. Save it as PNG or TIFF."
         )
-        raise InputError(msg)
     bands = len(picture.getbands())
     check_fits(path, picture.width * picture.height * bands * 4)
 
@@ -117,17 +114,15 @@ def _grey_or_rgb(
     if mode in _CONVERTED:
         picture = picture.convert(_CONVERTED[mode])
     elif mode not in _AS_STORED:
-        msg = (
+        raise InputError(
             f"The image {path} stores {mode} colours, which are not read here. Save "
             "it as grey or RGB."
         )
-        raise InputError(msg)
     if not labels and hides_pixels(picture):
-        msg = (
+        raise InputError(
             f"The image {path} has transparent pixels, whose hidden colours would "
             "count. Save it without transparency."
         )
-        raise InputError(msg)
     image = np.asarray(picture)
     if not image.dtype.isnative:
         image = image.astype(image.dtype.newbyteorder("="))

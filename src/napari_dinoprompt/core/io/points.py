@@ -52,8 +52,7 @@ def read_prompts(path: Path) -> Prompts:
     At least one.
     """
     if not path.is_file():
-        msg = f"There is no points file {path}."
-        raise InputError(msg)
+        raise InputError(f"There is no points file {path}.")
     if path.suffix.lower() in _PICTURES:
         return _regions(path)
     check_size(path, _LARGEST_FILE, "a points file")
@@ -77,8 +76,7 @@ def read_prompts(path: Path) -> Prompts:
     if not fiji:
         _check_header(header, f"{path}, line {line}")
     if not body:
-        msg = f"{path} holds no points, only the names of the columns."
-        raise InputError(msg)
+        raise InputError(f"{path} holds no points, only the names of the columns.")
     _check_count(path, len(body))
     points: list[list[float]] = []
     classes: list[str] = []
@@ -136,26 +134,22 @@ def _check_count(path: Path, count: int) -> None:
 
 def _check_header(header: Sequence[str], where: str) -> None:
     if "shape-type" in header:
-        msg = f"{where}: these are napari shapes; save a Points layer."
-        raise InputError(msg)
+        raise InputError(f"{where}: these are napari shapes; save a Points layer.")
     missing = [axis for axis in _AXES if axis not in header]
     if missing:
-        msg = (
+        raise InputError(
             f"{where}: the column {missing[0]!r} is missing, there is "
             f"{', '.join(header)[:80]!r}. Columns are axis-0 (y) and axis-1 (x), with "
             "commas between them; Fiji's are X and Y."
         )
-        raise InputError(msg)
     dimensions = sum(name.startswith("axis-") for name in header)
     if dimensions > len(_AXES):
-        msg = (
+        raise InputError(
             f"{where}: the points have {dimensions} axes; they must lie on one image "
             "plane, with axis-0 (y) and axis-1 (x)."
         )
-        raise InputError(msg)
     if header.count("class") > 1:
-        msg = f"{where}: the column 'class' is there twice."
-        raise InputError(msg)
+        raise InputError(f"{where}: the column 'class' is there twice.")
 
 
 def _number(text: str, axis: str, where: str) -> float:
@@ -164,8 +158,7 @@ def _number(text: str, axis: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        msg = f"{where}: {axis} must be a number, not {text[:40]!r}."
-        raise InputError(msg)
+        raise InputError(f"{where}: {axis} must be a number, not {text[:40]!r}.")
     return value
 
 

@@ -87,8 +87,7 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        msg = f"The image {path} cannot be used: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"The image {path} cannot be used: {error}") from error
 
 
 def open_array(
@@ -105,11 +104,9 @@ def open_array(
     ``"X"``, ``"S"`` for colours, others for planes.
     """
     if path.is_dir() and not is_zarr(path):
-        msg = f"{path} is a folder; give the images in it."
-        raise InputError(msg)
+        raise InputError(f"{path} is a folder; give the images in it.")
     if not path.exists():
-        msg = f"There is no image file {path}."
-        raise InputError(msg)
+        raise InputError(f"There is no image file {path}.")
     with _explaining(path):
         if path.is_dir():
             return open_zarr(path, pick)
@@ -117,8 +114,7 @@ def open_array(
         with path.open("rb") as file:
             magic = file.read(4)
         if not magic:
-            msg = f"The image {path} is empty."
-            raise InputError(msg)
+            raise InputError(f"The image {path} is empty.")
         if magic == _ZIP_MAGIC:
             msg = f"{path} is a zip archive; unpack it and give what is in it."
             raise InputError(msg)
@@ -140,11 +136,10 @@ def _explaining(path: Path) -> Iterator[None]:
         raise
     except MemoryError as error:
         # Of what a file truly holds this was asked before.
-        msg = (
+        raise InputError(
             f"The image {path} cannot be read: it is damaged, or there is not enough "
             "memory."
-        )
-        raise InputError(msg) from error
+        ) from error
     # Decoders raise whatever they stumble over in a damaged file.
     except Exception as error:
         msg = f"The image {path} cannot be read: {_reason(error)}"
@@ -165,12 +160,11 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
     kept = "".join(axis for axis, _ in shown)
     if kept not in ("YX", "YXS", "SYX") or "Y" not in axes or "X" not in axes:
         shape = tuple(int(size) for size in array.shape)
-        msg = (
+        raise InputError(
             f"{path} holds a stack of shape {shape} (axes {axes}); one plane is "
             "needed. Save the plane as a file of its own"
             + (", or choose a channel by --channel." if "C" in kept else ".")
         )
-        raise InputError(msg)
     if axes in ("YX", "YXS"):
         return array
     view = PictureView(array, axes)

@@ -76,14 +76,12 @@ def read_layout(file: BinaryIO) -> TensorLayout:
     )
     declared = parse_json(file.read(length))
     if not isinstance(declared, dict):
-        msg = "its header is none"
-        raise ValueError(msg)
+        raise ValueError("its header is none")
     metadata = declared.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(
         isinstance(value, str) for value in metadata.values()
     ):
-        msg = "its metadata are not text"
-        raise ValueError(msg)
+        raise ValueError("its metadata are not text")
     return TensorLayout(metadata, declared, 8 + length, size)
 
 
@@ -132,19 +130,16 @@ def parse_json(text: str | bytes) -> Any:
     """Read JSON; refuse NaN and infinity too, and what is nested without end."""
 
     def refuse(word: str) -> float:
-        msg = f"it holds {word}"
-        raise ValueError(msg)
+        raise ValueError(f"it holds {word}")
 
     try:
         if isinstance(text, bytes):
             text = text.decode()
         return json.loads(text, parse_constant=refuse)
     except RecursionError:
-        msg = "its header is nested too deeply"
-        raise ValueError(msg) from None
+        raise ValueError("its header is nested too deeply") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        msg = "its header is not JSON"
-        raise ValueError(msg) from None
+        raise ValueError("its header is not JSON") from None
 
 
 def require(right: bool, wrong: str) -> None:
@@ -156,8 +151,7 @@ def require(right: bool, wrong: str) -> None:
 def take_fields(value: Any, what: str, names: set[str]) -> dict[str, Any]:
     """Take an object that has exactly these fields."""
     if not isinstance(value, dict) or value.keys() != names:
-        msg = f"its {what} does not hold exactly what belongs there"
-        raise ValueError(msg)
+        raise ValueError(f"its {what} does not hold exactly what belongs there")
     return value
 
 
@@ -181,22 +175,19 @@ def take_items(value: Any, what: str, check: Callable[[Any, str], T]) -> tuple[T
 def take_text(value: Any, what: str) -> str:
     """Take a text of at most a thousand letters that can be shown and saved."""
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        msg = f"its {what} is not a text of at most {_LONGEST_TEXT} letters"
-        raise ValueError(msg)
+        raise ValueError(f"its {what} is not a text of at most {_LONGEST_TEXT} letters")
     try:
         value.encode()
     except UnicodeEncodeError:
         # Half of a pair of code units.
-        msg = f"its {what} is not Unicode"
-        raise ValueError(msg) from None
+        raise ValueError(f"its {what} is not Unicode") from None
     return value
 
 
 def take_flag(value: Any, what: str) -> bool:
     """Take true or false."""
     if type(value) is not bool:
-        msg = f"its {what} is neither on nor off"
-        raise ValueError(msg)
+        raise ValueError(f"its {what} is neither on nor off")
     return value
 
 
@@ -204,8 +195,7 @@ def take_whole(value: Any, what: str, *, least: int, most: int = _MOST) -> int:
     """Take a whole number."""
     # True is an int to Python.
     if type(value) is not int or not least <= value <= most:
-        msg = f"its {what} is not a whole number from {least} to {most:g}"
-        raise ValueError(msg)
+        raise ValueError(f"its {what} is not a whole number from {least} to {most:g}")
     return value
 
 
@@ -216,8 +206,7 @@ def take_number(
     if type(value) is int and abs(value) <= _MOST:
         value = float(value)
     if type(value) is not float or not math.isfinite(value):
-        msg = f"its {what} is not a number"
-        raise ValueError(msg)
+        raise ValueError(f"its {what} is not a number")
     require(least <= value <= most, f"its {what} is {value:g}")
     return value
 

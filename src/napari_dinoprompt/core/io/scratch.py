@@ -42,11 +42,10 @@ def _make_folder(parent: Path) -> Path:
         _remove_leftovers(parent)
         return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-", dir=parent))
     except OSError as error:
-        msg = (
+        raise CannotWriteError(
             f"Nothing can be written in {parent} ({error.strerror or error}). Name "
             "another folder in the environment variable DINOPROMPT_CACHE."
-        )
-        raise CannotWriteError(msg) from error
+        ) from error
 
 
 def _prefix() -> str:

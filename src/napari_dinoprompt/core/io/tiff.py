@@ -100,8 +100,7 @@ def _open_stored(
         dtype = np.dtype(file.byteorder + series.dtype.char)
         last = series.dataoffset + series.nbytes
         if last > path.stat().st_size:
-            msg = f"The image {path} cannot be read: its end is missing."
-            raise InputError(msg)
+            raise InputError(f"The image {path} cannot be read: its end is missing.")
         stored = np.memmap(path, dtype, "r", series.dataoffset, shape)
         return stored if dtype.isnative else NativeOrder(stored)
     planes = math.prod(shape) // max(1, math.prod(page.shape))
@@ -278,11 +277,10 @@ def only_series(
     # Their directories are read one after the other, which a look at their number ends.
     count = len(file.pages)
     if count > _MOST_PAGES:
-        msg = (
+        raise InputError(
             f"{path} holds {count} pages, and at most {_MOST_PAGES} are looked "
             "through. Save it as a zarr folder, or as several files."
         )
-        raise InputError(msg)
     series = file.series
     if number is not None:
         if not 0 <= number < len(series):

@@ -65,12 +65,10 @@ def open_zarr(path: Path, pick: Pick = EVERYTHING) -> tuple[Any, str]:
     parts = PurePosixPath(name)
     leads_away = parts.is_absolute() or ".." in parts.parts or "\\" in name
     if leads_away or ":" in name or not _lies_in(path, image.path, name):
-        msg = f"{path} names an array outside itself; it cannot be used."
-        raise InputError(msg)
+        raise InputError(f"{path} names an array outside itself; it cannot be used.")
     array = image[name]
     if not isinstance(array, zarr.Array):
-        msg = f"{path} has no array {name}; it is damaged."
-        raise InputError(msg)
+        raise InputError(f"{path} has no array {name}; it is damaged.")
     check_array(array, path)
     axes = _ome_axes(described.get("axes"), array)
     names, shades = _channels(image)
@@ -126,8 +124,7 @@ def _image_of(group: Any, path: Path) -> Any:
     if _multiscales(group) or "0" not in group or not hasattr(group["0"], "attrs"):
         return group
     if "1" in group and _multiscales(group["1"]):
-        msg = f"{path} holds several images; give one of the folders in it."
-        raise InputError(msg)
+        raise InputError(f"{path} holds several images; give one of the folders in it.")
     return group["0"]
 
 
@@ -145,8 +142,7 @@ def _ome_axes(described: Any, array: Any) -> str:
         names = [one["name"] if isinstance(one, dict) else one for one in described]
         axes = "".join(str(name)[:1].upper() for name in names)
     if len(axes) != array.ndim or "Y" not in axes or "X" not in axes:
-        msg = f"axes {axes} for an array of shape {array.shape}"
-        raise ValueError(msg)
+        raise ValueError(f"axes {axes} for an array of shape {array.shape}")
     return axes
 
 
@@ -196,11 +192,10 @@ def check_array(array: Any, path: Path) -> None:
         if name.startswith("imagecodecs_"):
             continue
         if name.removeprefix("numcodecs.") not in _CODECS:
-            msg = (
+            raise InputError(
                 f"The chunks of {path} need the codec {name[:40]!r}, which is not "
                 "used here; save it with zlib, zstd or blosc."
             )
-            raise InputError(msg)
     chunk = getattr(array, "shards", None) or array.chunks
     check_fits(path, math.prod(chunk) * np.dtype(array.dtype).itemsize)
 

@@ -67,11 +67,10 @@ class Cleaning:
             # numpy's integers have an end.
             object.__setattr__(self, name, size)
         if self.max_size is not None and self.max_size < self.min_size:
-            msg = (
+            raise InputError(
                 f"No object has at least {self.min_size} and at most {self.max_size} "
                 "pixels; make the largest object larger than the smallest."
             )
-            raise InputError(msg)
 
     def keeps(self, sizes: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which numbered objects are kept.

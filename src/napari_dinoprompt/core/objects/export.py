@@ -84,11 +84,10 @@ def iter_export_objects(
         zip(table["label"].tolist(), table.to_dict(orient="records"), strict=True)
     )
     if path.suffix == ".zip" and max(instances.shape) > _LONGEST_ROI:
-        msg = (
+        raise InputError(
             f"ImageJ's regions end at {_LONGEST_ROI} pixels, and the image is "
             f"{' × '.join(map(str, instances.shape))}. Export GeoJSON instead."
         )
-        raise InputError(msg)
     with open_atomically(path) as file:
         write = _write_rois if path.suffix == ".zip" else _write_geojson
         yield from write(file, iter_outlines(instances), rows)

@@ -100,11 +100,10 @@ def iter_object_scores(
     """
     for one in similarities.values():
         if tuple(one.shape) != tuple(instances.shape):
-            msg = (
+            raise InputError(
                 f"The objects have shape {tuple(instances.shape)}, the image "
                 f"{tuple(one.shape)}; give objects that were found in this image."
             )
-            raise InputError(msg)
     sums: dict[int, NDArray[np.float64]] = {}
     blocks = list(blocks_of(tuple(instances.shape)))
     for done, block in enumerate(blocks, start=1):

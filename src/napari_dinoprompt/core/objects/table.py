@@ -74,11 +74,10 @@ class ObjectData:
     def __post_init__(self) -> None:
         shape = tuple(self.instances.shape)
         if len(shape) not in SIDES or np.dtype(self.instances.dtype).kind not in "ui":
-            msg = (
+            raise InputError(
                 "Objects are measured on whole numbers of shape (H, W) or (Z, H, W), "
                 f"not {self.instances.dtype} of {shape}."
             )
-            raise InputError(msg)
         others = {
             "mask": self.mask,
             **(self.channels or {}),
