@@ -72,12 +72,12 @@ def controller_of(viewer: ViewerModel) -> Controller:
 class Controller(QObject):
     """Session, layers and jobs of one viewer."""
 
+    # Something that panels show is different.
     changed = Signal()
-    """Something that panels show is different."""
+    # Images were opened, closed or renamed.
     images_changed = Signal()
-    """Images were opened, closed or renamed."""
+    # Tiles done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Tiles done and in all; a total of 0 is unknown."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -345,16 +345,16 @@ def look_at_file(path: str | None, odd: str) -> Generator[Notice, None, None]:
 class LayerSync(QObject):
     """Keeps the session in step with layers that come, go, move or change."""
 
+    # Something that panels show is different.
     changed = Signal()
-    """Something that panels show is different."""
+    # Images were opened, closed or renamed.
     images_changed = Signal()
-    """Images were opened, closed or renamed."""
+    # The current image is being removed.
     image_lost = Signal()
-    """The current image is being removed."""
+    # The current image has other pixels now.
     image_replaced = Signal()
-    """The current image has other pixels now."""
+    # Prompts of the current image came, as from a file.
     prompts_opened = Signal()
-    """Prompts of the current image came, as from a file."""
 
     def __init__(
         self,
@@ -514,8 +514,8 @@ class LayerSync(QObject):
 class TabJobs(QObject):
     """The works of one viewer, and what they said last."""
 
+    # Another line is to be shown, or work has begun or ended.
     changed = Signal()
-    """Another line is to be shown, or work has begun or ended."""
 
     def __init__(
         self,

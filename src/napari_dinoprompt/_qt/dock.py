@@ -187,10 +187,10 @@ class PromptSegmentation(QWidget):
 class StatusPanel(QWidget):
     """One line of advice, a progress bar, and Cancel or Compute."""
 
+    # The user wants the extraction stopped.
     cancel_requested = Signal()
-    """The user wants the extraction stopped."""
+    # The user wants the extraction started.
     compute_requested = Signal()
-    """The user wants the extraction started."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class ImageEvents(QObject):
     """Tells when a watched image is moved or gets other pixels."""
 
+    # The image layer whose transform or units changed.
     moved = Signal(object)
-    """The image layer whose transform or units changed."""
+    # The image layer whose data was replaced.
     replaced = Signal(object)
-    """The image layer whose data was replaced."""
+    # An image shows several planes in another way.
     projected = Signal()
-    """An image shows several planes in another way."""
 
     def watch(self, image: Image) -> None:
         """Listen to an image, once however often it is asked for."""

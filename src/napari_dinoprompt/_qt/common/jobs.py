@@ -45,17 +45,17 @@ class LatestJob(QObject):
     "Comparing", for the message about a bug.
     """
 
+    # What the generator yields, but for notices: napari shows those.
     yielded = Signal(object)
-    """What the generator yields, but for notices: napari shows those."""
+    # What the generator returns.
     returned = Signal(object)
-    """What the generator returns."""
+    # The message of an error that the user can do something about, or of a bug.
     failed = Signal(str)
-    """The message of an error that the user can do something about, or of a bug."""
 
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
+        # Why a request failed, while that is told.
         self.error: Exception | None = None
-        """Why a request failed, while that is told."""
         self._what = what
         self._run: _Run | None = None
 
@@ -173,8 +173,8 @@ class BackboneShelf:
     """Keeps the backbone that was loaded last, for the next image."""
 
     def __init__(self) -> None:
+        # How many transformer blocks each has that was to be loaded.
         self.blocks: dict[str, int | None] = {}
-        """How many transformer blocks each has that was to be loaded."""
         self._kept: tuple[BackboneChoice, Backbone] | None = None
         self._lock = Lock()
 
@@ -204,10 +204,10 @@ class TabJob(QObject):
     `what` is done, as in "Comparing", for the message about a bug.
     """
 
+    # Work has begun or ended, or there is another result.
     changed = Signal()
-    """Work has begun or ended, or there is another result."""
+    # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Steps done and in all; a total of 0 is unknown."""
 
     def __init__(
         self,
@@ -252,8 +252,8 @@ class Export(QObject):
     `what` is written, as in "Tables and figure were written", for the user.
     """
 
+    # Where it was written, or what went wrong.
     said = Signal(str)
-    """Where it was written, or what went wrong."""
 
     def __init__(self, parent: QObject, what: str = "Written") -> None:
         super().__init__(parent)

@@ -37,8 +37,8 @@ _FORGIVES = {
 class LayerBox(NarrowBox):
     """A box of layers; `nothing` stands for none, empty if one must be chosen."""
 
+    # Another layer is chosen, by the user or because the old one is gone.
     chosen = Signal()
-    """Another layer is chosen, by the user or because the old one is gone."""
 
     def __init__(self, nothing: str = "") -> None:
         super().__init__()
@@ -82,8 +82,8 @@ class LayerBox(NarrowBox):
 class LayerChecklist(QListWidget):
     """A list of layers with ticks, as high as it needs to be."""
 
+    # Another choice of layers is ticked.
     ticked = Signal()
-    """Another choice of layers is ticked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,8 +201,8 @@ class WindowBox(QWidget):
     themselves are offered.
     """
 
+    # Another policy is chosen.
     changed = Signal()
-    """Another policy is chosen."""
 
     def __init__(self, *, real: bool = False) -> None:
         super().__init__()

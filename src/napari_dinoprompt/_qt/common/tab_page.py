@@ -75,8 +75,8 @@ class TabPage(QScrollArea):
 class WorkTab(TabPage):
     """A page with work of its own, which the dock shows above its tabs."""
 
+    # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Steps done and in all; a total of 0 is unknown."""
 
     @property
     def hint(self) -> str:

@@ -150,10 +150,10 @@ def no_margins(layout: QLayout) -> None:
 class OfferRow(QWidget):
     """A button that takes what is offered, and one that does without."""
 
+    # The user wants it.
     accepted = Signal()
-    """The user wants it."""
+    # The user does not want it.
     dismissed = Signal()
-    """The user does not want it."""
 
     def __init__(self, dismiss: str, tooltip: str) -> None:
         super().__init__()

@@ -41,8 +41,8 @@ class CompareJob(TabJob):
         parent: QObject,
     ) -> None:
         super().__init__(viewer, session, shelf, parent, "Comparing")
+        # What was found, or what went wrong.
         self.message = ""
-        """What was found, or what went wrong."""
         self.comparison: Comparison | None = None
         self._request: CompareRequest | None = None
         self._plane: PlaneIndex = ()

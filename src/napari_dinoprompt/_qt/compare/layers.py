@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.prompts import PlaneIndex
 
 
+# Word for each value of an agreement map.
 AGREEMENT = {
     BOTH: "in both",
     ONLY_IN_REAL: "only in real",
     ONLY_IN_FAKE: "only in fake",
 }
-"""Word for each value of an agreement map."""
 
 _MOST_IN_A_ROW = 3
 _SHOWN_AS = {

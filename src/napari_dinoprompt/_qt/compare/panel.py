@@ -64,8 +64,8 @@ class CompareRequest:
 class ComparePanel(QWidget):
     """Boxes for the real, the fakes and the reference, and Compare."""
 
+    # A `CompareRequest`.
     compare_requested = Signal(object)
-    """A `CompareRequest`."""
 
     def __init__(self) -> None:
         super().__init__()

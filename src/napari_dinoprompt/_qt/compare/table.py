@@ -50,10 +50,10 @@ class CompareTable(QTableWidget):
     In a narrow dock the figures go down and the images across.
     """
 
+    # The user turned to the column of an image, by its place in `rows`.
     chosen = Signal(int)
-    """The user turned to the column of an image, by its place in `rows`."""
+    # What the figure that the user turned to means.
     explained = Signal(str)
-    """What the figure that the user turned to means."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,8 +184,8 @@ def _shared(parts: list[list[str]]) -> int:
 class CompareObjects(QWidget):
     """A list for one fake: hallucinated or only in fake first, large ones first."""
 
+    # The centre (y, x) of an object, in pixels of the real.
     clicked = Signal(object)
-    """The centre (y, x) of an object, in pixels of the real."""
 
     def __init__(self) -> None:
         super().__init__()

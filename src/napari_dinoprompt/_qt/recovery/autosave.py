@@ -28,8 +28,8 @@ class Autosave(QObject):
     It is no worker of napari's: those make the window ask before it is closed.
     """
 
+    # Why nothing can be written; the same reason is told once.
     failed = Signal(str)
-    """Why nothing can be written; the same reason is told once."""
 
     def __init__(self, session: Session, keeper: Keeper, parent: QObject) -> None:
         super().__init__(parent)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 class Recovery(QObject):
     """Tells images by their pixels, one after the other, and offers what was kept."""
 
+    # There is another offer, or none, or a message.
     changed = Signal()
-    """There is another offer, or none, or a message."""
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)

@@ -49,8 +49,8 @@ _KINDS = ("similarity", "mask", "instances")
 class ApplyPanel(QWidget):
     """A list of images with ticks, the window policy, and Apply."""
 
+    # The reference is to be applied to the ticked images.
     apply_requested = Signal()
-    """The reference is to be applied to the ticked images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,8 +140,8 @@ def means_of(
 class ApplyJob(TabJob):
     """Applies one reference at a time to image layers; the latest request wins."""
 
+    # What was found, or what went wrong.
     said = Signal(str)
-    """What was found, or what went wrong."""
 
     def __init__(
         self,

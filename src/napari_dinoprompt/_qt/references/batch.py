@@ -41,17 +41,17 @@ _LOG_HEIGHT = 90
 class BatchPanel(QWidget):
     """Files or a folder, where results go, Run, progress and what was skipped."""
 
+    # The chosen files are to be segmented.
     run_requested = Signal()
-    """The chosen files are to be segmented."""
+    # The batch is to be stopped.
     cancel_requested = Signal()
-    """The batch is to be stopped."""
 
     def __init__(self) -> None:
         super().__init__()
+        # The chosen files, or one folder.
         self.images: list[Path] = []
-        """The chosen files, or one folder."""
+        # Where the results go.
         self.folder: Path | None = None
-        """Where the results go."""
         self._ready = False
         self._running = False
         self._chosen = ElidedLabel()
@@ -167,10 +167,10 @@ class BatchPanel(QWidget):
 class BatchJob(TabJob):
     """One batch at a time."""
 
+    # A line on a file that was kept or skipped.
     reported = Signal(str)
-    """A line on a file that was kept or skipped."""
+    # What was done in all, or what went wrong.
     said = Signal(str)
-    """What was done in all, or what went wrong."""
 
     def __init__(
         self,

@@ -46,8 +46,8 @@ class LibraryPanel(QWidget):
     The first line stands for the prompts in the viewer, where there are some.
     """
 
+    # Another line is selected.
     chosen = Signal()
-    """Another line is selected."""
 
     def __init__(self, work: LibraryJob) -> None:
         super().__init__()
@@ -259,10 +259,10 @@ class LibraryJob(QObject):
     A request to write is never dropped for a later one.
     """
 
+    # There are other entries.
     changed = Signal()
-    """There are other entries."""
+    # What was done, or why it was not.
     said = Signal(str)
-    """What was done, or why it was not."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)

@@ -34,8 +34,8 @@ _LONGEST_SIDE = 16_384
 class CorrectionPanel(QWidget):
     """A line about the result that is the user's, and a button for large ones."""
 
+    # A mask that napari cannot paint is to be made one that it can.
     correct_requested = Signal()
-    """A mask that napari cannot paint is to be made one that it can."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,12 +63,12 @@ class Corrections(QObject):
     napari tells of that apart from other changes of the data; of undo it does not.
     """
 
+    # A result was handed over, or there is another line about it.
     changed = Signal()
-    """A result was handed over, or there is another line about it."""
+    # What was handed over is another one now.
     edited = Signal()
-    """What was handed over is another one now."""
+    # The state of the image whose result was.
     handed_over = Signal(object)
-    """The state of the image whose result was."""
 
     def __init__(
         self,

@@ -45,19 +45,19 @@ class FeatureController(QObject):
     long as image, backbone and upscale stay the same.
     """
 
+    # Another phase, a message, an estimate or another remaining time.
     changed = Signal()
-    """Another phase, a message, an estimate or another remaining time."""
+    # Tiles done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Tiles done and in all; a total of 0 is unknown."""
 
     def __init__(
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
     ) -> None:
         super().__init__(parent)
+        # How long the features under way will take, once that is known.
         self.seconds_left: float | None = None
-        """How long the features under way will take, once that is known."""
+        # The network that the user chose, if it only lacks its weights.
         self.missing: str | None = None
-        """The network that the user chose, if it only lacks its weights."""
         self.shelf = BackboneShelf()
         self._session = session
         self._prompts = prompts

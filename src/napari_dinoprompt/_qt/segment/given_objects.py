@@ -46,8 +46,8 @@ _ROLE = "chosen objects"
 class ObjectsPanel(QWidget):
     """A box of where objects come from, and how many of them are kept."""
 
+    # The user chose a layer of objects; None for those of the own mask.
     chosen = Signal(object)
-    """The user chose a layer of objects; None for those of the own mask."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,8 +91,8 @@ class _Chosen:
 class GivenObjects(QObject):
     """Scores the objects of the user's layer after each score; the latest wins."""
 
+    # Other objects are chosen, or there is a message.
     changed = Signal()
-    """Other objects are chosen, or there is a message."""
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)

@@ -54,12 +54,12 @@ _MOST_BLOCKS = 99
 class ImagePanel(QWidget):
     """Image, backbone, upscale; device, precision and checkpoint under Advanced."""
 
+    # The user chose an image layer.
     image_requested = Signal(object)
-    """The user chose an image layer."""
+    # The user chose a `FeatureRequest`, and whether objects decide its upscale.
     features_requested = Signal(object, bool)
-    """The user chose a `FeatureRequest`, and whether objects decide its upscale."""
+    # The user chose a file or a folder with weights.
     checkpoint_chosen = Signal(str)
-    """The user chose a file or a folder with weights."""
 
     def __init__(self, request: FeatureRequest) -> None:
         super().__init__()
@@ -218,10 +218,10 @@ class ImagePanel(QWidget):
 class AdvancedRows(QWidget):
     """Device, precision, checkpoint and block of a backbone."""
 
+    # The user chose something else.
     changed = Signal()
-    """The user chose something else."""
+    # The user chose a file or a folder with weights.
     checkpoint_chosen = Signal(str)
-    """The user chose a file or a folder with weights."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -68,12 +68,12 @@ class PromptLayer(QObject):
     user's own is never changed.
     """
 
+    # Prompts were added, moved, removed or given another class.
     changed = Signal()
-    """Prompts were added, moved, removed or given another class."""
+    # Why regions cannot be prompts.
     refused = Signal(str)
-    """Why regions cannot be prompts."""
+    # Clicks place prompts from now on, or do not any more.
     tool_changed = Signal()
-    """Clicks place prompts from now on, or do not any more."""
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)

@@ -81,24 +81,24 @@ class ClassChip(QToolButton):
 class PromptPanel(QWidget):
     """Chooses the class of the next prompt and takes prompts back."""
 
+    # The user chose a class; selected prompts are to become of it.
     class_requested = Signal(str)
-    """The user chose a class; selected prompts are to become of it."""
+    # The user typed the name of a new class.
     new_class_requested = Signal(str)
-    """The user typed the name of a new class."""
+    # The user wants to click prompts.
     add_requested = Signal()
-    """The user wants to click prompts."""
+    # The user wants the last change of the prompts taken back.
     undo_requested = Signal()
-    """The user wants the last change of the prompts taken back."""
+    # The user wants the change made again that was taken back last.
     redo_requested = Signal()
-    """The user wants the change made again that was taken back last."""
+    # The user wants all prompts of the image removed.
     clear_requested = Signal()
-    """The user wants all prompts of the image removed."""
+    # The user chose whether prompts stand for their points alone.
     points_only_requested = Signal(bool)
-    """The user chose whether prompts stand for their points alone."""
+    # The user chose the Points layer that holds the prompts.
     layer_requested = Signal(object)
-    """The user chose the Points layer that holds the prompts."""
+    # The regions of a Labels or Shapes layer are to be prompts, too.
     drawn_requested = Signal(object)
-    """The regions of a Labels or Shapes layer are to be prompts, too."""
 
     def __init__(self) -> None:
         super().__init__()

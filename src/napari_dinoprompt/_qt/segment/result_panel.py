@@ -60,14 +60,14 @@ class VisibleBox(QCheckBox):
 class ResultPanel(QWidget):
     """Where the similarity is cut, and what is done to the mask."""
 
+    # The user set the threshold, a float, or None for auto.
     threshold_requested = Signal(object)
-    """The user set the threshold, a float, or None for auto."""
+    # The user chose a `Cleaning`.
     cleaning_requested = Signal(object)
-    """The user chose a `Cleaning`."""
+    # The user chose the kind of map on show: "fitted" or "plain".
     map_requested = Signal(str)
-    """The user chose the kind of map on show: "fitted" or "plain"."""
+    # The user wants the threshold that fits the clicked objects.
     fit_requested = Signal()
-    """The user wants the threshold that fits the clicked objects."""
 
     def __init__(self, cleaning: Cleaning) -> None:
         super().__init__()

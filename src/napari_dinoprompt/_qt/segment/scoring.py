@@ -40,10 +40,10 @@ class Scoring(QObject):
     A large plane fills region by region, nearest first. The latest request wins.
     """
 
+    # Work has ended, or there is another result, or none, or a message.
     changed = Signal()
-    """Work has ended, or there is another result, or none, or a message."""
+    # Regions of a large plane, done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
-    """Regions of a large plane, done and in all; a total of 0 is unknown."""
 
     def __init__(
         self, session: Session, results: ResultLayers, parent: QObject

@@ -289,8 +289,8 @@ class StackJob(TabJob):
         super().__init__(
             viewer, session, shelf, parent, "Finding objects in all planes"
         )
+        # Whether objects are to go through the planes once all are finished.
         self.objects_3d = False
-        """Whether objects are to go through the planes once all are finished."""
         self._results = results
         self._kept: _KeptPlanes | None = None
         self._all = False

@@ -31,12 +31,12 @@ class UpscaleFit(QObject):
     answering clicks until the new features are ready.
     """
 
+    # It has begun or ended, or there is another message.
     changed = Signal()
-    """It has begun or ended, or there is another message."""
+    # Tiles done and in all.
     progressed = Signal(int, int)
-    """Tiles done and in all."""
+    # An `ImageFeatures` and the `FeatureRequest` that it was made for.
     ready = Signal(object, object)
-    """An `ImageFeatures` and the `FeatureRequest` that it was made for."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class UpscaleFit(QObject):
         self._extract = extract
         self._request: FeatureRequest | None = None
         self._planes = ImageFeatures()
+        # Size of the features under way or computed last, once it is known.
         self.estimate: Estimate | None = None
-        """Size of the features under way or computed last, once it is known."""
         self._started = 0.0
         # What the objects are for the cells, and how much is computed.
         self._found = self._size = ""

@@ -43,10 +43,10 @@ class WeightsPanel(QWidget):
     Nobody is asked over the network before the button is pressed.
     """
 
+    # The weights of this backbone are here now.
     fetched = Signal(str)
-    """The weights of this backbone are here now."""
+    # The user has the weights in a file.
     choose_requested = Signal()
-    """The user has the weights in a file."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -44,8 +44,8 @@ _LARGE = (
 class StudyJob(TabJob):
     """One part of the study at a time; the latest request wins."""
 
+    # The user wants a prompt removed, by its row in the layer.
     removal_wanted = Signal(int)
-    """The user wants a prompt removed, by its row in the layer."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class StudyJob(TabJob):
         parent: QObject,
     ) -> None:
         super().__init__(viewer, session, shelf, parent, "The study")
+        # What was written, or what went wrong.
         self.message = ""
-        """What was written, or what went wrong."""
+        # Labels of what is really there, if the user has them.
         self.truth: Layer | None = None
-        """Labels of what is really there, if the user has them."""
         self._truth_edits = 0
         self._overlays = StudyOverlays(viewer)
         self._class_name = ""
@@ -366,8 +366,8 @@ class StudyOptions:
     upscales: tuple[float, ...] = (1.0, 2.0, 4.0)
     backbones: tuple[str, ...] = ()
     other_name: str = ""
+    # Reads the same field with another number of pixels.
     read_other: Callable[[], ArrayLike] | None = None
-    """Reads the same field with another number of pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,17 +375,17 @@ class StudyKey:
     """What a result is about."""
 
     state: ImageState
+    # Features take much memory: a result must not keep them.
     planes: ref[ImageFeatures]
-    """Features take much memory: a result must not keep them."""
     view: PlaneIndex
     request: FeatureRequest
     snapshot: PromptSnapshot | None
     reference: Reference
+    # That the user set.
     thresholds: Mapping[str, float]
-    """That the user set."""
     truth: Layer | None
+    # How often a truth had other pixels.
     truth_edits: int
-    """How often a truth had other pixels."""
     class_name: str
     points_only: bool
 

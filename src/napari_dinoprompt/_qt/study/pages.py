@@ -83,8 +83,8 @@ class ConvergencePage(QWidget):
 class InfluencePage(QWidget):
     """One button for each outlier that can be removed."""
 
+    # The user wants a prompt removed, by its place in the reference.
     remove_requested = Signal(int)
-    """The user wants a prompt removed, by its place in the reference."""
 
     def __init__(self) -> None:
         super().__init__()

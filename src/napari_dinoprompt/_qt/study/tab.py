@@ -65,8 +65,8 @@ _PARTS = {
 class StudyTab(WorkTab):
     """Choosing a part of the study, its answer, plot and table."""
 
+    # Take back the last change of the prompts.
     undo_requested = Signal()
-    """Take back the last change of the prompts."""
 
     def __init__(self, viewer: ViewerModel, work: StudyJob, session: Session) -> None:
         super().__init__()

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# How long a file of records is kept after it was last written.
 KEPT_DAYS = 30
-"""How long a file of records is kept after it was last written."""
+# How many files of records are kept, the newest ones.
 MOST_FILES = 100
-"""How many files of records are kept, the newest ones."""
 _DAMAGED = ".damaged"
 # A hundred thousand prompts take a tenth of it.
 _MOST_BYTES = 64_000_000
 
+# Environment variable that names the folder of the records.
 FOLDER_VARIABLE = "DINOPROMPT_RECOVERY"
-"""Environment variable that names the folder of the records."""
 SUFFIX = ".prompts.json"
 _LOCK_SUFFIX = ".lock"
 

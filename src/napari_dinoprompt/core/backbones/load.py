@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .base import Backbone, BackboneInfo
 
 FILTERBANK = "filterbank"
+# The backbone of choice wherever its weights are.
 CHOICE = "dinov2-small"
-"""The backbone of choice wherever its weights are."""
 
 
 def backbone_names() -> tuple[str, ...]:

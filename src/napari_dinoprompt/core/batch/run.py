@@ -48,13 +48,13 @@ if TYPE_CHECKING:
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
 
 
+# Name of the table of all images.
 SUMMARY = "segmentation.csv"
-"""Name of the table of all images."""
 
 _SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
+# Computed now; finished by an earlier run; could not be used.
 BatchState = Literal["done", "kept", "skipped"]
-"""Computed now; finished by an earlier run; could not be used."""
 
 
 @dataclass(frozen=True)
@@ -326,8 +326,8 @@ class _Summary:
         self._path = path
         self._others = others
         self._begun = False
+        # By the name of the results.
         self._rows = dict(kept)
-        """By the name of the results."""
         if kept:
             self._write(kept)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 
+# Most levels of a pyramid; each has half the pixels of the one before along a side.
 LEVELS = 6
-"""Most levels of a pyramid; each has half the pixels of the one before along a side."""
 # The coarsest level should still fill a window.
 _SMALLEST = 512
 

@@ -64,8 +64,8 @@ class Pick:
         )
 
 
+# The only image of a file, with all its channels.
 EVERYTHING = Pick()
-"""The only image of a file, with all its channels."""
 
 
 class ChannelView(SlicedArray):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# How files begin, little and big endian, classic and BigTIFF. Names may lie.
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-"""How files begin, little and big endian, classic and BigTIFF. Names may lie."""
 _KEPT = 2**27
 _MOST_PAGES = 10_000
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+# What objects can be exported as.
 ExportKind = Literal["geojson", "roi", "csv"]
-"""What objects can be exported as."""
 
+# What comes behind the name of an image.
 ENDINGS: dict[ExportKind, str] = {
     "geojson": "_objects.geojson",
     "roi": "_objects_rois.zip",
     "csv": "_objects.csv",
 }
-"""What comes behind the name of an image."""
 
 _SUFFIXES = (".geojson", ".zip", ".csv")
 # ImageJ keeps the box of a region in 16 bits.

@@ -48,8 +48,8 @@ _MOST_AGAIN = 12
 _APART = 1.5
 
 
+# A prompt: its plane, y and x.
 PlaceKey = tuple[PlaneIndex, float, float]
-"""A prompt: its plane, y and x."""
 
 
 @dataclass(frozen=True, eq=False)
