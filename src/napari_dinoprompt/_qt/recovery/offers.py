@@ -11,7 +11,6 @@ from qtpy.QtCore import QObject, Signal
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.jobs import LatestJob
 from napari_dinoprompt.core.autosave.files import (
-    FoundRecord,
     default_recovery_folder,
     find_records,
     forget,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
+    from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.autosave.records import ImageRecord
     from napari_dinoprompt.session.image_state import ImageState
     from napari_dinoprompt.session.session import Session

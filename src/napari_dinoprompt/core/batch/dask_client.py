@@ -29,7 +29,7 @@ from napari_dinoprompt.core.references.file import encode_reference
 
 from .image import ImageTask, check_settings
 from .objects import MASKS_ONLY, BatchFiles
-from .run import BatchReport, BatchStep, Outcome, follow_batch, name_images
+from .run import follow_batch, name_images
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
     from .dask_worker import BatchWorker, WorkerState
+    from .run import BatchReport, BatchStep, Outcome
 
 
 _GONE = (

@@ -12,7 +12,6 @@ from napari_dinoprompt.core.io.spacing import read_pixel_size
 from napari_dinoprompt.core.progress import run_to_end
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 from napari_dinoprompt.core.segmentation.segment import (
-    SegmentOptions,
     check_like,
     segment,
     target_window,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
+    from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
 
 # Whatever of these a user can do something about concerns the one image.

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from napari_dinoprompt.core.scoring.places import (
-    Places,
     all_values,
     auto_thresholds,
     find_places,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.scoring.places import Places
 
     from .columns import Column
     from .prepared_images import PreparedImage

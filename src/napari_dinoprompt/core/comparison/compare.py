@@ -38,14 +38,8 @@ from .bootstrap import (
 )
 from .columns import COLUMNS
 from .measures import Measures, Report, Side, measure_pair, valid_pixels
-from .perceptual import LPIPS, Network, find_network, perceptual_distance
-from .prepared_images import (
-    Applied,
-    PreparedImage,
-    apply_reference,
-    iter_prepared_image,
-    place_fake,
-)
+from .perceptual import LPIPS, find_network, perceptual_distance
+from .prepared_images import apply_reference, iter_prepared_image, place_fake
 from .report import Comparison
 
 if TYPE_CHECKING:
@@ -55,6 +49,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_dinoprompt.core.backbones.base import Backbone
+
+    from .perceptual import Network
+    from .prepared_images import Applied, PreparedImage
 
 
 # Steps that the features of an image count as; a draw of the prompts is one.

@@ -15,15 +15,9 @@ from napari_dinoprompt.core.images.intensity import match_histogram
 from napari_dinoprompt.core.images.plane import as_plane, plane_shape
 from napari_dinoprompt.core.masks.cleaning import clean_and_label
 from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
-from napari_dinoprompt.core.scoring.places import (
-    Place,
-    find_matches,
-    threshold_elsewhere,
-)
+from napari_dinoprompt.core.scoring.places import find_matches, threshold_elsewhere
 from napari_dinoprompt.core.scoring.similarity import score_plane
 from napari_dinoprompt.core.segmentation.segment import (
-    Segmentation,
-    SegmentOptions,
     target_window,
     tell_of_window,
     threshold_and_clean,
@@ -40,6 +34,8 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.progress import Notice, Progress
+    from napari_dinoprompt.core.scoring.places import Place
+    from napari_dinoprompt.core.segmentation.segment import Segmentation, SegmentOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,12 +21,7 @@ from napari_dinoprompt.core.scoring.auto_threshold import (
     choose_threshold,
     stand_ins,
 )
-from napari_dinoprompt.core.scoring.places import (
-    Place,
-    Places,
-    find_places,
-    spread_pixels,
-)
+from napari_dinoprompt.core.scoring.places import find_places, spread_pixels
 from napari_dinoprompt.core.scoring.similarity import (
     BACKGROUND_SHARE,
     ScoredPlane,
@@ -38,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_dinoprompt.core.scoring.places import Place, Places
 
     from .subject import Subject
 

@@ -13,9 +13,6 @@ from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex, Prompts
 from napari_dinoprompt.core.scoring.places import (
-    ClassValues,
-    Place,
-    PlaceKey,
     Places,
     all_values,
     auto_thresholds,
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
+    from napari_dinoprompt.core.scoring.places import ClassValues, Place, PlaceKey
 
 
 @dataclass(frozen=True, eq=False)

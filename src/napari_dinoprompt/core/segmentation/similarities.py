@@ -12,12 +12,7 @@ import torch
 from napari_dinoprompt.core.masks.cleaning import Cleaning, class_mask, clean_and_label
 from napari_dinoprompt.core.objects.table import ObjectData, objects_table
 from napari_dinoprompt.core.progress import Progress
-from napari_dinoprompt.core.scoring.similarity import (
-    ScoredPlane,
-    as_map,
-    score_plane,
-    to_pixels,
-)
+from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -28,6 +23,7 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.references.reference import Reference
+    from napari_dinoprompt.core.scoring.similarity import ScoredPlane
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
 

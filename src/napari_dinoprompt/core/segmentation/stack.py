@@ -23,7 +23,6 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.fingerprint import hash_plane
 from napari_dinoprompt.core.images.intensity import (
     GreyCurve,
-    IntensityWindow,
     iter_sample,
     measure_stack_window,
     sample_planes,
@@ -38,7 +37,6 @@ from napari_dinoprompt.core.masks.volumes import (
     iter_volumes,
 )
 from napari_dinoprompt.core.progress import (
-    Notice,
     Progress,
     run_to_end,
     scaled_progress,
@@ -49,7 +47,6 @@ from napari_dinoprompt.core.references.reference import Reference, resolve_thres
 from napari_dinoprompt.core.validation import as_array
 
 from .segment import (
-    Segmentation,
     SegmentOptions,
     check_like,
     fitting_backbone,
@@ -58,13 +55,7 @@ from .segment import (
     threshold_and_clean,
 )
 from .similarities import Similarities, score_classes
-from .stack_results import (
-    PlainMask,
-    StackArrays,
-    StackPlane,
-    StackSegmentation,
-    open_arrays,
-)
+from .stack_results import StackPlane, StackSegmentation, open_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -74,9 +65,13 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.feature_map import FeatureMap
+    from napari_dinoprompt.core.images.intensity import IntensityWindow
+    from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.prompts import PlaneIndex
 
     from .large import LargeSegmentation
+    from .segment import Segmentation
+    from .stack_results import PlainMask, StackArrays
 
 
 # Of the progress of one plane.
