@@ -198,6 +198,15 @@ class BackboneShelf:
             self.blocks[choice.name] = choice.count_blocks()
 
 
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """What the works of one viewer share."""
+
+    viewer: ViewerModel
+    session: Session
+    shelf: BackboneShelf
+
+
 class TabJob(QObject):
     """Work of one viewer that one job does at a time; the latest request wins.
 
@@ -209,18 +218,11 @@ class TabJob(QObject):
     # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-        what: str,
-    ) -> None:
+    def __init__(self, place: Workplace, parent: QObject, what: str) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._session = session
-        self._shelf = shelf
+        self._viewer = place.viewer
+        self._session = place.session
+        self._place = place
         self._job = LatestJob(self, what)
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
