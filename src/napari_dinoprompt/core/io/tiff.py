@@ -12,11 +12,12 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.images.lazy_plane import SlicedArray, full_key
 
 from .colours import shown_tiff, with_colours
 from .limits import check_fits
 from .pick import EVERYTHING, Pick
-from .views import NativeOrder, SlicedArray, full_key
+from .views import NativeOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
