@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents, later
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob, Workplace
 from napari_dinoprompt._qt.common.keys import bind_keys
 from napari_dinoprompt._qt.common.preferences import read_preferences
 from napari_dinoprompt._qt.compare.job import CompareJob
@@ -100,8 +100,9 @@ class Controller(QObject):
         self.objects = GivenObjects(viewer, session, self)
         self.table = TableJob(viewer, session, self)
         self.features = FeatureController(session, prompts, self.scoring, self)
-        self.stacks = StackJob(viewer, session, self.features.shelf, results, self)
-        self.tab_jobs = TabJobs(viewer, session, self.features.shelf, self)
+        place = Workplace(viewer, session, self.features.shelf)
+        self.stacks = StackJob(place, results, self)
+        self.tab_jobs = TabJobs(place, self)
         self._layer_sync = LayerSync(
             viewer,
             session,
@@ -537,20 +538,14 @@ class TabJobs(QObject):
     # Another line is to be shown, or work has begun or ended.
     changed = Signal()
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-    ) -> None:
+    def __init__(self, place: Workplace, parent: QObject) -> None:
         super().__init__(parent)
-        self._session = session
+        self._session = place.session
         self.library = LibraryJob(self)
-        self.applying = ApplyJob(viewer, session, shelf, self)
-        self.batch = BatchJob(viewer, session, shelf, self)
-        self.comparing = CompareJob(viewer, session, shelf, self)
-        self.studying = StudyJob(viewer, session, shelf, self)
+        self.applying = ApplyJob(place, self)
+        self.batch = BatchJob(place, self)
+        self.comparing = CompareJob(place, self)
+        self.studying = StudyJob(place, self)
         for work in (self.library, self.applying, self.batch):
             work.said.connect(self._on_said)
         for each in self._works:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+# Which plane of a stack: indices along the axes before the last two.
 PlaneIndex = tuple[int, ...]
-"""Which plane of a stack: indices along the axes before the last two."""
 # In letters; longer ones cannot be saved.
 _LONGEST_NAME = 1000
 _SHOWN = 60

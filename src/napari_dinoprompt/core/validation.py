@@ -13,8 +13,8 @@ from .errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+# How much an image is enlarged, or that this is chosen by its objects.
 Upscale = float | Literal["auto"]
-"""How much an image is enlarged, or that this is chosen by its objects."""
 
 
 def as_array(given: ArrayLike) -> NDArray[Any]:

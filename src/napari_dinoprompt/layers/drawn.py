@@ -9,7 +9,7 @@ from napari.layers import Labels, Shapes
 from scipy import ndimage as ndi
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.prompts import Prompts
+from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
 
 from .ownership import is_ours
 from .planes import plane_shape, read_plane, unit_ratio
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
-
-    from napari_dinoprompt.core.prompts import PlaneIndex
 
 
 _MOST = 2_000

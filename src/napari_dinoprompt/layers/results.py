@@ -15,7 +15,7 @@ import zarr
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap, ensure_colormap, label_colormap
 
-from napari_dinoprompt.core.images.lazy_plane import LazyArray, level_shapes
+from napari_dinoprompt.core.images.lazy_plane import LazyArray, full_key, level_shapes
 from napari_dinoprompt.core.progress import Progress
 
 from .ownership import APPLIED, OWNER, owned
@@ -266,11 +266,7 @@ def _in_stack(stack: tuple[int, ...], index: PlaneIndex, plane: Any) -> LazyArra
 def _read_in_stack(
     stack: tuple[int, ...], index: PlaneIndex, plane: Any, key: tuple[Any, ...]
 ) -> NDArray[Any]:
-    if Ellipsis in key:
-        gap = key.index(Ellipsis)
-        missing = len(stack) + 3 - len(key)
-        key = (*key[:gap], *(slice(None),) * missing, *key[gap + 1 :])
-    key = (*key, *(slice(None),) * (len(stack) + 2 - len(key)))
+    key = full_key(key, len(stack) + 2)
     before, part = key[: len(stack)], key[len(stack) :]
     there = np.zeros(stack, dtype=bool)
     there[index] = True

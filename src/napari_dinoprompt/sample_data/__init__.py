@@ -12,9 +12,10 @@ from typing import Any
 
 __all__ = ["FIELDS", "ROLES", "sample_files", "sample_path"]
 
+# The fields: *early* has few large cells, *late* many small ones.
 FIELDS = ("early", "late")
-"""The fields: *early* has few large cells, *late* many small ones."""
 
+# What is stored of each field, and how the name of its file ends.
 ROLES = {
     "membrane": "membrane.png",
     "nuclei_real": "nuclei_real.png",
@@ -23,7 +24,6 @@ ROLES = {
     "nuclei_truth": "nuclei_truth.tif",
     "prompts": "prompts.csv",
 }
-"""What is stored of each field, and how the name of its file ends."""
 
 _LayerData = tuple[Any, dict[str, Any], str]
 _TITLES = {

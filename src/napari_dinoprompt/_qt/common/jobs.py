@@ -49,8 +49,8 @@ class LatestJob(QObject):
 
     def __init__(self, parent: QObject | None = None, what: str = "The work") -> None:
         super().__init__(parent)
+        # Why a request failed, while that is told.
         self.error: Exception | None = None
-        """Why a request failed, while that is told."""
         self._what = what
         self._run: _Run | None = None
 
@@ -164,8 +164,8 @@ class BackboneShelf:
     """Keeps the backbone that was loaded last, for the next image."""
 
     def __init__(self) -> None:
+        # How many transformer blocks each has that was to be loaded.
         self.blocks: dict[str, int | None] = {}
-        """How many transformer blocks each has that was to be loaded."""
         self._kept: tuple[BackboneChoice, Backbone] | None = None
         self._lock = Lock()
 
@@ -189,8 +189,8 @@ class BackboneShelf:
             self.blocks[choice.name] = choice.count_blocks()
 
 
-class TabJob(QObject):
-    """Work of one viewer that one job does at a time; the latest request wins.
+class Work(QObject):
+    """What one job does at a time; the latest request wins.
 
     `what` is done, as in "Comparing", for the message about a bug.
     """
@@ -200,18 +200,8 @@ class TabJob(QObject):
     # Steps done and in all; a total of 0 is unknown.
     progressed = Signal(int, int)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-        what: str,
-    ) -> None:
+    def __init__(self, parent: QObject, what: str) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._session = session
-        self._shelf = shelf
         self._job = LatestJob(self, what)
         self._job.yielded.connect(self._on_yielded)
         self._job.returned.connect(self._on_returned)
@@ -222,6 +212,34 @@ class TabJob(QObject):
         """Whether a request is under way."""
         return self._job.running
 
+    def _on_yielded(self, said: Any) -> None:
+        """Hear how far it is; short work need not say so."""
+
+    def _on_returned(self, found: Any) -> None:
+        raise NotImplementedError
+
+    def _on_failed(self, message: str) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """What the works of one viewer share."""
+
+    viewer: ViewerModel
+    session: Session
+    shelf: BackboneShelf
+
+
+class TabJob(Work):
+    """Work of one viewer that a page of the dock shows."""
+
+    def __init__(self, place: Workplace, parent: QObject, what: str) -> None:
+        super().__init__(parent, what)
+        self._viewer = place.viewer
+        self._session = place.session
+        self._place = place
+
     def _begin(self, steps: Generator[Any, None, Any]) -> None:
         """Start; what an earlier request still does is dropped."""
         self._job.start(steps)
@@ -229,12 +247,6 @@ class TabJob(QObject):
 
     def _on_yielded(self, said: Any) -> None:
         self.progressed.emit(said.done, said.total)
-
-    def _on_returned(self, found: Any) -> None:
-        raise NotImplementedError
-
-    def _on_failed(self, message: str) -> None:
-        raise NotImplementedError
 
 
 class Export(QObject):

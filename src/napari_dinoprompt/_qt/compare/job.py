@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
+from napari_dinoprompt._qt.common.jobs import Export, TabJob, Workplace
 from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
 from napari_dinoprompt._qt.references import steps as work_steps
 from napari_dinoprompt._qt.references.apply import means_of
@@ -18,14 +18,12 @@ from .layers import CompareLayers
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
     from napari_dinoprompt.core.comparison.report import Comparison
     from napari_dinoprompt.core.prompts import PlaneIndex
-    from napari_dinoprompt.session.session import Session
 
     from .panel import CompareRequest
 
@@ -33,26 +31,20 @@ if TYPE_CHECKING:
 class CompareJob(TabJob):
     """One comparison at a time; the latest request wins."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-    ) -> None:
-        super().__init__(viewer, session, shelf, parent, "Comparing")
+    def __init__(self, place: Workplace, parent: QObject) -> None:
+        super().__init__(place, parent, "Comparing")
+        # What was found, or what went wrong.
         self.message = ""
-        """What was found, or what went wrong."""
         self.comparison: Comparison | None = None
         self._request: CompareRequest | None = None
         self._plane: PlaneIndex = ()
-        self._layers = CompareLayers(viewer)
+        self._layers = CompareLayers(place.viewer)
         self._events = ImageEvents(self)
         self._events.replaced.connect(self._on_replaced)
         self._events.moved.connect(self._on_moved)
         self._export = Export(self, "Tables, maps and figure were written")
         self._export.said.connect(self._say)
-        viewer.layers.events.removed.connect(self._on_removed)
+        place.viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def running(self) -> bool:
@@ -74,14 +66,9 @@ class CompareJob(TabJob):
         self._forget()
         self._request = request
         self._plane = layers.plane_in_view(self._viewer, request.real)
-        means = means_of(
-            self._session,
-            self._shelf,
-            request.choice,
-            # The real itself is what histograms are matched to, in core.
-            WindowChoice(request.window.policy),
-            self._viewer,
-        )
+        # The real itself is what histograms are matched to, in core.
+        window = WindowChoice(request.window.policy)
+        means = means_of(self._place, request.choice, window)
         truth = request.truth
         self._begin(
             work_steps.compare(

@@ -6,10 +6,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
-
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob, Work
 from napari_dinoprompt.core.autosave.files import (
     default_recovery_folder,
     find_records,
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.layers import Image
+    from qtpy.QtCore import QObject
 
     from napari_dinoprompt.core.autosave.files import FoundRecord
     from napari_dinoprompt.core.autosave.records import ImageRecord
@@ -34,30 +33,18 @@ if TYPE_CHECKING:
     from napari_dinoprompt.session.session import Session
 
 
-class Recovery(QObject):
+class Recovery(Work):
     """Tells images by their pixels, one after the other, and offers what was kept."""
 
-    # There is another offer, or none, or a message.
-    changed = Signal()
-
     def __init__(self, session: Session, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Looking for prompts of before")
         self._session = session
         self._keeper = Keeper(default_recovery_folder())
         self.autosave = Autosave(session, self._keeper, self)
         self.autosave.failed.connect(self._on_not_kept)
         self._waiting: list[ImageState] = []
-        self._job = LatestJob(self, "Looking for prompts of before")
-        self._job.returned.connect(self._on_found)
-        # Features fail for the same reason, and say so.
-        self._job.failed.connect(self._on_not_found)
         self._forgetting = LatestJob(self, "Removing prompts of before")
         self._forgetting.failed.connect(self._say)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is still to be found out what can be offered."""
-        return self._job.running
 
     @property
     def offer(self) -> FoundRecord | None:
@@ -132,7 +119,7 @@ class Recovery(QObject):
         if self._waiting:
             self._job.start(_look(self._waiting[0].image, self._keeper.folder))
 
-    def _on_found(self, result: tuple[str, list[FoundRecord]]) -> None:
+    def _on_returned(self, result: tuple[str, list[FoundRecord]]) -> None:
         state = self._waiting.pop(0)
         state.fingerprint, state.found = result
         in_use = keys_in_use(self._session)
@@ -143,7 +130,8 @@ class Recovery(QObject):
         self.changed.emit()
         self._next()
 
-    def _on_not_found(self, _message: str) -> None:
+    def _on_failed(self, message: str) -> None:
+        # Features fail for the same reason, and say so.
         self._waiting.pop(0)
         self._next()
 

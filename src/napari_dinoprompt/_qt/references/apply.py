@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_dinoprompt import layers
 from napari_dinoprompt._qt.common.events import ImageEvents
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
+from napari_dinoprompt._qt.common.jobs import TabJob, Workplace
 from napari_dinoprompt._qt.common.layer_boxes import (
     LayerChecklist,
     WindowBox,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.session.session import Session
 
 
 _KINDS = ("similarity", "mask", "instances")
@@ -119,21 +118,17 @@ class ApplyPanel(QWidget):
 
 
 def means_of(
-    session: Session,
-    shelf: BackboneShelf,
-    choice: Entry | Reference,
-    window: WindowChoice,
-    viewer: ViewerModel,
+    place: Workplace, choice: Entry | Reference, window: WindowChoice
 ) -> Means:
     """Put together with what a reference is applied, as the user has chosen it."""
     like = window.like
     return Means(
         choice=choice,
-        shelf=shelf,
-        backbone=session.request.backbone,
+        shelf=place.shelf,
+        backbone=place.session.request.backbone,
         window=window.policy,
-        read_like=None if like is None else layers.reader_of(viewer, like),
-        cleaning=session.cleaning,
+        read_like=None if like is None else layers.reader_of(place.viewer, like),
+        cleaning=place.session.cleaning,
     )
 
 
@@ -143,15 +138,9 @@ class ApplyJob(TabJob):
     # What was found, or what went wrong.
     said = Signal(str)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-    ) -> None:
-        super().__init__(viewer, session, shelf, parent, "Applying the reference")
-        self._layers = AppliedLayers(viewer)
+    def __init__(self, place: Workplace, parent: QObject) -> None:
+        super().__init__(place, parent, "Applying the reference")
+        self._layers = AppliedLayers(place.viewer)
         self._images: list[Image] = []
         self._split = False
         self._found: dict[int, int] = {}
@@ -159,7 +148,7 @@ class ApplyJob(TabJob):
         self._events = ImageEvents(self)
         self._events.moved.connect(self._layers.follow)
         self._events.replaced.connect(self._on_replaced)
-        viewer.layers.events.removed.connect(self._on_removed)
+        place.viewer.layers.events.removed.connect(self._on_removed)
 
     def apply(
         self,
@@ -178,7 +167,7 @@ class ApplyJob(TabJob):
         self._warnings = {}
         # Of the image in use now; the user may turn to another one meanwhile.
         self._split = self._session.cleaning.split
-        means = means_of(self._session, self._shelf, choice, window, self._viewer)
+        means = means_of(self._place, choice, window)
         targets = [self._target(image, all_planes) for image in images]
         self._begin(steps.apply(means, targets))
         self.said.emit("")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QListWidget, QProgressBar, QVBoxLayout, QWidget
 
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
+from napari_dinoprompt._qt.common.jobs import TabJob, Workplace
 from napari_dinoprompt._qt.common.widgets import (
     ElidedLabel,
     button,
@@ -24,14 +24,12 @@ from .apply import means_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.components import ViewerModel
     from qtpy.QtCore import QObject
 
     from napari_dinoprompt._qt.common.layer_boxes import WindowChoice
     from napari_dinoprompt.core.batch.run import BatchReport, BatchStep
     from napari_dinoprompt.core.references.library import Entry
     from napari_dinoprompt.core.references.reference import Reference
-    from napari_dinoprompt.session.session import Session
 
 
 _FILTER = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
@@ -48,10 +46,10 @@ class BatchPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        # The chosen files, or one folder.
         self.images: list[Path] = []
-        """The chosen files, or one folder."""
+        # Where the results go.
         self.folder: Path | None = None
-        """Where the results go."""
         self._ready = False
         self._running = False
         self._chosen = ElidedLabel()
@@ -172,14 +170,8 @@ class BatchJob(TabJob):
     # What was done in all, or what went wrong.
     said = Signal(str)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-    ) -> None:
-        super().__init__(viewer, session, shelf, parent, "The batch")
+    def __init__(self, place: Workplace, parent: QObject) -> None:
+        super().__init__(place, parent, "The batch")
         self._folder: Path | None = None
 
     def run(
@@ -201,7 +193,7 @@ class BatchJob(TabJob):
         window : WindowChoice
         """
         self._folder = folder
-        means = means_of(self._session, self._shelf, choice, window, self._viewer)
+        means = means_of(self._place, choice, window)
         self._begin(steps.batch(means, images, folder))
         self.said.emit("")
         self.changed.emit()

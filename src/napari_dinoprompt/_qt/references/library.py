@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt._qt.common.events import later
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import Work
 from napari_dinoprompt._qt.common.widgets import button, explain, in_column, wrap
 
 if TYPE_CHECKING:
@@ -253,25 +253,20 @@ class LibraryState:
     said: str
 
 
-class LibraryJob(QObject):
+class LibraryJob(Work):
     """Reads and changes the library in a thread, one request after the other.
 
     A request to write is never dropped for a later one.
     """
 
-    # There are other entries.
-    changed = Signal()
     # What was done, or why it was not.
     said = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Using the library of references")
         self.entries: list[Entry] = []
         self.folder: Path | None = None
         self._queue: deque[Callable[[Library], str]] = deque()
-        self._job = LatestJob(self, "Using the library of references")
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
         # Files come from other windows and from the command, too.
         self._watcher = QFileSystemWatcher(self)
         self._watcher.directoryChanged.connect(self._on_folder)

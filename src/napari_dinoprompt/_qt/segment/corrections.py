@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import Work
 from napari_dinoprompt._qt.common.widgets import MessageLabel, button, in_column
 from napari_dinoprompt.core.autosave.labels import MOST_PIXELS, read_labels
 from napari_dinoprompt.layers.results import empty_result, iter_plane, put_plane
@@ -57,14 +57,12 @@ class CorrectionPanel(QWidget):
         self.setVisible(bool(said) or can_copy)
 
 
-class Corrections(QObject):
+class Corrections(Work):
     """Hands results over as soon as they are painted, filled or erased.
 
     napari tells of that apart from other changes of the data; of undo it does not.
     """
 
-    # A result was handed over, or there is another line about it.
-    changed = Signal()
     # What was handed over is another one now.
     edited = Signal()
     # The state of the image whose result was.
@@ -77,24 +75,16 @@ class Corrections(QObject):
         results: ResultLayers,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Bringing corrected labels")
         self._viewer = viewer
         self._session = session
         self._results = results
         self._state: ImageState | None = None
         self._trouble = ""
         self._at: object = None
-        self._job = LatestJob(self, "Bringing corrected labels")
-        self._job.returned.connect(self._on_read)
-        self._job.failed.connect(self._say)
         viewer.layers.events.inserted.connect(self._on_inserted)
         for layer in viewer.layers:
             self._listen(layer)
-
-    @property
-    def running(self) -> bool:
-        """Whether labels are on their way into a layer."""
-        return self._job.running
 
     @property
     def can_copy(self) -> bool:
@@ -123,12 +113,12 @@ class Corrections(QObject):
         height, width = layers.plane_shape(state.image)
         self._state = state
         if max(height, width) > _LONGEST_SIDE:
-            self._say(
+            self._on_failed(
                 f"napari cannot paint {height} × {width} pixels: crop the image to at "
                 f"most {_LONGEST_SIDE} along a side to correct its mask."
             )
         elif not state.result.scores.complete:
-            self._say("The mask is not complete yet: correct it when it is.")
+            self._on_failed("The mask is not complete yet: correct it when it is.")
         else:
             noted = layers.noted_in(state.mask.metadata).get("classes")
             self._job.start(_copy(state.mask, state.view, noted))
@@ -177,7 +167,7 @@ class Corrections(QObject):
         self._trouble, self._at = "", self._viewer.dims.point
         self.changed.emit()
 
-    def _on_read(self, found: tuple[NDArray[Any], tuple[str, ...] | None]) -> None:
+    def _on_returned(self, found: tuple[NDArray[Any], tuple[str, ...] | None]) -> None:
         array, classes = found
         state = self._state
         if state is None or state.image not in self._viewer.layers:
@@ -202,7 +192,7 @@ class Corrections(QObject):
             layer.mode = "paint"
         self._hand_over(layer)
 
-    def _say(self, message: str) -> None:
+    def _on_failed(self, message: str) -> None:
         self._trouble = message
         self.changed.emit()
 

@@ -8,10 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
-
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, LatestJob, Work
 from napari_dinoprompt.core.backbones.load import FILTERBANK, BackboneChoice
 from napari_dinoprompt.core.backbones.weights import describe_missing, is_here
 from napari_dinoprompt.core.errors import WeightsNotFoundError
@@ -26,6 +24,8 @@ from .upscale import UpscaleFit
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from qtpy.QtCore import QObject
+
     from napari_dinoprompt.core.features.extraction import Estimate
     from napari_dinoprompt.core.prompts import PlaneIndex
     from napari_dinoprompt.core.segmentation.interactive import Prepared
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _KEPT_BYTES = 4_000_000_000
 
 
-class FeatureController(QObject):
+class FeatureController(Work):
     """Goes from what is asked for to features, and from these to a result.
 
     Planes of one image are extracted at a time; a newer request replaces the last.
@@ -45,19 +45,14 @@ class FeatureController(QObject):
     long as image, backbone and upscale stay the same.
     """
 
-    # Another phase, a message, an estimate or another remaining time.
-    changed = Signal()
-    # Tiles done and in all; a total of 0 is unknown.
-    progressed = Signal(int, int)
-
     def __init__(
         self, session: Session, prompts: PromptLayer, scoring: Scoring, parent: QObject
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Computing features")
+        # How long the features under way will take, once that is known.
         self.seconds_left: float | None = None
-        """How long the features under way will take, once that is known."""
+        # The network that the user chose, if it only lacks its weights.
         self.missing: str | None = None
-        """The network that the user chose, if it only lacks its weights."""
         self.shelf = BackboneShelf()
         self._session = session
         self._prompts = prompts
@@ -75,15 +70,6 @@ class FeatureController(QObject):
         self._known = LatestJob(self, "Reading the weights")
         self._known.returned.connect(self._on_identified)
         self._known.failed.connect(self._on_unidentified)
-        self._job = LatestJob(self, "Computing features")
-        self._job.yielded.connect(self._on_yielded)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-
-    @property
-    def running(self) -> bool:
-        """Whether planes are being extracted."""
-        return self._job.running
 
     @property
     def identifying(self) -> bool:

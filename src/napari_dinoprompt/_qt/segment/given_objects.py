@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import Work
 from napari_dinoprompt._qt.common.layer_boxes import LayerBox
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
@@ -88,27 +88,16 @@ class _Chosen:
     colours: DirectLabelColormap
 
 
-class GivenObjects(QObject):
+class GivenObjects(Work):
     """Scores the objects of the user's layer after each score; the latest wins."""
 
-    # Other objects are chosen, or there is a message.
-    changed = Signal()
-
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Choosing objects")
         self._viewer = viewer
         self._session = session
         self._trouble = ""
         self._shown: tuple[ImageState, PlaneIndex] | None = None
-        self._job = LatestJob(self, "Choosing objects")
-        self._job.returned.connect(self._on_chosen)
-        self._job.failed.connect(self._on_failed)
         viewer.layers.events.removed.connect(self._on_removed)
-
-    @property
-    def running(self) -> bool:
-        """Whether objects are being scored."""
-        return self._job.running
 
     @property
     def line(self) -> str:
@@ -184,7 +173,7 @@ class GivenObjects(QObject):
         levels = plane_levels(given, result.plane, pyramid=result.large)
         self._job.start(_choose(levels, result, known, dict(state.object_thresholds)))
 
-    def _on_chosen(self, found: _Chosen) -> None:
+    def _on_returned(self, found: _Chosen) -> None:
         state = self._session.current
         if state is None or state.given_objects is None:
             return

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, TabJob
+from napari_dinoprompt._qt.common.jobs import TabJob, Workplace
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -29,7 +29,6 @@ from napari_dinoprompt.core.segmentation.stack_results import PlainMasks, StackP
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.interactive import LiveResult
     from napari_dinoprompt.core.segmentation.stack import Stack
     from napari_dinoprompt.session.image_state import ImageState
-    from napari_dinoprompt.session.session import Session
 
     from .result_layers import ResultLayers
 
@@ -279,18 +277,11 @@ class StackJob(TabJob):
     """
 
     def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        results: ResultLayers,
-        parent: QObject,
+        self, place: Workplace, results: ResultLayers, parent: QObject
     ) -> None:
-        super().__init__(
-            viewer, session, shelf, parent, "Finding objects in all planes"
-        )
+        super().__init__(place, parent, "Finding objects in all planes")
+        # Whether objects are to go through the planes once all are finished.
         self.objects_3d = False
-        """Whether objects are to go through the planes once all are finished."""
         self._results = results
         self._kept: _KeptPlanes | None = None
         self._all = False
@@ -445,7 +436,7 @@ class StackJob(TabJob):
             _find_planes(
                 stack,
                 reference,
-                partial(self._shelf.get, self._session.request.backbone),
+                partial(self._place.shelf.get, self._session.request.backbone),
                 self._session.cleaning,
                 {at: planes[at].whole for at in planes if not planes[at].large},
                 masks,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import Work
 from napari_dinoprompt._qt.common.widgets import duration
 from napari_dinoprompt.core.backbones.load import FILTERBANK
 from napari_dinoprompt.core.backbones.weights import describe_size
@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.segmentation.interactive import Prepared
 
 
-class UpscaleFit(QObject):
+class UpscaleFit(Work):
     """Computes features at the upscale that the clicked objects need.
 
     Once for an image and a backbone, in the background: what there is goes on
     answering clicks until the new features are ready.
     """
 
-    # It has begun or ended, or there is another message.
-    changed = Signal()
-    # Tiles done and in all.
-    progressed = Signal(int, int)
     # An `ImageFeatures` and the `FeatureRequest` that it was made for.
     ready = Signal(object, object)
 
@@ -46,25 +42,16 @@ class UpscaleFit(QObject):
         ],
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Computing features")
         self._session = session
         self._extract = extract
         self._request: FeatureRequest | None = None
         self._planes = ImageFeatures()
+        # Size of the features under way or computed last, once it is known.
         self.estimate: Estimate | None = None
-        """Size of the features under way or computed last, once it is known."""
         self._started = 0.0
         # What the objects are for the cells, and how much is computed.
         self._found = self._size = ""
-        self._job = LatestJob(self, "Computing features")
-        self._job.yielded.connect(self._on_yielded)
-        self._job.returned.connect(self._on_returned)
-        self._job.failed.connect(self._on_failed)
-
-    @property
-    def running(self) -> bool:
-        """Whether features are being computed."""
-        return self._job.running
 
     def cancel(self) -> None:
         """Stay with the features that there are."""

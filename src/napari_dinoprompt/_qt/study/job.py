@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob
+from napari_dinoprompt._qt.common.jobs import BackboneShelf, Export, TabJob, Workplace
 from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 from napari_dinoprompt.session.session import Phase, Session
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
@@ -47,27 +46,21 @@ class StudyJob(TabJob):
     # The user wants a prompt removed, by its row in the layer.
     removal_wanted = Signal(int)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        shelf: BackboneShelf,
-        parent: QObject,
-    ) -> None:
-        super().__init__(viewer, session, shelf, parent, "The study")
+    def __init__(self, place: Workplace, parent: QObject) -> None:
+        super().__init__(place, parent, "The study")
+        # What was written, or what went wrong.
         self.message = ""
-        """What was written, or what went wrong."""
+        # Labels of what is really there, if the user has them.
         self.truth: Layer | None = None
-        """Labels of what is really there, if the user has them."""
         self._truth_edits = 0
-        self._overlays = StudyOverlays(viewer)
+        self._overlays = StudyOverlays(place.viewer)
         self._class_name = ""
         self._results: dict[str, StudyResult] = {}
         self._asked: tuple[str, StudyKey] | None = None
         self._again: tuple[str, StudyOptions] | None = None
         self._export = Export(self)
         self._export.said.connect(self._say)
-        viewer.layers.events.removed.connect(self._on_removed)
+        place.viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def running(self) -> bool:
@@ -167,7 +160,7 @@ class StudyJob(TabJob):
         read = None if self.truth is None else self.reader(self.truth)
         self._results.pop(part, None)
         self._asked = (part, key)
-        self._begin(study(part, key, options, state.planes, self._shelf, read))
+        self._begin(study(part, key, options, state.planes, self._place.shelf, read))
         self._say("")
 
     def cancel(self) -> None:

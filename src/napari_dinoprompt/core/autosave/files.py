@@ -20,25 +20,23 @@ from napari_dinoprompt.core.io.atomic import (
 )
 
 from .labels import remove_labels, remove_orphans, write_labels
-from .records import NewerRecordError, decode_records, encode_records
+from .records import ImageRecord, NewerRecordError, decode_records, encode_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from .records import ImageRecord
 
-
+# How long a file of records is kept after it was last written.
 KEPT_DAYS = 30
-"""How long a file of records is kept after it was last written."""
+# How many files of records are kept, the newest ones.
 MOST_FILES = 100
-"""How many files of records are kept, the newest ones."""
 _DAMAGED = ".damaged"
 # A hundred thousand prompts take a tenth of it.
 _MOST_BYTES = 64_000_000
 
+# Environment variable that names the folder of the records.
 FOLDER_VARIABLE = "DINOPROMPT_RECOVERY"
-"""Environment variable that names the folder of the records."""
 SUFFIX = ".prompts.json"
 _LOCK_SUFFIX = ".lock"
 

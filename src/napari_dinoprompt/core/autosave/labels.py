@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Larger labels are not kept.
 MOST_PIXELS = 2**28
-"""Larger labels are not kept."""
 DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "int64")
 SUFFIX = ".labels"
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+# Points, each with one number per axis.
 Coordinates = tuple[tuple[float, ...], ...]
-"""Points, each with one number per axis."""
 
 FORMAT_VERSION = 5
 _MOST_AXES = 32

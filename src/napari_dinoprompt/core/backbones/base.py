@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.tiles import TilePlan
 
 
+# What the statistics of the source do to a vector before the cosine: nothing,
+# subtract the mean, or subtract the mean and divide by the scale.
 Scoring = Literal["plain", "centred", "standardised"]
-"""What the statistics of the source do to a vector before the cosine: nothing,
-subtract the mean, or subtract the mean and divide by the scale."""
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Seconds without a byte after which fetching ends with a message.
 PATIENCE = 30.0
-"""Seconds without a byte after which fetching ends with a message."""
 
 _TICK = 0.1
 _BLOCK = 1 << 24

@@ -21,8 +21,8 @@ from .base import BackboneInfo, Scoring
 
 VERSION = "filterbank-1"
 PATCH = 2
+# Scales sigma = 1, 2, 4, ... canvas pixels.
 LEVELS = 5
-"""Scales sigma = 1, 2, 4, ... canvas pixels."""
 _GREY_FEATURES = 4
 _COLOUR_FEATURES = 2
 # Blur kernels end at 3 pixels of their level: 3 sigma and more.

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_dinoprompt.core.errors import (
-    CheckpointError,
-    DinopromptError,
-    InputError,
-)
+from napari_dinoprompt.core.errors import CheckpointError, DinopromptError, InputError
 
 from .checkpoints import fit_weights, read_checkpoint
-from .vit import (
-    empty_network,
-    import_timm,
-    timm_name,
-)
+from .vit import empty_network, import_timm, timm_name
 from .weights import PUBLISHED, find_checkpoint
 
 if TYPE_CHECKING:

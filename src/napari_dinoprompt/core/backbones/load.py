@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dinoprompt.core.errors import CheckpointError, InputError
 
-from .weights import (
-    PUBLISHED,
-    hub_address,
-    is_here,
-    is_published,
-    published_weights,
-)
+from .weights import PUBLISHED, hub_address, is_here, is_published, published_weights
 
 if TYPE_CHECKING:
     from .base import Backbone, BackboneInfo
 
 FILTERBANK = "filterbank"
+# The backbone of choice wherever its weights are.
 CHOICE = "dinov2-small"
-"""The backbone of choice wherever its weights are."""
 
 
 def backbone_names() -> tuple[str, ...]:

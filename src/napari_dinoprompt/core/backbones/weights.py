@@ -8,8 +8,8 @@ from pathlib import Path
 
 from napari_dinoprompt.core.errors import InputError, WeightsNotFoundError
 
+# Environment variable that names folders with weights.
 FOLDERS_VARIABLE = "DINOPROMPT_WEIGHTS"
-"""Environment variable that names folders with weights."""
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _DIMENSIONS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
@@ -80,7 +80,8 @@ def _dinov3(size: str, parameters: int, digits: str) -> PublishedWeights:
     return PublishedWeights(name, timm_name, file, 16, width, parameters, licence)
 
 
-# Counted once on models built on the meta device; a test counts again.
+# The models that have names of their own; those of choice first. Parameters were
+# counted once on models built on the meta device; a test counts again.
 PUBLISHED = {
     one.name: one
     for one in (
@@ -97,7 +98,6 @@ PUBLISHED = {
         _dinov2("giant", 1_136_479_232),
     )
 }
-"""The models that have names of their own; those of choice first."""
 
 
 def is_published(name: str) -> bool:

@@ -19,7 +19,7 @@ from napari_dinoprompt.core.segmentation.segment import (
 from napari_dinoprompt.core.segmentation.stack import describe_settings
 
 from .objects import MASKS_ONLY, BatchFiles
-from .records import Job, open_record, summarise, write_record, write_segmentation
+from .records import Job, Rows, open_record, summarise, write_record, write_segmentation
 from .stack_files import is_stack_file, iter_segment_stack_file
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
-
-    from .records import Rows
 
 
 # Whatever of these a user can do something about concerns the one image.

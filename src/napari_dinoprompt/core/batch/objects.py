@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Planar = TypeVar("Planar", bound="Segmentation | LargeSegmentation")
 
+# Name of the table of the objects of all images.
 OBJECTS = "objects.csv"
-"""Name of the table of the objects of all images."""
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ class BatchFiles:
                 file.write(whole.to_csv(index=False, lineterminator="\n").encode())
 
 
+# No objects are given, and no files are wanted but masks and maps.
 MASKS_ONLY = BatchFiles()
-"""No objects are given, and no files are wanted but masks and maps."""

@@ -44,6 +44,7 @@ _NAMERS: tuple[Callable[[Path], str], ...] = (
     lambda path: f"{path.stem}_{path.suffix[1:]}",
     lambda path: f"{path.parent.name}_{path.stem}_{path.suffix[1:]}",
 )
+# What the summary says of each image and class.
 COLUMNS: dict[str, type] = {
     "image": str,
     "results": str,
@@ -54,7 +55,6 @@ COLUMNS: dict[str, type] = {
     "pixels": int,
     "area_fraction": float,
 }
-"""What the summary says of each image and class."""
 Rows = list[dict[str, Any]]
 _ENDING = "_record.json"
 # In bytes; thousands of classes.

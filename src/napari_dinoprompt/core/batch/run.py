@@ -20,10 +20,11 @@ from napari_dinoprompt.core.io.atomic import check_place, remove_leftovers
 from napari_dinoprompt.core.io.zarr import is_zarr
 from napari_dinoprompt.core.memory import release_memory
 
-from .image import ImageJob, ImageTask, check_settings
+from .image import ImageJob, ImageTask, ReadImage, check_settings
 from .objects import MASKS_ONLY, BatchFiles
 from .records import (
     Job,
+    Rows,
     append_table,
     check_ours,
     name_results,
@@ -43,20 +44,17 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.references.reference import Reference
     from napari_dinoprompt.core.segmentation.segment import SegmentOptions
 
-    from .image import ReadImage
-    from .records import Rows
-
     Outcome = tuple[ImageTask, Rows | str]
     Compute = Callable[[Iterable[ImageTask]], Generator[Outcome, None, None]]
 
 
+# Name of the table of all images.
 SUMMARY = "segmentation.csv"
-"""Name of the table of all images."""
 
 _SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
+# Computed now; finished by an earlier run; could not be used.
 BatchState = Literal["done", "kept", "skipped"]
-"""Computed now; finished by an earlier run; could not be used."""
 
 
 @dataclass(frozen=True)
@@ -328,8 +326,8 @@ class _Summary:
         self._path = path
         self._others = others
         self._begun = False
+        # By the name of the results.
         self._rows = dict(kept)
-        """By the name of the results."""
         if kept:
             self._write(kept)
 

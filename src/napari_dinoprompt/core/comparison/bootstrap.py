@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from .prepared_images import PreparedImage
 
 
+# Of fewer prompts there are too few different draws.
 LEAST_PROMPTS = 3
-"""Of fewer prompts there are too few different draws."""
 
 _INTERVAL = (2.5, 97.5)
 _BOUND = 95.0

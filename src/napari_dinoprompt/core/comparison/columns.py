@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
+# Values of an agreement map.
 NEITHER, BOTH, ONLY_IN_REAL, ONLY_IN_FAKE = range(4)
-"""Values of an agreement map."""
+# The same in the dock and in files, for eyes that confuse red and green too: Okabe and
+# Ito, Color Universal Design, 2008.
 AGREEMENT_COLOURS = {BOTH: "#009E73", ONLY_IN_REAL: "#56B4E9", ONLY_IN_FAKE: "#D55E00"}
-"""The same in the dock and in files, for eyes that confuse red and green too: Okabe and
-Ito, Color Universal Design, 2008."""
 
 Group = Literal["pixels", "objects", "intensities", "features", "ranking"]
 Better = Literal["higher", "lower", "none"]
@@ -55,8 +55,8 @@ class Column:
 
 
 _TABLE = tomllib.loads(files(__package__).joinpath("columns.toml").read_text("utf-8"))
+# All figures, in the order in which tables show them.
 COLUMNS = tuple(Column(**one) for one in _TABLE["figure"])
-"""All figures, in the order in which tables show them."""
 
 _COUNTS = {
     *("objects_in_real", "objects_in_fake", "matched"),

@@ -37,7 +37,7 @@ from .bootstrap import (
     true_side,
 )
 from .columns import COLUMNS
-from .measures import Report, measure_pair, valid_pixels
+from .measures import Measures, Report, Side, measure_pair, valid_pixels
 from .perceptual import LPIPS, find_network, perceptual_distance
 from .prepared_images import apply_reference, iter_prepared_image, place_fake
 from .report import Comparison
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.backbones.base import Backbone
 
-    from .measures import Measures, Side
     from .perceptual import Network
     from .prepared_images import Applied, PreparedImage
 

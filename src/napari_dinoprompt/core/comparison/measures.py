@@ -14,7 +14,7 @@ from napari_dinoprompt.core.errors import InputError
 from .columns import COLUMNS, Column
 from .intensity import compare_greys
 from .metrics import average_precision, map_agreement, measure_agreement
-from .objects import ObjectMatching, match_objects
+from .objects import ObjectMatching, UnmatchedObject, match_objects
 from .perceptual import cell_distances, distance_map, mean_distance
 from .shapes import compare_shapes
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.feature_map import FeatureMap
     from napari_dinoprompt.core.segmentation.segment import Segmentation
-
-    from .objects import UnmatchedObject
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,8 +39,8 @@ LPIPS = Column(
     "Zhang et al., CVPR 2018; package lpips, version 0.1, AlexNet",
 )
 
+# The file of torchvision that LPIPS builds on, in ``checkpoints`` of torch's hub.
 WEIGHTS = "alexnet-owt-7be5be79.pth"
-"""The file of torchvision that LPIPS builds on, in ``checkpoints`` of torch's hub."""
 
 # Three poolings by two after a stride of four leave nothing of smaller planes.
 _LEAST_SIDE = 64

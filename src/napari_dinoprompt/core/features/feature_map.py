@@ -14,7 +14,7 @@ from napari_dinoprompt.core.validation import as_points
 
 from .guided_filter import Guide, bilinear
 from .regions import Region, RegionPlan
-from .statistics import measure_vectors
+from .statistics import FeatureStatistics, SourceMeasures, measure_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.progress import Notice
     from napari_dinoprompt.core.tiling.grid import CellGrid
-
-    from .statistics import FeatureStatistics, SourceMeasures
 
 
 _ROWS_MEASURED = 32

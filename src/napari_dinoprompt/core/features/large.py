@@ -30,7 +30,7 @@ from napari_dinoprompt.core.tiling.grid import CellGrid
 from napari_dinoprompt.core.tiling.tiles import CropReader, Tile, TilePlan, TileSums
 from napari_dinoprompt.core.validation import as_points
 
-from .extraction import guide_image, run_tiles
+from .extraction import TileVectors, guide_image, run_tiles
 from .feature_map import FeatureMap
 from .regions import Region, RegionPlan, plan_regions
 from .statistics import SourceMeasures, pool_measures
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone, BackboneInfo, Scoring
     from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.images.lazy_plane import LazyPlane
-
-    from .extraction import TileVectors
 
 
 # Tokens of the tiles that were used last; the others are on the disk.

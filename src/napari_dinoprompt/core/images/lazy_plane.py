@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 
+# Most levels of a pyramid; each has half the pixels of the one before along a side.
 LEVELS = 6
-"""Most levels of a pyramid; each has half the pixels of the one before along a side."""
 # The coarsest level should still fill a window.
 _SMALLEST = 512
 
@@ -90,8 +90,41 @@ class LazyPlane:
         return read_part(self.array, self.index)
 
 
+class SlicedArray:
+    """What is read where it is sliced; numpy can read all of it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+        return len(self.shape)
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        """Read a part."""
+        raise NotImplementedError
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """Read everything."""
+        everything = self[(slice(None),) * self.ndim]
+        return everything.astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+def full_key(key: Any, ndim: int) -> tuple[Any, ...]:
+    """Write a key with one integer or slice per axis, without ``...``."""
+    key = key if isinstance(key, tuple) else (key,)
+    if Ellipsis in key:
+        at = key.index(Ellipsis)
+        missing = ndim - len(key) + 1
+        key = (*key[:at], *([slice(None)] * missing), *key[at + 1 :])
+    return (*key, *([slice(None)] * (ndim - len(key))))
+
+
 @dataclass(frozen=True, eq=False)
-class LazyArray:
+class LazyArray(SlicedArray):
     """An array of which a part is made when it is asked for.
 
     Attributes
@@ -106,23 +139,12 @@ class LazyArray:
     read: Callable[[tuple[Any, ...]], NDArray[Any]]
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
 
     def __getitem__(self, part: Any) -> NDArray[Any]:
         return self.read(part if isinstance(part, tuple) else (part,))
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Make all of it."""
-        return self[...].astype(self.dtype if dtype is None else dtype)
 
 
 def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:

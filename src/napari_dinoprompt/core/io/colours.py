@@ -11,8 +11,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from napari_dinoprompt.core.errors import InputError
-
-from .views import SlicedArray, full_key
+from napari_dinoprompt.core.images.lazy_plane import SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-
-from .views import SlicedArray, full_key
+from napari_dinoprompt.core.images.lazy_plane import SlicedArray, full_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +63,8 @@ class Pick:
         )
 
 
+# The only image of a file, with all its channels.
 EVERYTHING = Pick()
-"""The only image of a file, with all its channels."""
 
 
 class ChannelView(SlicedArray):

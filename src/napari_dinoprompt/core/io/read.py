@@ -162,12 +162,11 @@ def _as_picture(array: Any, axes: str, path: Path) -> Any:
     kept = "".join(axis for axis, _ in shown)
     if kept not in ("YX", "YXS", "SYX") or "Y" not in axes or "X" not in axes:
         shape = tuple(int(size) for size in array.shape)
-        msg = (
+        raise InputError(
             f"{path} holds a stack of shape {shape} (axes {axes}); one plane is "
             "needed. Save the plane as a file of its own"
             + (", or choose a channel by --channel." if "C" in kept else ".")
         )
-        raise InputError(msg)
     if axes in ("YX", "YXS"):
         return array
     view = PictureView(array, axes)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Check = Callable[[Any, str], Any]
 
 
+# In bytes; tens of thousands of prompts of the largest backbone.
 LARGEST_FILE = 512 * 2**20
-"""In bytes; tens of thousands of prompts of the largest backbone."""
 LARGEST_HEADER = 16 * 2**20
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),

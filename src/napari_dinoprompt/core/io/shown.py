@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tifffile import PHOTOMETRIC
 
-from .colours import (
-    ORIENTATION,
-    RGB_DECODED,
-    is_turned,
-    meaning_of,
-)
+from .colours import ORIENTATION, RGB_DECODED, is_turned, meaning_of
 from .pictures import hides_pixels
 from .tiff import TIFF_MAGIC, tiff_file, with_colours_of
 

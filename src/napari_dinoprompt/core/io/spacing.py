@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import tifffile
 
 
+# Distance of voxels along z, y and x, in micrometres.
 Spacing = tuple[float, float, float]
-"""Distance of voxels along z, y and x, in micrometres."""
 
 _PREFIXES = {
     "pico": 1e-6,

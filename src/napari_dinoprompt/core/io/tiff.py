@@ -12,11 +12,12 @@ import numpy as np
 import tifffile
 
 from napari_dinoprompt.core.errors import InputError, first_line
+from napari_dinoprompt.core.images.lazy_plane import SlicedArray, full_key
 
 from .colours import shown_tiff, with_colours
 from .limits import check_fits
 from .pick import EVERYTHING, Pick
-from .views import NativeOrder, SlicedArray, full_key
+from .views import NativeOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# How files begin, little and big endian, classic and BigTIFF. Names may lie.
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-"""How files begin, little and big endian, classic and BigTIFF. Names may lie."""
 _KEPT = 2**27
 _MOST_PAGES = 10_000
 

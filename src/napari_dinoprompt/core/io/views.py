@@ -6,43 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dinoprompt.core.images.lazy_plane import SlicedArray
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import DTypeLike, NDArray
-
-
-class SlicedArray:
-    """What is read where it is sliced; numpy can read all of it."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return len(self.shape)
-
-    def __getitem__(self, part: Any) -> NDArray[Any]:
-        """Read a part."""
-        raise NotImplementedError
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read everything."""
-        everything = self[(slice(None),) * self.ndim]
-        return everything.astype(self.dtype if dtype is None else dtype, copy=False)
-
-
-def full_key(key: Any, ndim: int) -> tuple[Any, ...]:
-    """Write a key with one integer or slice per axis, without ``...``."""
-    key = key if isinstance(key, tuple) else (key,)
-    if Ellipsis in key:
-        at = key.index(Ellipsis)
-        missing = ndim - len(key) + 1
-        key = (*key[:at], *([slice(None)] * missing), *key[at + 1 :])
-    return (*key, *([slice(None)] * (ndim - len(key))))
+    from numpy.typing import NDArray
 
 
 class PictureView(SlicedArray):

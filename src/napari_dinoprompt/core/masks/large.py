@@ -13,7 +13,7 @@ import numpy as np
 from napari_dinoprompt.core.progress import Progress
 
 from .block_splitting import SplitSizes, split_blocks
-from .blocks import cut_blocks, number_regions
+from .blocks import Block, Regions, cut_blocks, number_regions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import DTypeLike, NDArray
 
-    from .blocks import Block, Regions
     from .cleaning import Cleaning
 
 

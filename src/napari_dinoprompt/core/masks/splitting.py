@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _MIN_DEPTH = 0.75
 _SIGMA = 1.0
 
+# How far around an object its split depends on what is there, in pixels.
+#
+# Four are the reach of the Gaussian. What lies there belongs to other objects, whose
+# own distance to the background is below six.
 REACH = 10
-"""How far around an object its split depends on what is there, in pixels.
-
-Four are the reach of the Gaussian. What lies there belongs to other objects, whose
-own distance to the background is below six."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# Where an object lies, along each axis.
 Box = tuple[slice, ...]
-"""Where an object lies, along each axis."""
 
+# Of the blocks that are looked at together, in pixels and voxels.
 SIDES = {2: (2048, 2048), 3: (64, 512, 512)}
-"""Of the blocks that are looked at together, in pixels and voxels."""
 
 
 @dataclass(frozen=True, eq=False)

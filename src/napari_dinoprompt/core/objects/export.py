@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_dinoprompt.core.errors import InputError
-from napari_dinoprompt.core.io.atomic import open_atomically
+from napari_dinoprompt.core.io.atomic import open_atomically, write_bytes
 from napari_dinoprompt.core.progress import Progress, runs_to_end
 
 from .polygons import Outline, iter_outlines
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+# What objects can be exported as.
 ExportKind = Literal["geojson", "roi", "csv"]
-"""What objects can be exported as."""
 
+# What comes behind the name of an image.
 ENDINGS: dict[ExportKind, str] = {
     "geojson": "_objects.geojson",
     "roi": "_objects_rois.zip",
     "csv": "_objects.csv",
 }
-"""What comes behind the name of an image."""
 
 _SUFFIXES = (".geojson", ".zip", ".csv")
 # ImageJ keeps the box of a region in 16 bits.
@@ -77,8 +77,7 @@ def iter_export_objects(
         msg = f"Objects are exported as {', '.join(_SUFFIXES)}, not {path.name!r}."
         raise InputError(msg)
     if path.suffix == ".csv":
-        with open_atomically(path) as file:
-            file.write(table.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
         return
     rows = dict(
         zip(table["label"].tolist(), table.to_dict(orient="records"), strict=True)

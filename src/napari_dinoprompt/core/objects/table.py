@@ -13,15 +13,13 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.progress import Progress, runs_to_end
 
-from .boxes import SIDES, find_boxes, group_boxes
+from .boxes import SIDES, Group, find_boxes, group_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
-
-    from .boxes import Group
 
 
 # Of the box around objects that are measured on all their pixels.

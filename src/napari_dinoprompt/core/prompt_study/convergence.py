@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 
+# The rows of the curves, in per cent.
 QUANTILES = (5, 25, 50, 75, 95)
-"""The rows of the curves, in per cent."""
 _MEDIAN, _UPPER = 2, 3
+# A prompt that changes at most this share of the mask settles nothing any more. Asked
+# are three of four orders, not every second: where a mask has two states, half of the
+# orders may have settled in the wrong one.
+#
+# The share is a Jaccard distance, which is a metric (Levandowsky and Winter, Nature
+# 234, 1971): whatever the truth is, the IoU with it changes by no more than that.
 CHANGE_TOLERANCE = 0.05
-"""A prompt that changes at most this share of the mask settles nothing any more. Asked
-are three of four orders, not every second: where a mask has two states, half of the
-orders may have settled in the wrong one.
-
-The share is a Jaccard distance, which is a metric (Levandowsky and Winter, Nature 234,
-1971): whatever the truth is, the IoU with it changes by no more than that."""
+# A median IoU that is nearer to the best one than this is as good.
 GAIN_TOLERANCE = 0.01
-"""A median IoU that is nearer to the best one than this is as good."""
 
 
 @dataclass(frozen=True, eq=False)

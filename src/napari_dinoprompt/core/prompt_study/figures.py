@@ -147,10 +147,10 @@ def _draw_trial(axes: Axes, trial: Trial, light: NDArray[np.float32]) -> None:
     axes.set_title(f"{trial.name}: {score:.3f}", loc="left", fontsize="small")
 
 
+# What draws each part on empty axes.
 DRAWN: dict[str, Callable[[Axes, Any], None]] = {
     "convergence": _draw_convergence,
     "influence": _draw_influence,
     "resolution": _draw_resolution,
     "threshold": _draw_threshold,
 }
-"""What draws each part on empty axes."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .threshold import ThresholdCurve
 
 
+# Names of the parts in their order.
 PARTS = ("convergence", "influence", "resolution", "threshold")
-"""Names of the parts in their order."""
 
 _SUMMARY = "study.json"
 

@@ -11,7 +11,7 @@ import torch
 from napari_dinoprompt.core.features.feature_map import CellLengths, FeatureMap
 from napari_dinoprompt.core.images.fingerprint import hash_planes
 from napari_dinoprompt.core.progress import Notice, Progress
-from napari_dinoprompt.core.prompts import BACKGROUND
+from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex, Prompts
 from napari_dinoprompt.core.scoring.places import (
     Places,
     all_values,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.statistics import SourceMeasures
-    from napari_dinoprompt.core.prompts import PlaneIndex, Prompts
     from napari_dinoprompt.core.scoring.places import ClassValues, Place, PlaceKey
 
 

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Since version 2 there are the areas that prompts stand for.
 FORMAT_VERSION = 2
-"""Since version 2 there are the areas that prompts stand for."""
 
+# What of a reference its header has under the same name.
 AS_THEY_ARE = (
     *("backbone", "upscale", "window", "scoring"),
     *("classes", "planes", "sources"),
 )
-"""What of a reference its header has under the same name."""
 _MOST_AXES = 32
 _LARGEST_UPSCALE = 64.0
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 
+# What makes a prompt the same as another.
 Key = tuple[object, ...]
-"""What makes a prompt the same as another."""
 
 
 def join_references(first: ReferenceFields, second: ReferenceFields) -> ReferenceFields:

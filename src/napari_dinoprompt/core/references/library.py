@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .header import ReferenceHeader
 
 
+# Environment variable that names the folder of the library.
 FOLDER_VARIABLE = "DINOPROMPT_LIBRARY"
-"""Environment variable that names the folder of the library."""
 _LOCK = ".dinoprompt.lock"
 # Another napari only holds the lock while it writes one file.
 _PATIENCE = 10.0

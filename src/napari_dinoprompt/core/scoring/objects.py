@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .class_vectors import ClassVectors
 
 
+# Pixels per sample of the windows that are looked at.
 SCALES = (1, 2, 4, 8, 16)
-"""Pixels per sample of the windows that are looked at."""
 
 # Samples of so many cells a side need no fit to the light.
 _PLAIN_CELLS = 4

@@ -20,7 +20,7 @@ from napari_dinoprompt.core.prompts import BACKGROUND, PlaneIndex
 
 from .auto_threshold import ObjectValues, choose_threshold, stand_ins
 from .objects import SCALES, FoundObject, iter_object, region_object
-from .similarity import score_plane, score_vectors
+from .similarity import ScoredPlane, score_plane, score_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.tiling.grid import CellGrid
 
     from .class_vectors import ClassVectors
-    from .similarity import ScoredPlane
 
 
 # Of a stack, those with most prompts of a class.
@@ -49,8 +48,8 @@ _MOST_AGAIN = 12
 _APART = 1.5
 
 
+# A prompt: its plane, y and x.
 PlaceKey = tuple[PlaneIndex, float, float]
-"""A prompt: its plane, y and x."""
 
 
 @dataclass(frozen=True, eq=False)

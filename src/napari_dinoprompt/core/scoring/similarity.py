@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from .class_vectors import ClassVectors
 
 
+# How much of a vector's similarity with the nearest background prompt is taken from
+# its similarity with the objects; chosen by measurement (docs/quality.md).
 BACKGROUND_SHARE = 0.25
-"""How much of a vector's similarity with the nearest background prompt is taken from
-its similarity with the objects; chosen by measurement (docs/quality.md)."""
 
 # Cells in half precision that are widened at once: they should stay in the cache.
 _CELLS_WIDENED = 4096

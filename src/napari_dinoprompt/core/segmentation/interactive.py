@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.scoring.places import ClassValues
 
 
+# What is said while planes are prepared: an estimate before each, then the plane.
 Prepared = Progress | Estimate | tuple["PlaneIndex", PlaneFeatures]
-"""What is said while planes are prepared: an estimate before each, then the plane."""
 
 # Thresholds that make the same mask to the eye.
 _SAME_THRESHOLD = 0.02

@@ -23,7 +23,7 @@ from napari_dinoprompt.core.progress import Notice, Progress
 from napari_dinoprompt.core.scoring.similarity import as_map, score_plane, to_pixels
 from napari_dinoprompt.core.tiling.cache import default_cache_folder
 
-from .similarities import MapKind, Segmented
+from .similarities import Cleaned, MapKind, Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.backbones.base import Backbone
     from napari_dinoprompt.core.features.large import LazyFeatures
     from napari_dinoprompt.core.features.regions import Region, RegionPlan
-    from napari_dinoprompt.core.images.intensity import IntensityWindow
     from napari_dinoprompt.core.masks.cleaning import Cleaning
     from napari_dinoprompt.core.references.reference import Reference
-
-    from .similarities import Cleaned, MapKind
 
 
 # All levels of a pyramid together, in pixels of the finest.

@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from napari_dinoprompt.core.features.feature_map import FeatureMap
 
 
+# How an image's grey values become black and white.
+#
+# *reference*: as those of the reference's source, so that nothing is forgiven.
+# *image*: by the image's own percentiles, which forgives brightness and contrast.
+# *histogram*: they are first exchanged for those of a real image, rank by rank, which
+# forgives any curve between the two; only their order counts.
 WindowPolicy = Literal["reference", "image", "histogram"]
-"""How an image's grey values become black and white.
 
-*reference*: as those of the reference's source, so that nothing is forgiven.
-*image*: by the image's own percentiles, which forgives brightness and contrast.
-*histogram*: they are first exchanged for those of a real image, rank by rank, which
-forgives any curve between the two; only their order counts."""
-
+# A policy, or the grey values that are seen as 0 and 1.
 Window = WindowPolicy | IntensityWindow | tuple[float, float]
-"""A policy, or the grey values that are seen as 0 and 1."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from napari_dinoprompt.core.images.labels import as_objects
 from napari_dinoprompt.core.images.lazy_plane import LazyArray, read_part
 from napari_dinoprompt.core.objects.scores import ObjectScores, iter_object_scores
 from napari_dinoprompt.core.objects.table import ObjectData, objects_table
-from napari_dinoprompt.core.progress import runs_to_end
-from napari_dinoprompt.core.references.reference import resolve_thresholds
+from napari_dinoprompt.core.progress import Notice, Progress, runs_to_end
+from napari_dinoprompt.core.references.reference import Reference, resolve_thresholds
 
 from .large import ResultStore
-from .similarities import maps_of, score_classes
+from .similarities import Scores, maps_of, score_classes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dinoprompt.core.features.large import LazyFeatures
-    from napari_dinoprompt.core.progress import Notice, Progress
-    from napari_dinoprompt.core.references.reference import Reference
-
-    from .similarities import Scores
 
 
 @dataclass(frozen=True, eq=False)

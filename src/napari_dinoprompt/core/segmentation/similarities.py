@@ -35,8 +35,8 @@ MapKind = Literal["fitted", "plain"]
 # Rows that are looked at together.
 _ROWS = 512
 
+# Levels of a clean mask and of its object numbers, full resolution first.
 Cleaned = tuple[list[Any], list[Any]]
-"""Levels of a clean mask and of its object numbers, full resolution first."""
 
 
 class Scores(Protocol):

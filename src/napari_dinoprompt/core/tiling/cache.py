@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# What a key looks like.
 TILE_KEY = re.compile(r"[0-9a-f]{64}")
-"""What a key looks like."""
 # Counted up when the same key would stand for other numbers than before.
 _VERSION = 1
 
@@ -50,17 +50,17 @@ _TEMPORARY = re.compile(r"\.dinoprompt-[0-9a-f]{32}\.tmp")
 # Nobody writes one tile for an hour: who began it was killed.
 _STALE_SECONDS = 3600.0
 
+# Environment variable that names the folder of the cache.
 FOLDER_VARIABLE = "DINOPROMPT_CACHE"
-"""Environment variable that names the folder of the cache."""
+# Environment variable that limits its size, in units of 10^9 bytes.
 LIMIT_VARIABLE = "DINOPROMPT_CACHE_GB"
-"""Environment variable that limits its size, in units of 10^9 bytes."""
+# The limit where nobody says otherwise; napari.yaml says the same.
 DEFAULT_GIGABYTES = 10.0
-"""The limit where nobody says otherwise; napari.yaml says the same."""
+# What is more is a slip of the hand; napari.yaml says the same.
 LARGEST_GIGABYTES = 100_000.0
-"""What is more is a slip of the hand; napari.yaml says the same."""
 
+# In bytes; more than ten times the largest tile of any network.
 LARGEST_TILE = 256 * 2**20
-"""In bytes; more than ten times the largest tile of any network."""
 _MAGIC = b"DPTILE\x00\x01"
 _FIELDS = struct.Struct("<8s32s3I")
 _CHECKSUM = struct.Struct("<I")
