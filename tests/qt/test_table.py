@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,6 +108,20 @@ def test_other_channels_are_measured_too(prompted) -> None:
     found = table.measured.table
     both = found[f"mean_{image.name}"] + found["mean_other"]
     np.testing.assert_allclose(both, 255)
+
+
+def test_a_closed_image_is_let_go(measured) -> None:
+    work = measured.work.table
+    work.choose_channel(measured.state.image)
+    image = weakref.ref(measured.state.image)
+    for layer in list(measured.viewer.layers):
+        measured.viewer.layers.remove(layer)
+    measured.settle()
+    measured.dock._refresh()
+    del layer
+    gc.collect()
+    assert work.measured is None
+    assert image() is None
 
 
 def test_a_corrected_mask_is_what_is_measured(prompted) -> None:

@@ -173,8 +173,9 @@ class TableJob(QObject):
         self._job.returned.connect(self._on_measured)
         self._job.failed.connect(self._say)
         self._files = LatestJob(self, "Saving objects")
-        self._files.returned.connect(lambda path: self._say(f"Saved as {path}."))
+        self._files.returned.connect(self._on_saved)
         self._files.failed.connect(self._say)
+        viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def running(self) -> bool:
@@ -262,6 +263,15 @@ class TableJob(QObject):
             layer.features = {}
             blank_planes(layer, [state.view])
 
+    def _on_removed(self, event: Any) -> None:
+        """Let go of an image that is closed."""
+        gone = event.value
+        self._channels = [one for one in self._channels if one is not gone]
+        if self._state is not None and gone is self._state.image:
+            self._job.cancel()
+            self._state = self._of = self.measured = None
+            self.said = ""
+
     def save(self, path: Path) -> None:
         """Save the table or the objects; the suffix decides."""
         if self.measured is not None:
@@ -293,6 +303,9 @@ class TableJob(QObject):
         # napari shows the table of the active layer.
         stack.selection.active = layer
         self._say(f"{len(found.table)} objects measured.")
+
+    def _on_saved(self, path: Path) -> None:
+        self._say(f"Saved as {path}.")
 
     def _on_row(self, event: Any) -> None:
         """Look at the object whose row was chosen; napari only takes its number."""
