@@ -24,7 +24,7 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.planes import plane_levels
 from napari_dinoprompt.layers.results import blank_planes, put_plane, score_colours
 
-from .result_layers import layer_for
+from .result_layers import objects_layer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -178,11 +178,7 @@ class GivenObjects(Work):
         if state is None or state.given_objects is None:
             return
         state.selection, self._trouble = found.selection, ""
-        stack, image = self._viewer.layers, state.image
-        held = layers.find_owned(stack, image, _ROLE)
-        ours = (state.similarity, state.mask)
-        below = [image, *(one for one in ours if one is not None)]
-        layer = layer_for(stack, held, image, _ROLE, found.levels, None, below)
+        layer = objects_layer(self._viewer.layers, state, _ROLE, found.levels)
         if self._shown != (state, found.result.plane):
             # Numbers of other planes have other scores.
             self._blank()

@@ -74,6 +74,16 @@ def layer_for(
     return made
 
 
+def objects_layer(
+    stack: LayerList, state: ImageState, role: str, levels: Sequence[Any]
+) -> Any:
+    """Return the layer for objects of an image, above its map and mask."""
+    image = state.image
+    ours = [one for one in (state.similarity, state.mask) if one is not None]
+    held = layers.find_owned(stack, image, role)
+    return layer_for(stack, held, image, role, levels, None, [image, *ours])
+
+
 def empty_layer(layer: Layer, image: Image) -> None:
     """Take all results away from a layer, in the shape that its image has now."""
     dtype = np.float32 if layer.dtype.kind == "f" else np.int32

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
 from napari_dinoprompt import layers
-from napari_dinoprompt._qt.common.jobs import LatestJob
+from napari_dinoprompt._qt.common.jobs import LatestJob, Work
 from napari_dinoprompt._qt.common.widgets import (
     MessageLabel,
     button,
@@ -23,7 +23,7 @@ from napari_dinoprompt.core.progress import Progress
 from napari_dinoprompt.layers.planes import plane_levels
 from napari_dinoprompt.layers.results import blank_planes, put_plane
 
-from .result_layers import layer_for
+from .result_layers import objects_layer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -63,6 +63,7 @@ class TablePanel(QWidget):
         self._channels.setText("channels")
         self._channels.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
+        self._shown: list[tuple[str, Image, bool]] = []
         self._channels.setMenu(self._menu)
         self._save = button("Save table…", "Save the table as CSV.")
         self._export = button(
@@ -95,6 +96,11 @@ class TablePanel(QWidget):
 
     def show_channels(self, offered: Sequence[Image], chosen: Sequence[Image]) -> None:
         """Offer images of the same shape."""
+        shown = [(image.name, image, image in chosen) for image in offered]
+        if shown == self._shown:
+            # It may be open.
+            return
+        self._shown = shown
         self._menu.clear()
         for image in offered:
             action = self._menu.addAction(image.name)
@@ -154,27 +160,20 @@ class _Objects:
     world: tuple[NDArray[Any], NDArray[Any]] | None
 
 
-class TableJob(QObject):
+class TableJob(Work):
     """Measures the objects of the plane in view; they are never shown as newer ones."""
 
-    # There is another table, or none, or a message.
-    changed = Signal()
-
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "Measuring objects")
         self._viewer, self._session = viewer, session
         self._state: ImageState | None = None
         self._of: object = None
         self.measured: Measured | None = None
         self.said = ""
         self._channels: list[Image] = []
-        self._job = LatestJob(self, "Measuring objects")
-        self._job.yielded.connect(self._on_progress)
-        self._job.returned.connect(self._on_measured)
-        self._job.failed.connect(self._say)
         self._files = LatestJob(self, "Saving objects")
         self._files.returned.connect(self._on_saved)
-        self._files.failed.connect(self._say)
+        self._files.failed.connect(self._on_failed)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -277,31 +276,27 @@ class TableJob(QObject):
         if self.measured is not None:
             self._files.start(_save(self.measured, path))
 
-    def _on_progress(self, said: Progress) -> None:
+    def _on_yielded(self, said: Progress) -> None:
         if said.total > 2:
             self._say(f"Measuring… {100 * said.done // said.total} %")
 
-    def _on_measured(self, found: Measured) -> None:
+    def _on_returned(self, found: Measured) -> None:
         state = self._state
         if state is None or state.image not in self._viewer.layers:
             return
         self.measured = found
-        stack, image = self._viewer.layers, state.image
-        held = layers.find_owned(stack, image, _ROLE)
-        ours = [one for one in (state.similarity, state.mask) if one is not None]
-        below = [image, *ours]
-        layer = layer_for(stack, held, image, _ROLE, found.levels, None, below)
+        layer = objects_layer(self._viewer.layers, state, _ROLE, found.levels)
         layers.colour_mask(layer, None)
         put_plane(layer, found.plane, *found.levels)
         # To napari a row's place is its number, and the first is the background.
         by_number = found.table.set_index("label", drop=False)
         rows = range(int(found.table["label"].max()) + 1 if len(found.table) else 0)
         layer.features = by_number.reindex(rows).reset_index(drop=True)
-        if layer is not held:
-            layer.events.selected_label.connect(self._on_row)
+        # Once, however often.
+        layer.events.selected_label.connect(self._on_row)
         layer.visible = True
         # napari shows the table of the active layer.
-        stack.selection.active = layer
+        self._viewer.layers.selection.active = layer
         self._say(f"{len(found.table)} objects measured.")
 
     def _on_saved(self, path: Path) -> None:
@@ -317,6 +312,9 @@ class TableJob(QObject):
         if len(row):
             place = row[["y_px", "x_px"]].to_numpy()[0].tolist()
             layers.look_at(self._viewer, layer, (*self.measured.plane, *place))
+
+    def _on_failed(self, message: str) -> None:
+        self._say(message)
 
     def _say(self, message: str) -> None:
         self.said = message

@@ -49,9 +49,15 @@ class Group:
 
     def read(self, instances: Any) -> NDArray[np.int64]:
         """Read object numbers: 1 to N, in this order; 0 for all other objects."""
-        part = read_part(instances, self.key)
-        local = np.searchsorted(self.labels, part).clip(max=len(self.labels) - 1)
-        return np.where(self.labels[local] == part, local + 1, 0)
+        return places_of(self.labels, read_part(instances, self.key))
+
+
+def places_of(labels: NDArray[np.int64], part: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each number of a part is among rising labels, from 1; else 0."""
+    if not len(labels):
+        return np.zeros(part.shape, np.int64)
+    found = np.searchsorted(labels, part).clip(max=len(labels) - 1)
+    return np.where(labels[found] == part, found + 1, 0)
 
 
 def find_boxes(

@@ -11,7 +11,7 @@ from napari_dinoprompt.core.errors import InputError
 from napari_dinoprompt.core.images.lazy_plane import read_part
 from napari_dinoprompt.core.progress import Progress
 
-from .boxes import blocks_of
+from .boxes import blocks_of, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -67,10 +67,8 @@ class ObjectScores:
 
     def paint(self, instances: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         """Give the pixels of each object its value, (N,); 0 elsewhere."""
-        at = np.searchsorted(self.labels, instances).clip(max=max(0, len(values) - 1))
-        if not len(values):
-            return np.zeros(instances.shape, values.dtype)
-        return np.where(self.labels[at] == instances, values[at], 0)
+        padded = np.concatenate((np.zeros(1, values.dtype), values))
+        return np.asarray(padded[places_of(self.labels, instances)])
 
 
 def iter_object_scores(
