@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 # Where cells are smaller, similarities are fitted to the light this far around.
 _GUIDE_PIXELS = 8
-# As few tiles as cover the plane. ObjectData, more overlap brings nothing: see
+# As few tiles as cover the plane. Measured, more overlap brings nothing: see
 # docs/quality.md.
 _OVERLAP = 0
 # Tokens near the border of a tile lack context on one side: what tiles share counts

@@ -16,7 +16,7 @@ from napari_dinoprompt.core.prompts import OBJECT, Prompts
 from .safetensors import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 
@@ -74,7 +74,7 @@ def read_rois(path: Path) -> Prompts:
             )
         points += np.asarray(roi.coordinates())[:, ::-1].tolist()
         slices.add(max(roi.position, roi.z_position))
-    return _on_one_plane(path, points, [OBJECT] * len(points), slices)
+    return on_one_plane(path, points, [OBJECT] * len(points), slices)
 
 
 def _unzip(path: Path) -> list[bytes]:
@@ -114,12 +114,16 @@ def read_geojson(path: Path) -> Prompts:
             f"{path} holds {', '.join(sorted(others))}; only points can be prompts. In "
             "QuPath choose the points tool."
         )
-    return _on_one_plane(path, points, classes, slices)
+    return on_one_plane(path, points, classes, slices)
 
 
-def _on_one_plane(
-    path: Path, points: Sequence[Any], classes: Sequence[str], slices: set[int]
+def on_one_plane(
+    path: Path,
+    points: Sequence[Any],
+    classes: Sequence[str],
+    slices: Collection[object],
 ) -> Prompts:
+    """Make prompts of points; those of several slices, and none, are refused."""
     if len(slices) > 1:
         msg = f"{path} holds points on {len(slices)} slices; save those of one plane."
         raise InputError(msg)

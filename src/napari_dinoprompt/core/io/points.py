@@ -19,6 +19,7 @@ from .foreign_points import (
     ROI_SUFFIXES,
     fiji_place,
     is_fiji_table,
+    on_one_plane,
     read_geojson,
     read_rois,
 )
@@ -94,10 +95,7 @@ def read_prompts(path: Path) -> Prompts:
         )
         classes.append(values.get("class") or OBJECT)
         slices.add(values.get("Slice", ""))
-    if fiji and len(slices) > 1:
-        msg = f"{path} holds points on {len(slices)} slices; save those of one plane."
-        raise InputError(msg)
-    return Prompts(np.asarray(points, dtype=np.float64), tuple(classes))
+    return on_one_plane(path, points, classes, slices if fiji else ())
 
 
 def _read_text(path: Path) -> str:
